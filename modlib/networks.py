@@ -1,0 +1,199 @@
+"""Many ReLU networks of one shape, held as one stack of tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class MLPStack:
+    """Multi-layer perceptrons of one shape with ReLU hidden layers, computed side by side.
+
+    Each network is ``h₀ = x``, ``h_l = relu(h_{l-1} W_l + b_l)``, ``logits = h_L W_{L+1} + b_{L+1}``.
+    Weights are stored input-first, the transpose of ``torch.nn.Linear``'s.
+
+    Attributes
+    ----------
+    weights
+        One tensor per layer, ``(network, in, out)``; the last is the output layer.
+    biases
+        One tensor per layer, ``(network, out)``.
+
+    Examples
+    --------
+    >>> stack = MLPStack.initialise([784, 64, 64, 10], seeds=[0, 1, 2])
+    >>> stack
+    MLPStack(3 networks, 784-64-64-10)
+    >>> hidden, logits = stack(torch.rand(5, 784))
+    >>> [tuple(h.shape) for h in hidden], tuple(logits.shape)
+    ([(3, 5, 64), (3, 5, 64)], (3, 5, 10))
+    """
+
+    weights: list[Float[Tensor, "network _in _out"]]
+    biases: list[Float[Tensor, "network _out"]]
+
+    def __post_init__(self) -> None:
+        if not self.weights or len(self.weights) != len(self.biases):
+            raise ValueError(
+                "weights and biases must be lists of equal length, one tensor per layer; "
+                f"got {len(self.weights)} weights and {len(self.biases)} biases"
+            )
+        for layer, (w, b) in enumerate(zip(self.weights, self.biases, strict=True), start=1):
+            if w.ndim != 3 or b.ndim != 2 or b.shape != (w.shape[0], w.shape[2]):
+                raise ValueError(
+                    f"layer {layer}: weights must be (network, in, out) and biases (network, out); "
+                    f"got {tuple(w.shape)} and {tuple(b.shape)}"
+                )
+            if w.shape[0] != self.weights[0].shape[0]:
+                raise ValueError(
+                    f"layer {layer} holds {w.shape[0]} networks, layer 1 holds {self.weights[0].shape[0]}"
+                )
+        for layer, (w, after) in enumerate(pairwise(self.weights), start=1):
+            if w.shape[2] != after.shape[1]:
+                raise ValueError(
+                    f"layer {layer} has {w.shape[2]} units, but layer {layer + 1} takes {after.shape[1]}"
+                )
+
+    @classmethod
+    def from_arrays(cls, weights: Sequence[object], biases: Sequence[object]) -> MLPStack:
+        """Make a stack from anything ``torch.as_tensor`` takes; integers become float32.
+
+        Parameters
+        ----------
+        weights, biases
+            Per layer ``(network, in, out)`` and ``(network, out)``; the last is the output layer.
+
+        Raises
+        ------
+        ValueError
+            If the shapes of the layers do not fit each other or an entry is not finite.
+        """
+
+        def tensors(name: str, arrays: Sequence[object]) -> list[Tensor]:
+            found = [torch.as_tensor(a) for a in arrays]
+            found = [t if t.is_floating_point() else t.float() for t in found]
+            for layer, t in enumerate(found, start=1):
+                if not torch.isfinite(t).all():
+                    raise ValueError(f"{name} of layer {layer} hold a value that is not finite")
+            return found
+
+        return cls(tensors("weights", weights), tensors("biases", biases))
+
+    @classmethod
+    def from_modules(cls, modules: Sequence[nn.Module]) -> MLPStack:
+        """Stack the ``nn.Linear`` layers of torch modules, in the order in which they are registered.
+
+        Parameters
+        ----------
+        modules
+            Networks of one shape, with a ReLU after every linear layer but the last.
+        """
+        linear = [[m for m in module.modules() if isinstance(m, nn.Linear)] for module in modules]
+        layers = list(zip(*linear, strict=True))
+        return cls(
+            [torch.stack([m.weight.detach().T for m in layer]) for layer in layers],
+            [torch.stack([m.bias.detach() for m in layer]) for layer in layers],
+        )
+
+    @classmethod
+    def initialise(cls, widths: Sequence[int], *, seeds: Sequence[int]) -> MLPStack:
+        """Draw PyTorch's default initialisation, one network a seed.
+
+        Weights and biases are uniform on ±1/√in. A seed gives the very numbers that
+        ``torch.manual_seed(seed)`` followed by ``nn.Linear`` layers in order would give.
+
+        Parameters
+        ----------
+        widths
+            Inputs, hidden units per layer, classes; for example ``[784, 64, 64, 10]``.
+        seeds
+            One per network.
+        """
+        if len(widths) < 2 or min(widths) < 1:
+            raise ValueError(f"widths must be at least two positive numbers, got {list(widths)}")
+        if not seeds:
+            raise ValueError("seeds must name at least one network")
+        networks = []
+        for seed in seeds:
+            generator = torch.Generator().manual_seed(seed)
+            layers = []
+            for n_in, n_out in pairwise(widths):
+                bound = n_in**-0.5
+                layers.append(
+                    (
+                        torch.empty(n_out, n_in).uniform_(-bound, bound, generator=generator).T,
+                        torch.empty(n_out).uniform_(-bound, bound, generator=generator),
+                    )
+                )
+            networks.append(layers)
+        stacked = list(zip(*networks, strict=True))
+        return cls(
+            [torch.stack([w for w, _ in layer]) for layer in stacked],
+            [torch.stack([b for _, b in layer]) for layer in stacked],
+        )
+
+    def __call__(
+        self, x: Float[Tensor, "sample _in"]
+    ) -> tuple[list[Float[Tensor, "network sample _unit"]], Float[Tensor, "network sample _class"]]:
+        """Hidden activations after the ReLU, layer by layer, and logits; no dropout."""
+        if x.ndim != 2 or x.shape[1] != self.widths[0]:
+            raise ValueError(f"x must be (sample, {self.widths[0]}), got {tuple(x.shape)}")
+        hidden: list[Tensor] = []
+        h = x
+        for w, b in zip(self.weights[:-1], self.biases[:-1], strict=True):
+            h = torch.relu(torch.matmul(h, w) + b[:, None])
+            hidden.append(h)
+        return hidden, torch.matmul(h, self.weights[-1]) + self.biases[-1][:, None]
+
+    def __len__(self) -> int:
+        return self.weights[0].shape[0]
+
+    def __getitem__(self, index: int | slice | Sequence[int] | Int[Tensor, " kept"]) -> MLPStack:
+        """Return the stack of some of the networks (a single number gives a stack of one)."""
+        rows: object = [index] if isinstance(index, int) else index
+        return MLPStack([w[rows] for w in self.weights], [b[rows] for b in self.biases])  # type: ignore[index]
+
+    def __repr__(self) -> str:
+        return f"MLPStack({len(self)} networks, {'-'.join(map(str, self.widths))})"
+
+    @property
+    def widths(self) -> list[int]:
+        """Inputs, hidden units per layer, classes."""
+        return [self.weights[0].shape[1], *(w.shape[2] for w in self.weights)]
+
+    @property
+    def n_hidden(self) -> int:
+        """The number of hidden layers."""
+        return len(self.weights) - 1
+
+    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> MLPStack:
+        """Return the stack on another device or in another precision."""
+        return MLPStack(
+            [w.to(device=device, dtype=dtype) for w in self.weights],
+            [b.to(device=device, dtype=dtype) for b in self.biases],
+        )
+
+    def module(self, network: int) -> nn.Sequential:
+        """Return one network as a plain ``nn.Sequential`` of ``Linear`` and ``ReLU`` (weights are copied)."""
+        layers: list[nn.Module] = []
+        for w, b in zip(self.weights, self.biases, strict=True):
+            linear = nn.Linear(w.shape[1], w.shape[2], device=w.device, dtype=w.dtype)
+            with torch.no_grad():
+                linear.weight.copy_(w[network].T)
+                linear.bias.copy_(b[network])
+            layers += [linear, nn.ReLU()]
+        return nn.Sequential(*layers[:-1])
+
+
+def concatenate(stacks: Sequence[MLPStack]) -> MLPStack:
+    """Put stacks of one shape behind each other."""
+    return MLPStack(
+        [torch.cat(layer) for layer in zip(*(s.weights for s in stacks), strict=True)],
+        [torch.cat(layer) for layer in zip(*(s.biases for s in stacks), strict=True)],
+    )

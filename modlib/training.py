@@ -1,0 +1,449 @@
+"""Train a stack of networks at once, each as if it were alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from modlib.networks import MLPStack
+from modlib.schedule import Plateau
+
+Progress = Callable[[int, int, float], None]  # epoch, networks still training, median validation accuracy
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How long and at what rate to train, and which weights to keep.
+
+    Attributes
+    ----------
+    max_epochs
+        Passes over the training part.
+    decay
+        Factor on a network's learning rate when its validation loss has stopped improving; 1 keeps it constant.
+    patience
+        Epochs without improvement that are borne before the rate falls (``ReduceLROnPlateau``'s meaning:
+        the rate falls in the epoch after them).
+    stop_after
+        A network is finished after this many epochs without improvement; ``None`` means never.
+    keep
+        ``"best"``: the weights of the lowest validation loss; ``"last"``: those of the last epoch.
+    learning_rate, batch, validation
+        Adam's step size, samples a batch, and the part of the training data that is held out.
+    """
+
+    max_epochs: int = 500
+    decay: float = 0.25
+    patience: int = 3
+    stop_after: int | None = 6
+    keep: Literal["best", "last"] = "best"
+    learning_rate: float = 1e-3
+    batch: int = 200
+    validation: float = 0.1
+
+
+#: The two protocols of Lange et al.: ``final`` (TMLR 2022) and ``v1`` (arXiv v1, which their figures follow).
+PROTOCOLS = {
+    "final": Protocol(),
+    "v1": Protocol(decay=1.0, stop_after=None, keep="last"),
+}
+
+
+@dataclass(frozen=True)
+class Training:
+    """What training gives.
+
+    Attributes
+    ----------
+    stack
+        The trained networks, in the order in which they were given.
+    epochs
+        Epochs that each network trained before it was finished, ``(network,)``.
+    val_loss, val_accuracy
+        Mean cross-entropy (nats, without penalties) and accuracy on the held-out part, of the weights kept.
+    """
+
+    stack: MLPStack
+    epochs: Int[np.ndarray, " network"]
+    val_loss: Float[np.ndarray, " network"]
+    val_accuracy: Float[np.ndarray, " network"]
+
+
+def train(
+    stack: MLPStack,
+    x: Float[Tensor, "sample _in"],
+    y: Int[Tensor, " sample"],
+    *,
+    seeds: Sequence[int],
+    l1: Sequence[float] | float = 0.0,
+    l2: Sequence[float] | float = 0.0,
+    dropout: Sequence[float] | float = 0.0,
+    protocol: Protocol | Literal["final", "v1"] = "final",
+    compile: bool | Literal["auto"] = "auto",
+    progress: Progress | None = None,
+) -> Training:
+    """Minimise mean cross-entropy + l1·Σ|w| + l2·Σw² of every network with Adam (Lange et al. 2022, sec. 3).
+
+    Networks of one seed share the validation split, the order of the batches and the noise that dropout
+    thresholds, so that layer 1 of all of them is one wide matrix product. Each network has a learning rate,
+    a stopping time and best weights of its own; finished networks leave the stack.
+
+    Parameters
+    ----------
+    stack
+        Networks as initialised; left as they are.
+    x, y
+        Training samples and classes; a part of them is held out for validation.
+    seeds
+        The seed of each network. Networks of a seed stand together, and every seed has equally many.
+    l1, l2
+        Penalties on weights (not biases), one number or one per network.
+    dropout
+        Probability that a hidden unit is silenced, after each ReLU, in [0, 1), one number or one per network.
+    protocol
+        ``"final"``, ``"v1"`` or a `Protocol`.
+    compile
+        Fuse each step with ``torch.compile``; ``"auto"`` does so on a GPU.
+    progress
+        Called after every epoch.
+
+    Returns
+    -------
+    Training
+
+    Raises
+    ------
+    ValueError
+        If a setting is out of range or does not fit the stack.
+
+    Notes
+    -----
+    Networks of one seed see the same dropout noise; the paper fixes the seed and leaves the sharing of noise
+    to its generator. Each network by itself sees ordinary dropout.
+    """
+    plan = _resolve(protocol)
+    n_groups, settings = _settings(stack, seeds, l1=l1, l2=l2, dropout=dropout)
+    _check_data(stack, x, y, plan)
+
+    groups = [seeds[g * len(seeds) // n_groups] for g in range(n_groups)]
+    batches = [torch.Generator().manual_seed(_stream(s, "batches")) for s in groups]
+    noise = torch.Generator(device=x.device).manual_seed(_stream(groups[0], "dropout"))
+    n_held_out = max(1, round(plan.validation * len(x)))
+    splits = [torch.randperm(len(x), generator=b).to(x.device) for b in batches]
+    held_out = torch.stack([s[:n_held_out] for s in splits])  # (group, sample)
+    training_part = torch.stack([s[n_held_out:] for s in splits])
+
+    on_gpu = x.device.type == "cuda"
+    trainer = _Trainer(stack, settings, n_groups, compile=on_gpu if compile == "auto" else compile)
+    plateau = Plateau(len(stack), plan.learning_rate, plan.decay, plan.patience)
+    alive = np.arange(len(stack)).reshape(n_groups, -1)  # network numbers of what is still in the trainer
+    kept, epochs = stack, np.zeros(len(stack), dtype=np.int64)
+    finished = np.zeros(len(stack), dtype=bool)
+    val_loss, val_accuracy = np.full(len(stack), np.inf), np.zeros(len(stack))
+
+    for epoch in range(1, plan.max_epochs + 1):
+        order = torch.stack([torch.randperm(training_part.shape[1], generator=b) for b in batches])
+        order = training_part.gather(1, order.to(x.device))
+        rate = torch.as_tensor(plateau.rate[alive], dtype=torch.float32, device=x.device)
+        for start in range(0, order.shape[1], plan.batch):
+            index = order[:, start : start + plan.batch]
+            trainer.step(x[index], y[index], rate, noise)
+
+        last = epoch == plan.max_epochs
+        if plan.keep == "last" and not last and epoch % 10:
+            continue  # nothing is decided by the validation loss: look at it now and then
+        loss, accuracy = trainer.evaluate(x, y, held_out)
+        flat = alive.ravel()
+        running = ~finished[flat]
+        better = running & (loss.ravel() < val_loss[flat]) if plan.keep == "best" else running
+        if plan.keep == "best" or last:
+            kept = trainer.copy_into(kept, flat, better)
+        val_loss[flat[better]] = loss.ravel()[better]
+        val_accuracy[flat[better]] = accuracy.ravel()[better]
+        epochs[flat[running]] = epoch
+        if plan.keep == "best":
+            finished[flat] |= plateau.update(flat, loss.ravel(), plan.stop_after)
+        if progress is not None:
+            progress(epoch, int((~finished).sum()), float(np.median(val_accuracy)))
+        if finished.all():
+            break
+        alive = trainer.retire(alive, finished)
+    return Training(kept, epochs, val_loss, val_accuracy)
+
+
+class _Trainer:
+    """The arrays of a stack in training and one step of Adam on all of them.
+
+    Layer 1 is held as one wide matrix a group, ``(group, in, network·unit)``, since all networks of a group
+    read the same batch; later layers as ``(group·network, in, out)``.
+    """
+
+    def __init__(
+        self, stack: MLPStack, settings: dict[str, Tensor], n_groups: int, *, compile: bool
+    ) -> None:
+        self.settings = {name: value.reshape(n_groups, -1) for name, value in settings.items()}
+        self.t = 0
+        self.adopt(
+            [w.clone() for w in stack.weights],
+            [b.clone() for b in stack.biases],
+            [torch.zeros_like(p) for p in (*stack.weights, *stack.biases)],
+            [torch.zeros_like(p) for p in (*stack.weights, *stack.biases)],
+        )
+        self.gradients = torch.compile(_gradients, dynamic=True) if compile else _gradients
+        self.adam = torch.compile(_adam, dynamic=True) if compile else _adam_in_cache
+
+    def adopt(
+        self, weights: list[Tensor], biases: list[Tensor], m: list[Tensor], v: list[Tensor]
+    ) -> None:
+        """Take parameters and Adam's moments in the stack's layout, and lay layer 1 out wide."""
+        n_groups, n = self.settings["l2"].shape
+        self.n_layers = len(weights)
+        self.widths = [w.shape[2] for w in weights]
+
+        def wide(w: Tensor) -> Tensor:
+            return (
+                w.reshape(n_groups, n, *w.shape[1:]).permute(0, 2, 1, 3).reshape(n_groups, w.shape[1], -1)
+            )
+
+        self.parameters, self.m, self.v = (
+            [wide(t[0]).contiguous(), *(p.contiguous() for p in t[1:])]
+            for t in ([*weights, *biases], m, v)
+        )
+        self.sparse = bool((self.settings["l1"] > 0).any())
+        self.drops = bool((self.settings["dropout"] > 0).any())
+        keep = 1 - self.settings["dropout"]
+        self.keep = keep[:, :, None, None]  # (group, network, 1, 1)
+        self.penalties = [
+            (self._spread(layer, 2 * self.settings["l2"]), self._spread(layer, self.settings["l1"]))
+            for layer in range(self.n_layers)
+        ]
+
+    def _spread(self, layer: int, value: Tensor) -> Tensor:
+        """Shape one number a network, (group, network), so that it broadcasts over a layer's weights."""
+        if layer == 0:
+            return value.repeat_interleave(self.widths[0], dim=1)[:, None]  # (group, 1, network·unit)
+        return value.reshape(-1, 1, 1)
+
+    def step(self, x: Tensor, y: Tensor, rate: Tensor, generator: torch.Generator) -> None:
+        """One step on a batch, x (group, sample, in), y (group, sample), rate (group, network)."""
+        self.t += 1
+        n_groups, n_samples, _ = x.shape
+        noise = None
+        if self.drops:  # shared by the networks of a group, which differ in the threshold only
+            noise = [
+                torch.rand(n_groups, 1, n_samples, width, generator=generator, device=x.device)
+                for width in self.widths[:-1]
+            ]
+        gradients = self.gradients(self.parameters, self.n_layers, x, y, noise, self.keep)
+        step = rate / (1 - 0.9**self.t)
+        root = (1 - 0.999**self.t) ** -0.5
+        for i, (p, g) in enumerate(zip(self.parameters, gradients, strict=True)):
+            if i < self.n_layers:
+                l2, l1 = self.penalties[i]
+                self.adam(p, g, self.m[i], self.v[i], self._spread(i, step), root, l2, l1 if self.sparse else None)
+            else:  # biases bear no penalty
+                self.adam(p, g, self.m[i], self.v[i], step.reshape(-1, 1), root, None, None)
+
+    def stack(self) -> MLPStack:
+        """Return the parameters in the stack's layout."""
+        first, *rest = self.parameters
+        return MLPStack([self._narrow(first), *rest[: self.n_layers - 1]], rest[self.n_layers - 1 :])
+
+    def _narrow(self, wide: Tensor) -> Tensor:
+        n_groups, n_in, _ = wide.shape
+        narrow = wide.reshape(n_groups, n_in, -1, self.widths[0]).permute(0, 2, 1, 3)
+        return narrow.reshape(-1, n_in, self.widths[0])
+
+    @torch.no_grad()
+    def evaluate(self, x: Tensor, y: Tensor, held_out: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """Cross-entropy and accuracy on held-out samples (group, sample); both (group, network)."""
+        n_groups, n = self.settings["l2"].shape
+        losses = torch.zeros(n_groups, n, dtype=torch.float64, device=x.device)
+        hits = torch.zeros(n_groups, n, dtype=torch.float64, device=x.device)
+        for index in held_out.split(1000, dim=1):
+            *_, logits = _forward(self.parameters, self.n_layers, x[index], None, self.keep)
+            target = y[index][:, None].expand(-1, n, -1)  # (group, network, sample)
+            picked = logits.gather(-1, target[..., None])[..., 0]
+            losses += (logits.logsumexp(-1) - picked).double().sum(-1)
+            hits += (logits.argmax(-1) == target).double().sum(-1)
+        n_samples = held_out.shape[1]
+        return (losses / n_samples).cpu().numpy(), (hits / n_samples).cpu().numpy()
+
+    def copy_into(self, kept: MLPStack, numbers: np.ndarray, which: np.ndarray) -> MLPStack:
+        """Copy the networks marked in `which` to their `numbers` in `kept`."""
+        if not which.any():
+            return kept
+        source = torch.as_tensor(np.flatnonzero(which), device=self.parameters[0].device)
+        target = torch.as_tensor(numbers[which], device=self.parameters[0].device)
+        now = self.stack()
+        return MLPStack(
+            *(
+                [old.index_copy(0, target, new[source]) for old, new in zip(a, b, strict=True)]
+                for a, b in ((kept.weights, now.weights), (kept.biases, now.biases))
+            )
+        )
+
+    def retire(self, alive: np.ndarray, finished: np.ndarray) -> np.ndarray:
+        """Drop finished networks, so that the next epoch costs less; return who is left, (group, network).
+
+        Groups stay equally large: where one has fewer networks left than another, some finished ones stay.
+        """
+        left = int((~finished[alive]).sum(1).max())
+        if left == alive.shape[1]:
+            return alive
+        rows = np.sort(np.argsort(finished[alive], axis=1, kind="stable")[:, :left], axis=1)
+        n_groups, n = alive.shape
+        flat = torch.as_tensor((rows + n * np.arange(n_groups)[:, None]).ravel(), device=self.keep.device)
+        moments = [
+            [self._narrow(t[0])[flat], *(p[flat] for p in t[1:])] for t in (self.m, self.v)
+        ]
+        now = self.stack()
+        self.settings = {
+            name: value.reshape(-1)[flat].reshape(n_groups, left) for name, value in self.settings.items()
+        }
+        self.adopt([w[flat] for w in now.weights], [b[flat] for b in now.biases], *moments)
+        return np.take_along_axis(alive, rows, axis=1)
+
+
+def _forward(
+    parameters: list[Tensor], n_layers: int, x: Tensor, noise: list[Tensor] | None, keep: Tensor
+) -> list[Tensor]:
+    """Activations of every hidden layer, after dropout, and logits: (group, network, sample, unit) each."""
+    n_groups, n_samples, _ = x.shape
+    weights, biases = parameters[:n_layers], parameters[n_layers:]
+    n = keep.shape[1]
+    z = torch.bmm(x, weights[0]).view(n_groups, n_samples, n, -1).permute(0, 2, 1, 3)
+    z = z + biases[0].view(n_groups, n, 1, -1)
+    outputs: list[Tensor] = []
+    for layer in range(1, n_layers):
+        h = z.relu_()
+        if noise is not None:  # a unit is kept where noise < keep
+            h = _where_positive(keep - noise[layer - 1], h).div_(keep)
+        outputs.append(h)
+        flat = h.reshape(n_groups * n, n_samples, -1)
+        z = torch.baddbmm(biases[layer][:, None], flat, weights[layer]).view(n_groups, n, n_samples, -1)
+    return [*outputs, z]
+
+
+def _gradients(
+    parameters: list[Tensor], n_layers: int, x: Tensor, y: Tensor, noise: list[Tensor] | None, keep: Tensor
+) -> list[Tensor]:
+    """Gradients of mean cross-entropy by hand: autograd would also form those of the input and of the masks."""
+    n_groups, n_samples, _ = x.shape
+    n = keep.shape[1]
+    *hidden, logits = _forward(parameters, n_layers, x, noise, keep)
+    d = (logits - logits.amax(-1, keepdim=True)).exp_()
+    d = d.div_(d.sum(-1, keepdim=True))  # torch.softmax is six times slower on rows as short as these
+    hot = torch.nn.functional.one_hot(y, logits.shape[-1]).to(d.dtype)[:, None]
+    d = d.sub_(hot).div_(n_samples)
+    weights: list[Tensor] = []
+    biases: list[Tensor] = []
+    for layer in range(n_layers - 1, 0, -1):
+        h = hidden[layer - 1]
+        flat = d.reshape(n_groups * n, n_samples, -1)
+        weights.append(torch.bmm(h.reshape(n_groups * n, n_samples, -1).transpose(1, 2), flat))
+        biases.append(flat.sum(1))
+        d = torch.bmm(flat, parameters[layer].transpose(1, 2)).view(h.shape)
+        d = _where_positive(h, d)
+        if noise is not None:
+            d = d.div_(keep)
+    biases.append(d.sum(2).reshape(n_groups * n, -1))
+    wide = d.permute(0, 2, 1, 3).reshape(n_groups, n_samples, -1)
+    weights.append(torch.bmm(x.transpose(1, 2), wide))
+    return [*weights[::-1], *biases[::-1]]
+
+
+def _where_positive(condition: Tensor, value: Tensor) -> Tensor:
+    """`value` where `condition` > 0, else 0: ReLU's own backward kernel, thrice as fast as a boolean mask."""
+    return torch.ops.aten.threshold_backward(value, condition, 0)  # type: ignore[no-any-return]
+
+
+def _adam(
+    p: Tensor, g: Tensor, m: Tensor, v: Tensor, step: Tensor, root: float, l2: Tensor | None, l1: Tensor | None
+) -> None:
+    """Adam (Kingma & Ba 2015) in place, the penalties' gradients 2·l2·w and l1·sign(w) added to g."""
+    if l2 is not None:
+        g = g.addcmul_(p, l2)
+    if l1 is not None:
+        g = g.addcmul_(p.sign(), l1)
+    m.lerp_(g, 0.1)
+    v.mul_(0.999).addcmul_(g, g, value=0.001)
+    p.addcdiv_(m * (step / root), v.sqrt().add_(1e-8 / root), value=-1)
+
+
+def _adam_in_cache(
+    p: Tensor, g: Tensor, m: Tensor, v: Tensor, step: Tensor, root: float, l2: Tensor | None, l1: Tensor | None
+) -> None:
+    """`_adam` in pieces that fit a processor's cache: half a dozen passes over memory become one."""
+    if p.ndim < 3 or p.numel() <= _IN_CACHE:
+        _adam(p, g, m, v, step, root, l2, l1)
+    elif step.shape[0] == p.shape[0] > 1:  # pieces of whole groups or networks, numbers differing between them
+        for i in range(p.shape[0]):
+            one = slice(i, i + 1)
+            _adam_in_cache(
+                p[one], g[one], m[one], v[one], step[one], root,
+                None if l2 is None else l2[one], None if l1 is None else l1[one],
+            )  # fmt: skip
+    else:  # pieces of rows: one row of numbers serves all
+        rows = max(1, _IN_CACHE // p.shape[2])
+        for start in range(0, p.shape[1], rows):
+            part = (slice(None), slice(start, start + rows))
+            _adam(p[part], g[part], m[part], v[part], step, root, l2, l1)
+
+
+_IN_CACHE = 2**16  # numbers; four arrays of them and two temporaries are 1.5 MB
+
+
+def _resolve(protocol: Protocol | str) -> Protocol:
+    if isinstance(protocol, str):
+        if protocol not in PROTOCOLS:
+            raise ValueError(f"protocol must be one of {sorted(PROTOCOLS)} or a Protocol, got {protocol!r}")
+        return PROTOCOLS[protocol]
+    return replace(protocol)
+
+
+def _settings(
+    stack: MLPStack, seeds: Sequence[int], **values: Sequence[float] | float
+) -> tuple[int, dict[str, Tensor]]:
+    """Check settings; return the number of seeds and one tensor (network,) a setting."""
+    n = len(stack)
+    if len(seeds) != n:
+        raise ValueError(f"seeds must name one seed a network ({n}), got {len(seeds)}")
+    distinct = list(dict.fromkeys(seeds))
+    size, rest = divmod(n, len(distinct))
+    if rest or list(seeds) != [s for s in distinct for _ in range(size)]:
+        raise ValueError("networks of one seed must stand together, equally many for every seed")
+    tensors = {}
+    for name, value in values.items():
+        array = np.full(n, value) if np.ndim(value) == 0 else np.array(value, dtype=np.float64)
+        if array.shape != (n,):
+            raise ValueError(f"{name} must be one number or one per network ({n}), got shape {array.shape}")
+        if not (np.isfinite(array) & (array >= 0)).all():
+            raise ValueError(f"{name} must be finite and not negative, got {array.min()}")
+        if name == "dropout" and not (array < 1).all():
+            raise ValueError(f"dropout must be below 1, got {array.max()}")
+        tensors[name] = torch.as_tensor(array, dtype=stack.weights[0].dtype, device=stack.weights[0].device)
+    return len(distinct), tensors
+
+
+def _check_data(stack: MLPStack, x: Tensor, y: Tensor, plan: Protocol) -> None:
+    if x.ndim != 2 or x.shape[1] != stack.widths[0]:
+        raise ValueError(f"x must be (sample, {stack.widths[0]}), got {tuple(x.shape)}")
+    if y.shape != (len(x),):
+        raise ValueError(f"y must hold one class a sample ({len(x)}), got {tuple(y.shape)}")
+    if len(x) < 2 or int(y.min()) < 0 or int(y.max()) >= stack.widths[-1]:
+        raise ValueError(f"y must hold classes from 0 to {stack.widths[-1] - 1} of two or more samples")
+    if not 0 < plan.validation < 1 or plan.batch < 1 or plan.max_epochs < 1:
+        raise ValueError(f"protocol out of range: {plan}")
+
+
+def _stream(seed: int, purpose: Literal["batches", "dropout"]) -> int:
+    """Seed of an independent stream of random numbers for one purpose."""
+    entropy = [seed, {"batches": 1, "dropout": 2}[purpose]]
+    return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> 1)
