@@ -114,7 +114,11 @@ def test_seeds_side_by_side_equal_seeds_apart(task):
     )
     for i, seed in enumerate([3, 5]):
         one = train(
-            MLPStack.initialise(WIDTHS, seeds=[seed] * 2), *task, seeds=[seed] * 2, l2=[1e-5, 1e-2], protocol=plan
+            MLPStack.initialise(WIDTHS, seeds=[seed] * 2),
+            *task,
+            seeds=[seed] * 2,
+            l2=[1e-5, 1e-2],
+            protocol=plan,
         )
         for a, b in zip(both.stack.weights, one.stack.weights, strict=True):
             torch.testing.assert_close(a[2 * i : 2 * i + 2], b, rtol=1e-4, atol=1e-5)
@@ -125,9 +129,7 @@ def test_finished_networks_leave_and_the_others_do_not_notice(task):
     """Networks that stop at different epochs, with and without company."""
     l2 = [1e-5, 3e-2, 0.3, 1e-3]
     plan = Protocol(max_epochs=60, patience=1, stop_after=2, batch=50, learning_rate=0.02)
-    together = train(
-        MLPStack.initialise(WIDTHS, seeds=[2] * 4), *task, seeds=[2] * 4, l2=l2, protocol=plan
-    )
+    together = train(MLPStack.initialise(WIDTHS, seeds=[2] * 4), *task, seeds=[2] * 4, l2=l2, protocol=plan)
     assert len(set(together.epochs)) > 1
     for i, strength in enumerate(l2):
         one = train(MLPStack.initialise(WIDTHS, seeds=[2]), *task, seeds=[2], l2=strength, protocol=plan)
@@ -141,7 +143,9 @@ def test_best_weights_are_those_of_the_lowest_validation_loss(task):
     x, y = task
     losses = []
     for epochs in range(1, 15):
-        plan = Protocol(max_epochs=epochs, decay=1.0, stop_after=None, batch=50, learning_rate=0.05, keep="last")
+        plan = Protocol(
+            max_epochs=epochs, decay=1.0, stop_after=None, batch=50, learning_rate=0.05, keep="last"
+        )
         losses.append(
             train(MLPStack.initialise(WIDTHS, seeds=[4]), x, y, seeds=[4], protocol=plan).val_loss[0]
         )

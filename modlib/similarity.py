@@ -1,0 +1,298 @@
+"""How alike two hidden units are: the four measures, for stacks in closed form and for any torch model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import cast
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.func import hessian, jacrev, vmap
+
+from modlib.networks import MLPStack
+
+UPSTREAM = ("input_cov", "input_grad")
+DOWNSTREAM = ("output_grad", "output_hess")
+MEASURES = UPSTREAM + DOWNSTREAM
+
+
+def family(measure: str) -> str:
+    """Return ``"upstream"`` or ``"downstream"``."""
+    _check_measure(measure)
+    return "upstream" if measure in UPSTREAM else "downstream"
+
+
+@torch.no_grad()
+def similarity(
+    stack: MLPStack,
+    x: Float[Tensor, "sample _in"],
+    y: Int[Tensor, " sample"] | None = None,
+    *,
+    measures: Iterable[str] = MEASURES,
+    batch: int | None = None,
+) -> dict[str, list[Float[Tensor, "network _unit _unit"]]]:
+    r"""Similarity of all pairs of units of every hidden layer (Lange et al. 2022, table 1), in closed form.
+
+    With h a hidden layer after its ReLU, z the logits, p their softmax and averages over samples:
+
+    ==============  ======================================================  =======================
+    measure         similarity of units i and j                             range
+    ==============  ======================================================  =======================
+    `input_cov`     cov(hᵢ, hⱼ), divided by the number of samples           positive semi-definite
+    `input_grad`    E[J Jᵀ]ᵢⱼ, J = ∂h/∂x                                    positive semi-definite
+    `output_grad`   E[Jᵀ J]ᵢⱼ, J = ∂z/∂h                                    positive semi-definite
+    `output_hess`   E[∂²L/∂hᵢ∂hⱼ] = E[Jᵀ (diag p − p pᵀ) J]ᵢⱼ, J = ∂z/∂h   positive semi-definite
+    ==============  ======================================================  =======================
+
+    Parameters
+    ----------
+    stack
+        Networks to look at; dropout is off.
+    x
+        Inputs to average over (the paper uses test images).
+    y
+        Classes of the inputs. No measure of a ReLU network depends on them (the Hessian of the cross-entropy
+        in the logits does not); taken so that the call reads like `similarity_of`'s.
+    measures
+        Which of the four to compute.
+    batch
+        Samples at a time; by default so many that working memory stays near 64 MB on a CPU, 2 GB on a GPU.
+
+    Returns
+    -------
+    dict
+        For each measure one float64 tensor a hidden layer, ``(network, unit, unit)``: signed, exactly
+        symmetric, the diagonal in place. Hand it to `adjacency` to get a graph. A unit that no sample
+        activates has exact zeros for every measure that looks at its activity.
+
+    Raises
+    ------
+    ValueError
+        If a measure is unknown, there is no sample, or shapes do not fit.
+
+    Notes
+    -----
+    A ReLU network is linear around almost every input, hence the closed forms. With the QR decomposition
+    W₁ = QR, J of layer 1 may be replaced by diag(m) Rᵀ, m the 0/1 mask of active units, since only J Jᵀ is
+    asked for: later layers then cost nothing that grows with the number of inputs. Products are formed in
+    the stack's precision and added up in float64; covariances from centred activations, because
+    E[h hᵀ] − E[h] E[h]ᵀ cancels for nearly dead units (the authors' code loses three to four digits there).
+    """
+    wanted = [measures] if isinstance(measures, str) else list(measures)
+    for measure in wanted:
+        _check_measure(measure)
+    if x.ndim != 2 or len(x) == 0 or x.shape[1] != stack.widths[0]:
+        raise ValueError(f"x must be (sample, {stack.widths[0]}) with a sample or more, got {tuple(x.shape)}")
+    if y is not None and y.shape != (len(x),):
+        raise ValueError(f"y must hold one class a sample ({len(x)}), got shape {tuple(y.shape)}")
+    x = x.to(stack.weights[0].dtype)
+    size = batch or _batch_size(stack, x)
+    sums = {
+        measure: [
+            torch.zeros(len(stack), u, u, dtype=torch.float64, device=x.device) for u in stack.widths[1:-1]
+        ]
+        for measure in wanted
+    }
+    means = _mean_activations(stack, x, size) if "input_cov" in wanted else []
+    for part in x.split(size):
+        hidden, logits = stack(part)
+        masks = [(h > 0).to(part.dtype) for h in hidden]
+        if "input_cov" in wanted:
+            for total, h, mean in zip(sums["input_cov"], hidden, means, strict=True):
+                centred = (h - mean).transpose(1, 2)  # (network, unit, sample)
+                # A dead unit's mean is exactly zero, and so are its covariances.
+                total += torch.bmm(centred, centred.transpose(1, 2))
+        if "input_grad" in wanted:
+            _add_input_grad(sums["input_grad"], stack, masks)
+        _add_downstream(sums, stack, masks, logits)
+    return {
+        measure: [(total + total.transpose(1, 2)) / (2 * len(x)) for total in sums[measure]]
+        for measure in wanted
+    }
+
+
+def _mean_activations(stack: MLPStack, x: Tensor, size: int) -> list[Tensor]:
+    """Mean of every hidden unit, (network, 1, unit) a layer."""
+    totals = [
+        torch.zeros(len(stack), 1, u, dtype=torch.float64, device=x.device) for u in stack.widths[1:-1]
+    ]
+    for part in x.split(size):
+        for total, h in zip(totals, stack(part)[0], strict=True):
+            total += h.sum(1, keepdim=True, dtype=torch.float64)
+    return [(total / len(x)).to(x.dtype) for total in totals]
+
+
+def _add_input_grad(sums: list[Tensor], stack: MLPStack, masks: list[Tensor]) -> None:
+    """Add Σ J Jᵀ over a batch, J = ∂h/∂x with the inputs rotated into the span of W₁."""
+    r = torch.linalg.qr(stack.weights[0], mode="r").R  # (network, rank, unit)
+    first, *rest = masks
+    # Layer 1: J = diag(m) Rᵀ, so Σ J Jᵀ = (Rᵀ R) ∘ Σ m mᵀ.
+    sums[0] += torch.bmm(r.transpose(1, 2), r) * torch.bmm(first.transpose(1, 2), first)
+    if not rest:
+        return
+    n, n_samples, n_units = first.shape
+    jacobian = first.transpose(1, 2)[..., None] * r.transpose(1, 2)[:, :, None]  # (network, unit, sample, rank)
+    for total, w, mask in zip(sums[1:], stack.weights[1:-1], rest, strict=True):
+        jacobian = torch.bmm(w.transpose(1, 2), jacobian.reshape(n, n_units, -1))
+        n_units = w.shape[2]
+        jacobian = jacobian.view(n, n_units, n_samples, -1).mul_(mask.transpose(1, 2)[..., None])
+        flat = jacobian.view(n, n_units, -1)
+        total += torch.bmm(flat, flat.transpose(1, 2))
+
+
+def _add_downstream(
+    sums: dict[str, list[Tensor]], stack: MLPStack, masks: list[Tensor], logits: Tensor
+) -> None:
+    """Add Σ Jᵀ J and Σ Jᵀ (diag p − p pᵀ) J over a batch, J = ∂z/∂h, from the last hidden layer back."""
+    wanted = [measure for measure in DOWNSTREAM if measure in sums]
+    if not wanted:
+        return
+    n, n_samples, n_classes = logits.shape
+    p = torch.softmax(logits, dim=-1)[..., None]  # (network, sample, class, 1)
+    jacobian = stack.weights[-1].transpose(1, 2)[:, None].expand(-1, n_samples, -1, -1)
+    for layer in reversed(range(stack.n_hidden)):
+        if layer < stack.n_hidden - 1:  # back through h_{l+1} = m ∘ (h_l W + b)
+            masked = (jacobian * masks[layer + 1][:, :, None]).reshape(n, n_samples * n_classes, -1)
+            jacobian = torch.bmm(masked, stack.weights[layer + 1].transpose(1, 2))
+            jacobian = jacobian.view(n, n_samples, n_classes, -1)
+        for measure in wanted:
+            rows = jacobian
+            if measure == "output_hess":  # diag p − p pᵀ = Bᵀ B with B = diag(√p) (1 − 1 pᵀ)
+                rows = p.sqrt() * (jacobian - (p * jacobian).sum(2, keepdim=True))
+            flat = rows.reshape(n, n_samples * n_classes, -1)
+            sums[measure][layer] += torch.bmm(flat.transpose(1, 2), flat)
+
+
+def _batch_size(stack: MLPStack, x: Tensor) -> int:
+    """Samples whose largest intermediate, about (network, unit, sample, unit), fits working memory."""
+    widest = max(stack.widths[1:])
+    budget = 2**29 if x.device.type == "cuda" else 2**24  # numbers
+    return max(1, min(len(x), budget // (len(stack) * widest * min(widest, stack.widths[0]))))
+
+
+def similarity_of(
+    encoder: Callable[[Tensor], Tensor],
+    decoder: Callable[[Tensor], Tensor] | None,
+    x: Float[Tensor, "sample *features"],
+    y: Int[Tensor, " sample"] | None = None,
+    *,
+    measure: str,
+    batch: int = 100,
+) -> Float[Tensor, "unit unit"]:
+    """Similarity of the units of one hidden layer of any torch model, by automatic differentiation.
+
+    The definitions are `similarity`'s; the model need not be a ReLU network, and the Hessian is the full one.
+
+    Parameters
+    ----------
+    encoder
+        From inputs ``(sample, *features)`` to hidden activations ``(sample, unit)``.
+    decoder
+        From hidden activations to logits ``(sample, class)``; ``None`` will do for upstream measures.
+    x
+        Inputs to average over.
+    y
+        Classes, for `output_hess` only.
+    measure
+        One of `MEASURES`.
+    batch
+        Samples differentiated at a time.
+
+    Returns
+    -------
+    Tensor
+        Float64, signed, symmetric, the diagonal in place.
+
+    Raises
+    ------
+    ValueError
+        If the measure is unknown, or needs a decoder or classes that are not given, or a shape does not fit.
+
+    Examples
+    --------
+    >>> net = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.GELU(), torch.nn.Linear(3, 2))
+    >>> x, y = torch.rand(10, 4), torch.zeros(10, dtype=torch.int64)
+    >>> similarity_of(net[:2], net[2:], x, y, measure="output_hess").shape
+    torch.Size([3, 3])
+    """
+    _check_measure(measure)
+    if measure in DOWNSTREAM and decoder is None:
+        raise ValueError(f"{measure} looks at the output: decoder must not be None")
+    if measure == "output_hess" and y is None:
+        raise ValueError("output_hess needs the classes y")
+    if len(x) == 0 or (y is not None and y.shape != (len(x),)):
+        raise ValueError(f"x must hold a sample or more and y one class a sample, got {len(x)} samples")
+    with torch.no_grad():
+        hidden = torch.cat([encoder(part) for part in x.split(batch)])  # (sample, unit)
+    if hidden.ndim != 2 or len(hidden) != len(x):
+        raise ValueError(f"encoder must return (sample, unit), got {tuple(hidden.shape)}")
+    total = torch.zeros(hidden.shape[1], hidden.shape[1], dtype=torch.float64, device=hidden.device)
+    if measure == "input_cov":
+        centred = hidden.double() - hidden.double().mean(0)
+        total = centred.T @ centred
+    elif measure == "input_grad":
+        jacobian = vmap(jacrev(lambda a: encoder(a[None])[0]), randomness="error")
+        for part in x.split(batch):
+            j = jacobian(part).flatten(2).double()  # (sample, unit, feature)
+            total += torch.einsum("sif,sjf->ij", j, j)
+    elif measure == "output_grad":
+        read = cast(Callable[[Tensor], Tensor], decoder)
+        jacobian = vmap(jacrev(lambda h: read(h[None])[0]))
+        for part in hidden.split(batch):
+            j = jacobian(part).double()  # (sample, class, unit)
+            total += torch.einsum("sci,scj->ij", j, j)
+    else:
+        read = cast(Callable[[Tensor], Tensor], decoder)
+
+        def loss(h: Tensor, label: Tensor) -> Tensor:
+            return torch.nn.functional.cross_entropy(read(h[None]), label[None])
+
+        second = vmap(hessian(loss))
+        for part, labels in zip(hidden.split(batch), cast(Tensor, y).split(batch), strict=True):
+            total += second(part, labels).double().sum(0)
+    return (total + total.T) / (2 * len(x))
+
+
+def normalise(S: Float[Tensor, "*stack unit unit"]) -> Float[Tensor, "*stack unit unit"]:
+    """Divide by the square roots of the diagonal: Sᵢⱼ / √(Sᵢᵢ Sⱼⱼ), rows with Sᵢᵢ ≤ 0 becoming zero.
+
+    The authors' code divides there too; an autograd Hessian's diagonal can be ≤ 0, and theirs is then NaN.
+    """
+    scale = torch.diagonal(S, dim1=-2, dim2=-1).clamp(min=0).rsqrt()
+    scale = torch.where(torch.isfinite(scale), scale, 0.0)
+    return S * scale[..., :, None] * scale[..., None, :]
+
+
+def adjacency(
+    S: Float[Tensor, "*stack unit unit"], *, normalized: bool = False
+) -> Float[Tensor, "*stack unit unit"]:
+    """Read similarities as a weighted graph: absolute values, zero diagonal, dead rows zero.
+
+    Parameters
+    ----------
+    S
+        Similarity matrices as `similarity` or `similarity_of` return them, one or a stack of them.
+    normalized
+        Divide by the square roots of the diagonal first, so that weights lie in [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If a matrix is not square, not symmetric to 1e-6 of its largest entry, or not finite.
+    """
+    S = torch.as_tensor(S)
+    if S.ndim < 2 or S.shape[-1] != S.shape[-2]:
+        raise ValueError(f"S must be (…, unit, unit), got {tuple(S.shape)}")
+    if not torch.isfinite(S).all():
+        raise ValueError("S holds a value that is not finite")
+    if S.numel() and float((S - S.mT).abs().max()) > 1e-6 * float(S.abs().max()):
+        raise ValueError("S is not symmetric")
+    A = (normalise(S) if normalized else S).abs()
+    A = (A + A.mT) / 2
+    return A - torch.diag_embed(torch.diagonal(A, dim1=-2, dim2=-1))
+
+
+def _check_measure(measure: str) -> None:
+    if measure not in MEASURES:
+        raise ValueError(f"measure must be one of {', '.join(MEASURES)}; got {measure!r}")
