@@ -46,4 +46,4 @@ class Plateau:
         self._waited[networks] = np.where(lowest, 0, self._waited[networks] + 1)
         if stop_after is None:
             return np.zeros(len(networks), dtype=bool)
-        return self._waited[networks] >= stop_after
+        return np.asarray(self._waited[networks] >= stop_after)

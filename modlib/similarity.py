@@ -114,9 +114,7 @@ def similarity(
 
 def _mean_activations(stack: MLPStack, x: Tensor, size: int) -> list[Tensor]:
     """Mean of every hidden unit, (network, 1, unit) a layer."""
-    totals = [
-        torch.zeros(len(stack), 1, u, dtype=torch.float64, device=x.device) for u in stack.widths[1:-1]
-    ]
+    totals = [torch.zeros(len(stack), 1, u, dtype=torch.float64, device=x.device) for u in stack.widths[1:-1]]
     for part in x.split(size):
         for total, h in zip(totals, stack(part)[0], strict=True):
             total += h.sum(1, keepdim=True, dtype=torch.float64)
@@ -132,7 +130,9 @@ def _add_input_grad(sums: list[Tensor], stack: MLPStack, masks: list[Tensor]) ->
     if not rest:
         return
     n, n_samples, n_units = first.shape
-    jacobian = first.transpose(1, 2)[..., None] * r.transpose(1, 2)[:, :, None]  # (network, unit, sample, rank)
+    jacobian = (
+        first.transpose(1, 2)[..., None] * r.transpose(1, 2)[:, :, None]
+    )  # (network, unit, sample, rank)
     for total, w, mask in zip(sums[1:], stack.weights[1:-1], rest, strict=True):
         jacobian = torch.bmm(w.transpose(1, 2), jacobian.reshape(n, n_units, -1))
         n_units = w.shape[2]
@@ -165,7 +165,7 @@ def _add_downstream(
 
 
 def _batch_size(stack: MLPStack, x: Tensor) -> int:
-    """Samples whose largest intermediate, about (network, unit, sample, unit), fits working memory."""
+    """Find how many samples fit working memory, the largest intermediate being (network, unit, sample, unit)."""
     widest = max(stack.widths[1:])
     budget = 2**29 if x.device.type == "cuda" else 2**24  # numbers
     return max(1, min(len(x), budget // (len(stack) * widest * min(widest, stack.widths[0]))))
@@ -174,7 +174,7 @@ def _batch_size(stack: MLPStack, x: Tensor) -> int:
 def similarity_of(
     encoder: Callable[[Tensor], Tensor],
     decoder: Callable[[Tensor], Tensor] | None,
-    x: Float[Tensor, "sample *features"],
+    x: Float[Tensor, "sample ..."],
     y: Int[Tensor, " sample"] | None = None,
     *,
     measure: str,

@@ -26,7 +26,7 @@ class Protocol:
     max_epochs
         Passes over the training part.
     decay
-        Factor on a network's learning rate when its validation loss has stopped improving; 1 keeps it constant.
+        Factor on a network's learning rate when its validation loss stops improving; 1 keeps it constant.
     patience
         Epochs without improvement that are borne before the rate falls (``ReduceLROnPlateau``'s meaning:
         the rate falls in the epoch after them).
@@ -133,7 +133,7 @@ def train(
 
     groups = [seeds[g * len(seeds) // n_groups] for g in range(n_groups)]
     batches = [torch.Generator().manual_seed(_stream(s, "batches")) for s in groups]
-    noise = torch.Generator(device=x.device).manual_seed(_stream(groups[0], "dropout"))
+    noise = [torch.Generator(device=x.device).manual_seed(_stream(s, "dropout")) for s in groups]
     n_held_out = max(1, round(plan.validation * len(x)))
     splits = [torch.randperm(len(x), generator=b).to(x.device) for b in batches]
     held_out = torch.stack([s[:n_held_out] for s in splits])  # (group, sample)
@@ -225,16 +225,17 @@ class _Trainer:
             return value.repeat_interleave(self.widths[0], dim=1)[:, None]  # (group, 1, network·unit)
         return value.reshape(-1, 1, 1)
 
-    def step(self, x: Tensor, y: Tensor, rate: Tensor, generator: torch.Generator) -> None:
+    def step(self, x: Tensor, y: Tensor, rate: Tensor, generators: list[torch.Generator]) -> None:
         """One step on a batch, x (group, sample, in), y (group, sample), rate (group, network)."""
         self.t += 1
-        n_groups, n_samples, _ = x.shape
+        n_samples = x.shape[1]
         noise = None
         if self.drops:  # shared by the networks of a group, which differ in the threshold only
-            noise = [
-                torch.rand(n_groups, 1, n_samples, width, generator=generator, device=x.device)
-                for width in self.widths[:-1]
+            shapes = [(1, n_samples, width) for width in self.widths[:-1]]
+            draws = [
+                [torch.rand(shape, generator=g, device=x.device) for shape in shapes] for g in generators
             ]
+            noise = [torch.stack(layer) for layer in zip(*draws, strict=True)]  # (group, 1, sample, unit)
         gradients = self.gradients(self.parameters, self.n_layers, x, y, noise, self.keep)
         step = rate / (1 - 0.9**self.t)
         root = (1 - 0.999**self.t) ** -0.5
@@ -329,7 +330,7 @@ def _forward(
 def _gradients(
     parameters: list[Tensor], n_layers: int, x: Tensor, y: Tensor, noise: list[Tensor] | None, keep: Tensor
 ) -> list[Tensor]:
-    """Gradients of mean cross-entropy by hand: autograd would also form those of the input and of the masks."""
+    """Gradients of mean cross-entropy, written out as a forward and a backward pass."""
     n_groups, n_samples, _ = x.shape
     n = keep.shape[1]
     *hidden, logits = _forward(parameters, n_layers, x, noise, keep)

@@ -133,7 +133,7 @@ def test_expected_information_is_the_mean_over_all_orders():
 
 
 def count_tables(rows, columns):
-    """Number of tables of counts with these sums, by filling in one row after another."""
+    """Count the tables of counts with these sums by filling in one row after another."""
     if len(rows) == 1:
         return 1
     fills = itertools.product(*(range(c + 1) for c in columns))

@@ -1,4 +1,4 @@
-"""Q against closed forms and other libraries; the search against exact optima and the authors' Monte Carlo."""
+"""Q against closed forms and other libraries; the search against exact optima and the reference Q."""
 
 import doctest
 import itertools
@@ -20,7 +20,7 @@ REFERENCE = Path(__file__).parent / "reference" / "partitions.npz"
 
 
 def separate_cliques(sizes, weights=None):
-    """Cliques with no edge between them: their labels, and their Q = 1 − Σ (weight of one / weight of all)²."""
+    """Cliques with no edge between them, their labels, and their Q = 1 − Σ (share of the weight)²."""
     weights = np.ones(len(sizes)) if weights is None else np.asarray(weights, dtype=float)
     labels = np.repeat(np.arange(len(sizes)), sizes)
     A = (labels[:, None] == labels) * weights[labels]

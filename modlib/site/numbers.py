@@ -1,0 +1,117 @@
+"""Numbers in prose: ``{num}`` looks a measured value up, so that nobody types one.
+
+``{num}`q_dropout``` writes the value as it is; ``{num}`q_dropout:.2f``` and ``{num}`accuracy:.1%``` format it
+as Python's `format` does. The values are one flat JSON object, ``modlib_numbers`` in the configuration. A
+page is written anew when that file changes, and an unknown key is a warning, which fails a strict build.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxRole
+
+__all__ = ["format_number", "setup"]
+
+logger = logging.getLogger(__name__)
+
+
+def format_number(value: float | str, spec: str = "") -> str:
+    """Return `value` as the text of a page, with a true minus sign.
+
+    Parameters
+    ----------
+    value
+        A finite number, or a text (which `spec` may only pad).
+    spec
+        A format specification of Python, such as ``.2f``, ``,d`` or ``.1%``.
+
+    Raises
+    ------
+    TypeError
+        If `value` is neither a number nor a text.
+    ValueError
+        If `value` is not finite, or `spec` does not fit it.
+
+    Examples
+    --------
+    >>> format_number(0.4967, ".2f"), format_number(0.981, ".1%"), format_number(-3)
+    ('0.50', '98.1%', '−3')
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise TypeError(f"value must be a number or a text, not {value!r}")
+    if isinstance(value, str):
+        return format(value, spec)
+    if not math.isfinite(value):
+        raise ValueError(f"value must be finite, not {value!r}")
+    if spec.endswith("d") and float(value).is_integer():
+        value = int(value)  # JSON does not tell 9.0 from 9, and "d" takes only whole numbers
+    return format(value, spec).replace("-", "−")
+
+
+@lru_cache(maxsize=4)
+def _read(path: Path, _changed: int) -> dict[str, Any]:
+    """Return the values in `path`; `_changed`, the time of its last change, makes the cache see a new one."""
+    values = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(values, dict):
+        raise ValueError(f"{path.name} must hold one JSON object, not {type(values).__name__}")
+    return values
+
+
+class NumberNode(nodes.inline):  # type: ignore[misc]  # docutils is untyped
+    """A number in the text, which knows the key it came from."""
+
+
+class NumberRole(SphinxRole):
+    """The role ``{num}``."""
+
+    def run(self) -> tuple[list[Any], list[Any]]:
+        """Return the formatted value, or the key and a warning."""
+        key, _, spec = self.text.partition(":")
+        key, spec = key.strip(), spec.strip()
+        path = Path(self.env.srcdir) / self.config.modlib_numbers
+        self.env.note_dependency(str(path))
+        try:
+            values = _read(path, path.stat().st_mtime_ns)
+            text = format_number(values[key], spec)
+        except OSError:
+            text = self._warn(f"no numbers file {self.config.modlib_numbers}", key)
+        except KeyError:
+            text = self._warn(f"unknown number {key!r} in {self.config.modlib_numbers}", key)
+        except (TypeError, ValueError) as error:
+            text = self._warn(f"number {key!r} with format {spec!r}: {error}", key)
+        node = NumberNode(self.rawtext, "", nodes.Text(text), classes=["num"], key=key)
+        return [node], []
+
+    def _warn(self, message: str, key: str) -> str:
+        logger.warning(message, location=self.get_location(), type="modlib", subtype="num")
+        return key
+
+
+def _visit_html(self: Any, node: NumberNode) -> None:
+    self.body.append(self.starttag(node, "span", "", title=node["key"]))
+
+
+def _depart_html(self: Any, node: NumberNode) -> None:
+    self.body.append("</span>")
+
+
+def _pass(self: Any, node: NumberNode) -> None:
+    """Other formats write the text alone."""
+
+
+def setup(app: Sphinx) -> None:
+    """Register the role, its node and its configuration value."""
+    app.add_config_value("modlib_numbers", "book/executed/numbers.json", "env", (str,))
+    other = (_pass, _pass)
+    app.add_node(
+        NumberNode, html=(_visit_html, _depart_html), latex=other, text=other, man=other, texinfo=other
+    )
+    app.add_role("num", NumberRole())

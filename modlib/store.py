@@ -1,0 +1,252 @@
+"""Where results are kept: tables written whole or not at all, and verified when they are read."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from modlib.experiments import Experiment
+from modlib.networks import MLPStack
+
+TABLES = ("networks", "modules", "agreement")
+FORMAT = 1  # of a results folder; raised when an older one can no longer be read
+
+
+class StoreError(ValueError):
+    """Stored results are damaged or are not what was asked for; the message names the file and what to do."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """What an experiment gave.
+
+    Attributes
+    ----------
+    networks, modules, agreement
+        One row a network; a network, layer and graph; a network, layer and pair of graphs.
+    manifest
+        Configuration, data, versions, times and check sums.
+    kept
+        The networks kept with their weights, by name: stacks of one.
+    """
+
+    networks: pd.DataFrame
+    modules: pd.DataFrame
+    agreement: pd.DataFrame
+    manifest: dict[str, Any]
+    kept: dict[str, MLPStack]
+
+
+@dataclass(frozen=True)
+class ShardResults:
+    """What one shard gave: its tables, the weights to keep by network name, and seconds per stage."""
+
+    tables: dict[str, pd.DataFrame]
+    weights: dict[str, MLPStack]
+    seconds: dict[str, float]
+
+
+def results_folder() -> Path:
+    """`$MODLIB_RESULTS`, else `results/` of the project that modlib is installed from, else of here."""
+    if named := os.environ.get("MODLIB_RESULTS"):
+        return Path(named)
+    project = Path(__file__).parents[1]
+    return (project if (project / "_toc.yml").exists() else Path.cwd()) / "results"
+
+
+def folder_of(experiment: Experiment) -> Path:
+    """Where an experiment's tables are."""
+    return results_folder() / f"{experiment.name}-{experiment.profile}"
+
+
+def shard_file(experiment: Experiment, shard: str) -> Path:
+    """Where a shard is until the tables are made; another configuration has another folder."""
+    return folder_of(experiment) / "shards" / experiment.digest[:12] / f"{shard}.zip"
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file whole: to a name of its own beside it, on the disk, then renamed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _parquet(table: pd.DataFrame) -> bytes:
+    """Bytes of a table that depend on its rows only."""
+    arrow = pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(None)
+    sink = io.BytesIO()
+    pq.write_table(arrow, sink, compression="zstd")
+    return sink.getvalue()
+
+
+def _table(content: bytes) -> pd.DataFrame:
+    frame: pd.DataFrame = pq.read_table(io.BytesIO(content)).to_pandas()
+    return frame
+
+
+def _npz(stacks: Mapping[str, MLPStack]) -> bytes:
+    arrays = {
+        f"{name}/{kind}/{layer}": tensor[0].cpu().numpy()
+        for name, stack in sorted(stacks.items())
+        for kind, tensors in (("weight", stack.weights), ("bias", stack.biases))
+        for layer, tensor in enumerate(tensors)
+    }
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:  # np.savez, without the time of day
+        for key, array in arrays.items():
+            member = io.BytesIO()
+            np.lib.format.write_array(member, array, allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{key}.npy"), member.getvalue())
+    return sink.getvalue()
+
+
+def _stacks(content: bytes) -> dict[str, MLPStack]:
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        names = sorted({key.rsplit("/", 2)[0] for key in arrays.files})
+        n_layers = 1 + max((int(key.rsplit("/", 1)[1]) for key in arrays.files), default=-1)
+        return {
+            name: MLPStack.from_arrays(
+                [arrays[f"{name}/weight/{layer}"][None] for layer in range(n_layers)],
+                [arrays[f"{name}/bias/{layer}"][None] for layer in range(n_layers)],
+            )
+            for name in names
+        }
+
+
+def write_shard(experiment: Experiment, shard: str, results: ShardResults) -> None:
+    """Keep a finished shard: one file, an archive whose members carry check sums."""
+    sink = io.BytesIO()
+    about = {"format": FORMAT, "experiment": experiment.digest, "shard": shard, "seconds": results.seconds}
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr(zipfile.ZipInfo("about.json"), json.dumps(about))
+        archive.writestr(zipfile.ZipInfo("weights.npz"), _npz(results.weights))
+        for name in TABLES:
+            archive.writestr(zipfile.ZipInfo(f"{name}.parquet"), _parquet(results.tables[name]))
+    _write(shard_file(experiment, shard), sink.getvalue())
+
+
+def read_shard(experiment: Experiment, shard: str) -> ShardResults:
+    """Read a shard back.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it is not there.
+    StoreError
+        If it is damaged, or belongs to another experiment or format.
+    """
+    path = shard_file(experiment, shard)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            about = json.loads(archive.read("about.json"))
+            tables = {name: _table(archive.read(f"{name}.parquet")) for name in TABLES}
+            weights = _stacks(archive.read("weights.npz"))
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # whatever a damaged archive makes zipfile, json or pyarrow raise
+        raise StoreError(f"{path} is damaged ({error}); delete it and run again") from error
+    if (about["format"], about["experiment"], about["shard"]) != (FORMAT, experiment.digest, shard):
+        raise StoreError(f"{path} belongs to another experiment or format; delete it and run again")
+    return ShardResults(tables, weights, about["seconds"])
+
+
+def write_results(
+    experiment: Experiment,
+    tables: Mapping[str, pd.DataFrame],
+    weights: Mapping[str, MLPStack],
+    manifest: Mapping[str, Any],
+) -> None:
+    """Write the tables, and last the manifest, which makes them count."""
+    folder = folder_of(experiment)
+    files = {f"{name}.parquet": _parquet(tables[name]) for name in TABLES}
+    files["weights.npz"] = _npz(weights)
+    (folder / "manifest.json").unlink(missing_ok=True)
+    for name, content in files.items():
+        _write(folder / name, content)
+    listed = {
+        name: {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+        for name, content in files.items()
+    }
+    for name in TABLES:
+        listed[f"{name}.parquet"]["rows"] = len(tables[name])
+    whole = {
+        "format": FORMAT,
+        "digest": experiment.digest,
+        "config": experiment.config,
+        "files": listed,
+        **manifest,
+    }
+    _write(folder / "manifest.json", (json.dumps(whole, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def is_stored(experiment: Experiment) -> bool:
+    """Whether there are tables of this very configuration."""
+    path = folder_of(experiment) / "manifest.json"
+    return path.exists() and _manifest(path).get("digest") == experiment.digest
+
+
+def read_results(experiment: Experiment) -> Results:
+    """Read tables back, each checked against the manifest.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no manifest.
+    StoreError
+        If a file is missing or altered, or the tables are of another configuration or format.
+    """
+    folder = folder_of(experiment)
+    manifest = _manifest(folder / "manifest.json")
+    if manifest.get("format") != FORMAT or manifest.get("digest") != experiment.digest:
+        raise StoreError(
+            f"{folder} holds another configuration of {experiment.name!r} or another format; "
+            "move it away and run the experiment again"
+        )
+    content: dict[str, bytes] = {}
+    for name in (*(f"{table}.parquet" for table in TABLES), "weights.npz"):
+        path = folder / name
+        if not path.exists():
+            raise StoreError(f"{path} is missing; restore it, or delete {folder} and run again")
+        content[name] = path.read_bytes()
+        listed = manifest.get("files", {}).get(name, {})
+        if hashlib.sha256(content[name]).hexdigest() != listed.get("sha256"):
+            raise StoreError(
+                f"{path} is not the file that its manifest lists (SHA-256 differs); "
+                f"restore it, or delete {folder} and run again"
+            )
+    tables = {name: _table(content[f"{name}.parquet"]) for name in TABLES}
+    return Results(**tables, manifest=manifest, kept=_stacks(content["weights.npz"]))
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads(path.read_bytes())
+        if not isinstance(manifest, dict):
+            raise ValueError("not an object")
+    except FileNotFoundError:
+        raise
+    except ValueError as error:
+        raise StoreError(f"{path} is damaged ({error}); restore it, or delete {path.parent}") from error
+    return manifest
