@@ -103,9 +103,14 @@ class Experiment:
         """Trained and untrained networks."""
         return len(self.settings) * len(self.seeds) + self.untrained
 
-    def shards(self) -> list[Shard]:
-        """One shard a seed, then the untrained networks by the score."""
-        trained = [Shard(f"seed-{seed:03d}", (seed,), self.settings, trained=True) for seed in self.seeds]
+    def shards(self, *, seeds_at_once: int = 1) -> list[Shard]:
+        """Trained networks by the seed, or by several of them, then the untrained networks by the score."""
+        cuts = range(0, len(self.seeds), seeds_at_once)
+        groups = [self.seeds[cut : cut + seeds_at_once] for cut in cuts]
+        trained = [
+            Shard("seed-" + "-".join(f"{s:03d}" for s in seeds), seeds, self.settings, trained=True)
+            for seeds in groups
+        ]
         untrained = [
             Shard(
                 f"untrained-{start:03d}",

@@ -1,8 +1,73 @@
-"""The theme and the charts that the chapters share."""
+"""The theme and the charts that the chapters share.
 
+Upstream measures are blue and downstream measures orange on every page; a regulariser has a shape.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import altair as alt
+
+from modlib.similarity import DOWNSTREAM, MEASURES, UPSTREAM
+from modlib.site import charts
+
+#: One hue a family, one shade a measure; told apart by the colour-blind and on white and dark pages.
 COLOURS = {
     "input_cov": "#1b6ca8",
     "input_grad": "#4fb3d9",
     "output_grad": "#d95f02",
     "output_hess": "#f0a04b",
 }
+NAMES = {
+    "input_cov": "input covariance",
+    "input_grad": "input gradient",
+    "output_grad": "output gradient",
+    "output_hess": "output Hessian",
+}
+FAMILIES = {"upstream": UPSTREAM, "downstream": DOWNSTREAM}
+FAMILY_COLOURS = {"upstream": "#1b6ca8", "downstream": "#d95f02", "across": "#7f7f7f"}
+REGULARIZERS = {"dropout": "dropout", "l1": "L1", "l2": "L2", "none": "untrained"}
+SHAPES = {"dropout": "circle", "l1": "triangle-up", "l2": "square", "none": "cross"}
+
+
+def setup() -> None:
+    """Switch on the theme and the renderer of the book; a notebook calls it once."""
+
+    @alt.theme.register("modlib", enable=True)
+    def theme() -> alt.theme.ThemeConfig:
+        return {
+            "config": {
+                "font": "system-ui, sans-serif",
+                "axis": {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal", "grid": True},
+                "legend": {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal"},
+                "header": {"labelFontSize": 13, "titleFontSize": 13},
+                "title": {"fontSize": 13, "anchor": "start", "fontWeight": "normal"},
+                "view": {"continuousWidth": 300, "continuousHeight": 200},
+            }
+        }
+
+    alt.data_transformers.disable_max_rows()
+    charts.enable()
+
+
+def properties(*, description: str, caption: str = "", name: str = "") -> dict[str, Any]:
+    """Properties that every chart has: what it shows, for readers who cannot see it, and its caption.
+
+    Raises
+    ------
+    ValueError
+        If the description is empty.
+    """
+    if not description.strip():
+        raise ValueError("description must say what the chart shows")
+    found: dict[str, Any] = {"description": description}
+    if caption:
+        found["usermeta"] = {"caption": caption, "name": name}
+    return found
+
+
+def measure_colour(field: str = "measure", **options: Any) -> alt.Color:
+    """Colour by measure, in the book's order and colours."""
+    scale = alt.Scale(domain=list(MEASURES), range=[COLOURS[m] for m in MEASURES])
+    return alt.Color(f"{field}:N", scale=scale, **options)

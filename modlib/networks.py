@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MLPStack:
     """Multi-layer perceptrons of one shape with ReLU hidden layers, computed side by side.
 
@@ -76,7 +77,7 @@ class MLPStack:
         """
 
         def tensors(name: str, arrays: Sequence[object]) -> list[Tensor]:
-            found = [torch.as_tensor(a) for a in arrays]
+            found = [torch.as_tensor(a).detach() for a in arrays]
             found = [t if t.is_floating_point() else t.float() for t in found]
             for layer, t in enumerate(found, start=1):
                 if not torch.isfinite(t).all():
@@ -93,8 +94,19 @@ class MLPStack:
         ----------
         modules
             Networks of one shape, with a ReLU after every linear layer but the last.
+
+        Raises
+        ------
+        ValueError
+            If a module has no linear layer, one without bias, or other shapes than the first module.
         """
         linear = [[m for m in module.modules() if isinstance(m, nn.Linear)] for module in modules]
+        for number, layers_of_one in enumerate(linear):
+            shapes = [(m.in_features, m.out_features) for m in layers_of_one]
+            if not shapes or any(m.bias is None for m in layers_of_one):
+                raise ValueError(f"module {number} must have linear layers, all with a bias")
+            if shapes != [(m.in_features, m.out_features) for m in linear[0]]:
+                raise ValueError(f"module {number} differs in shape from module 0: its layers are {shapes}")
         layers = list(zip(*linear, strict=True))
         return cls(
             [torch.stack([m.weight.detach().T for m in layer]) for layer in layers],
@@ -154,9 +166,9 @@ class MLPStack:
     def __len__(self) -> int:
         return self.weights[0].shape[0]
 
-    def __getitem__(self, index: int | slice | Sequence[int] | Int[Tensor, " kept"]) -> MLPStack:
+    def __getitem__(self, index: int | np.integer | slice | Sequence[int] | Int[Tensor, " kept"]) -> MLPStack:
         """Return the stack of some of the networks (a single number gives a stack of one)."""
-        rows: object = [index] if isinstance(index, int) else index
+        rows: object = [int(index)] if isinstance(index, (int, np.integer)) else index
         return MLPStack([w[rows] for w in self.weights], [b[rows] for b in self.biases])  # type: ignore[index]
 
     def __repr__(self) -> str:

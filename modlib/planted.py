@@ -53,7 +53,7 @@ def planted_graph(
 
     Examples
     --------
-    >>> A, labels = planted_graph((2, 2), within=1, between=0.5)
+    >>> A, labels = planted_graph((2, 2), within=1.0, between=0.5)
     >>> A.tolist()
     [[0.0, 1.0, 0.5, 0.5], [1.0, 0.0, 0.5, 0.5], [0.5, 0.5, 0.0, 1.0], [0.5, 0.5, 1.0, 0.0]]
     >>> labels.tolist()
@@ -100,7 +100,7 @@ def ring_of_cliques(cliques: int, size: int) -> tuple[FloatMatrix, Labels]:
     """
     if cliques < 3 or size < 2:
         raise ValueError(f"needs cliques >= 3 and size >= 2, got {cliques} and {size}")
-    A, labels = planted_graph([size] * cliques, within=1, between=0)
+    A, labels = planted_graph([size] * cliques, within=1.0, between=0.0)
     last = np.arange(cliques) * size + size - 1
     first = (last + 1) % (cliques * size)
     A[last, first] = A[first, last] = 1

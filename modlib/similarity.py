@@ -69,7 +69,7 @@ def similarity(
     Raises
     ------
     ValueError
-        If a measure is unknown, there is no sample, or shapes do not fit.
+        If a measure is unknown, there is no sample or no hidden layer, or shapes do not fit.
 
     Notes
     -----
@@ -86,6 +86,10 @@ def similarity(
         raise ValueError(f"x must be (sample, {stack.widths[0]}) with a sample or more, got {tuple(x.shape)}")
     if y is not None and y.shape != (len(x),):
         raise ValueError(f"y must hold one class a sample ({len(x)}), got shape {tuple(y.shape)}")
+    if stack.n_hidden == 0:
+        raise ValueError("stack must have a hidden layer")
+    if batch is not None and batch < 1:
+        raise ValueError(f"batch must be 1 or more, got {batch}")
     x = x.to(stack.weights[0].dtype)
     size = batch or _batch_size(stack, x)
     sums = {
@@ -165,12 +169,13 @@ def _add_downstream(
 
 
 def _batch_size(stack: MLPStack, x: Tensor) -> int:
-    """Find how many samples fit working memory, the largest intermediate being (network, unit, sample, unit)."""
+    """Find how many samples fit working memory; the largest array is (network, unit, sample, unit)."""
     widest = max(stack.widths[1:])
     budget = 2**29 if x.device.type == "cuda" else 2**24  # numbers
     return max(1, min(len(x), budget // (len(stack) * widest * min(widest, stack.widths[0]))))
 
 
+@torch.no_grad()  # of the parameters; torch.func differentiates what it is asked to all the same
 def similarity_of(
     encoder: Callable[[Tensor], Tensor],
     decoder: Callable[[Tensor], Tensor] | None,
@@ -223,8 +228,9 @@ def similarity_of(
         raise ValueError("output_hess needs the classes y")
     if len(x) == 0 or (y is not None and y.shape != (len(x),)):
         raise ValueError(f"x must hold a sample or more and y one class a sample, got {len(x)} samples")
-    with torch.no_grad():
-        hidden = torch.cat([encoder(part) for part in x.split(batch)])  # (sample, unit)
+    if batch < 1:
+        raise ValueError(f"batch must be 1 or more, got {batch}")
+    hidden = torch.cat([encoder(part) for part in x.split(batch)])  # (sample, unit)
     if hidden.ndim != 2 or len(hidden) != len(x):
         raise ValueError(f"encoder must return (sample, unit), got {tuple(hidden.shape)}")
     total = torch.zeros(hidden.shape[1], hidden.shape[1], dtype=torch.float64, device=hidden.device)
@@ -274,19 +280,20 @@ def adjacency(
     S
         Similarity matrices as `similarity` or `similarity_of` return them, one or a stack of them.
     normalized
-        Divide by the square roots of the diagonal first, so that weights lie in [0, 1].
+        Divide by the square roots of the diagonal first; weights then lie in [0, 1] where S is positive
+        semi-definite, as every measure of a ReLU network is.
 
     Raises
     ------
     ValueError
-        If a matrix is not square, not symmetric to 1e-6 of its largest entry, or not finite.
+        If a matrix is not square, not symmetric to 1e-6 of its own largest entry, or not finite.
     """
     S = torch.as_tensor(S)
     if S.ndim < 2 or S.shape[-1] != S.shape[-2]:
         raise ValueError(f"S must be (…, unit, unit), got {tuple(S.shape)}")
     if not torch.isfinite(S).all():
         raise ValueError("S holds a value that is not finite")
-    if S.numel() and float((S - S.mT).abs().max()) > 1e-6 * float(S.abs().max()):
+    if S.numel() and ((S - S.mT).abs().amax((-2, -1)) > 1e-6 * S.abs().amax((-2, -1))).any():
         raise ValueError("S is not symmetric")
     A = (normalise(S) if normalized else S).abs()
     A = (A + A.mT) / 2

@@ -93,7 +93,9 @@ def run(
     if n_workers < 0:
         raise ValueError(f"workers must be 0 or more, got {workers}")
 
-    missing = [shard for shard in plan.shards() if not _is_finished(plan, shard)]
+    # A GPU is filled by all seeds at once; a core by one, which leaves the other seeds to the other cores.
+    shards = plan.shards(seeds_at_once=len(plan.seeds) if on == "cuda" else 1)
+    missing = [shard for shard in shards if not _is_finished(plan, shard)]
     if missing:
         seconds = estimate(plan, missing, device=on, workers=n_workers)
         words = (
@@ -107,7 +109,7 @@ def run(
             )
         log.info("%s", words)
         _compute(plan, missing, on, n_workers)
-    _merge(plan, on)
+    _merge(plan, shards, on)
     return store.read_results(plan)
 
 
@@ -281,14 +283,14 @@ def _is_finished(plan: Experiment, shard: Shard) -> bool:
     return True
 
 
-def _merge(plan: Experiment, device: str) -> None:
+def _merge(plan: Experiment, shards: Sequence[Shard], device: str) -> None:
     """Make the tables out of all shards, in the order of the experiment, whoever computed them and when."""
-    shards = [store.read_shard(plan, shard.name) for shard in plan.shards()]
+    found = [store.read_shard(plan, shard.name) for shard in shards]
     tables = {
-        name: pd.concat([shard.tables[name] for shard in shards], ignore_index=True) for name in store.TABLES
+        name: pd.concat([shard.tables[name] for shard in found], ignore_index=True) for name in store.TABLES
     }
-    weights = {name: stack for shard in shards for name, stack in shard.weights.items()}
-    stages = sorted({stage for shard in shards for stage in shard.seconds})
+    weights = {name: stack for shard in found for name, stack in shard.weights.items()}
+    stages = sorted({stage for shard in found for stage in shard.seconds})
     manifest = {
         "data_sha256": data.load(plan.dataset).sha256,
         "commit": _commit(),
@@ -296,7 +298,7 @@ def _merge(plan: Experiment, device: str) -> None:
         | {"python": platform.python_version()},
         "device": torch.cuda.get_device_name() if device == "cuda" else f"cpu ({platform.machine()})",
         "threads": 1,
-        "seconds": {stage: round(sum(s.seconds.get(stage, 0.0) for s in shards), 1) for stage in stages},
+        "seconds": {stage: round(sum(s.seconds.get(stage, 0.0) for s in found), 1) for stage in stages},
     }
     store.write_results(plan, tables, weights, manifest)
 

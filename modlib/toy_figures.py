@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from modlib.figures import COLOURS
+from modlib.figures import COLOURS, properties
 
 Figure: TypeAlias = alt.Chart | alt.LayerChart | alt.FacetChart | alt.ConcatChart
 
@@ -24,11 +24,6 @@ NEUTRAL = "#6b7280"  # under white numbers; stands out on the light and on the d
 MODULE_COLOURS = ["#6b4ea0", "#2f8f5b", "#b04a78", "#7c6a2e", "#4a6d8c"]
 MODULE_SHAPES = ["circle", "square", "diamond", "triangle-up", "cross"]
 BARE = alt.ViewBackground(stroke=None)
-
-
-def _figure(caption: str, name: str) -> dict[str, Any]:
-    """Return what the page turns into a numbered figure; without a caption, nothing."""
-    return {"usermeta": {"caption": caption, "name": name}} if caption else {}
 
 
 def node_link(
@@ -138,10 +133,15 @@ def node_link(
         width=width,
         height=height,
         title=title,
-        description=description,
         view=BARE,
-        **_figure(caption, name),
+        **properties(description=description, caption=caption, name=name),
     )
+
+
+def _significant(values: Float[np.ndarray, " cell"]) -> Float[np.ndarray, " cell"]:
+    """Round to a thousandth of the largest value: what the eye can tell, at a fifth of the page's weight."""
+    top = float(values.max()) if values.size else 0.0
+    return np.round(values, max(0, 3 - int(np.floor(np.log10(top))))) if top > 0 else values
 
 
 def heatmap(
@@ -187,18 +187,12 @@ def heatmap(
     """
     n = len(S)
     if order is None:
-        order = np.arange(n) if labels is None else np.argsort(labels, kind="stable")
+        # Dead units (−1) come last.
+        order = np.arange(n) if labels is None else np.lexsort((labels, labels < 0))
     i, j = np.nonzero(~np.eye(n, dtype=bool))
-    cells = pd.DataFrame(
-        {
-            "row": i,
-            "column": j,
-            "row2": i + 1,
-            "column2": j + 1,
-            "similarity": np.abs(S[np.ix_(order, order)][i, j]),
-            "units": [f"{order[a] + 1} and {order[b] + 1}" for a, b in zip(i, j, strict=True)],
-        }
-    )
+    # Short names and nothing that can be worked out again: this table is written into the page.
+    cells = pd.DataFrame({"r": i, "c": j, "s": _significant(np.abs(S[np.ix_(order, order)][i, j]))})
+    units = (order + 1).tolist()
     names = pd.DataFrame({"at": np.arange(n) + 0.5, "unit": order + 1})
     scale = alt.Scale(domain=[0, n], nice=False)
     down = alt.Scale(domain=[n, 0], nice=False)
@@ -206,16 +200,19 @@ def heatmap(
         alt.Chart(cells)
         .mark_rect(color=colour)
         .encode(
-            x=alt.X("column:Q", scale=scale, axis=None),
-            x2="column2:Q",
-            y=alt.Y("row:Q", scale=down, axis=None),
-            y2="row2:Q",
+            x=alt.X("c:Q", scale=scale, axis=None),
+            x2="c2:Q",
+            y=alt.Y("r:Q", scale=down, axis=None),
+            y2="r2:Q",
             opacity=alt.Opacity(
-                "similarity:Q",
-                scale=alt.Scale(domain=[0, max(float(cells["similarity"].max()), 1e-12)], range=[0.02, 1]),
+                "s:Q",
+                scale=alt.Scale(domain=[0, max(float(cells["s"].max()), 1e-12)], range=[0.02, 1]),
                 legend=alt.Legend(title="similarity", format=".1f") if legend else None,
             ),
-            tooltip=["units:N", alt.Tooltip("similarity:Q", format=".3f")],
+            tooltip=["unit:O", "other:O", alt.Tooltip("s:Q", format=".3~g", title="similarity")],
+        )
+        .transform_calculate(
+            r2="datum.r + 1", c2="datum.c + 1", unit=f"{units}[datum.r]", other=f"{units}[datum.c]"
         )
     )
     text = alt.Chart(names).mark_text(fontSize=10)
@@ -236,9 +233,8 @@ def heatmap(
         width=size,
         height=size,
         title=alt.Title(title, offset=14),
-        description=description,
         view=BARE,
-        **_figure(caption, name),
+        **properties(description=description, caption=caption, name=name),
     )
 
 
@@ -250,23 +246,26 @@ def heatmaps(
     caption: str = "",
     name: str = "",
     order: Int[np.ndarray, " unit"] | None = None,
+    colours: Mapping[str, str] = COLOURS,
     columns: int = 2,
     size: int = 200,
 ) -> Figure:
-    """Draw one heatmap per measure, each in the colour of its measure.
+    """Draw several heatmaps, by default one per measure in the colour of its measure.
 
     Parameters
     ----------
     matrices
-        Similarity matrices by measure.
+        Similarity matrices by measure, or by another title.
     labels
-        One partition for all, or one per measure.
+        One partition for all, or one per matrix.
     description
         What the charts show together, for readers who cannot see them.
     caption, name
         Of the figure on the page; without a caption it is not numbered.
     order
         Units in the order in which to draw them in every heatmap.
+    colours
+        Colour of each matrix; by default that of the measure.
     columns
         Heatmaps side by side.
     size
@@ -280,16 +279,18 @@ def heatmaps(
     charts = [
         heatmap(
             S,
-            labels[measure] if isinstance(labels, Mapping) else labels,
-            colour=COLOURS[measure],
-            description=f"Similarity of units by {measure}",
-            title=measure,
+            labels[title] if isinstance(labels, Mapping) else labels,
+            colour=colours[title],
+            description=f"Similarity of units by {title}",
+            title=title,
             order=order,
             size=size,
         )
-        for measure, S in matrices.items()
+        for title, S in matrices.items()
     ]
-    return alt.concat(*charts, columns=columns).properties(description=description, **_figure(caption, name))
+    return alt.concat(*charts, columns=columns).properties(
+        **properties(description=description, caption=caption, name=name)
+    )
 
 
 def network_diagram(
@@ -365,7 +366,10 @@ def network_diagram(
     numbers = base.mark_text(color="white", fontWeight="bold").encode(text="text:N")
     rows = alt.Chart(ends).mark_text(align="center", fontSize=11).encode(x=x, y=y_axis, text="text:N")
     return alt.layer(edges, circles, numbers, rows).properties(
-        width=width, height=height, description=description, view=BARE, **_figure(caption, name)
+        width=width,
+        height=height,
+        view=BARE,
+        **properties(description=description, caption=caption, name=name),
     )
 
 
@@ -418,7 +422,7 @@ def q_against_size(
         .encode(**encoding, y=y, tooltip=[f"{series}:N", "units:Q", alt.Tooltip("q:Q", format=".3f")])
     )
     return alt.layer(single, line).properties(
-        width=width, height=height, description=description, **_figure(caption, name)
+        width=width, height=height, **properties(description=description, caption=caption, name=name)
     )
 
 
@@ -472,6 +476,8 @@ def restarts_chart(
         )
         .transform_joinaggregate(best="max(q)", groupby=[series])
         .transform_calculate(relative="datum.q / datum.best")
-        .properties(width=width, height=height, description=description, **_figure(caption, name))
+        .properties(
+            width=width, height=height, **properties(description=description, caption=caption, name=name)
+        )
     )
     return chart

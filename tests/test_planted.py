@@ -17,29 +17,29 @@ def q_from_counts(groups: int, size: int, within: float, between: float) -> floa
 
 @pytest.mark.parametrize(("groups", "size", "between"), [(2, 4, 0.1), (3, 5, 0.0), (4, 3, 0.4)])
 def test_planted_partition_has_the_q_of_its_formula(groups, size, between):
-    A, labels = planted_graph([size] * groups, within=1, between=between)
+    A, labels = planted_graph([size] * groups, within=1.0, between=between)
     assert modularity(A, labels) == pytest.approx(q_from_counts(groups, size, 1, between), abs=1e-12)
     assert A.sum(axis=1) == pytest.approx((size - 1) + (groups - 1) * size * between)
 
 
 def test_planted_groups_are_found_under_noise_and_others_are_not():
-    A, labels = planted_graph((9, 7, 5), within=1, between=0.2, noise=0.5, seed=3)
+    A, labels = planted_graph((9, 7, 5), within=1.0, between=0.2, noise=0.5, seed=3)
     found = find_modules(A).labels
     assert (found[:, None] == found).tolist() == (labels[:, None] == labels).tolist()
     # equal weights everywhere: nothing is planted, and the planted labels are worth nothing
-    flat, labels = planted_graph((9, 7, 5), within=1, between=1, noise=0.5, seed=3)
+    flat, labels = planted_graph((9, 7, 5), within=1.0, between=1.0, noise=0.5, seed=3)
     assert modularity(flat, labels) < 0.02
 
 
 def test_noise_stays_within_its_range_and_follows_the_seed():
-    A, _ = planted_graph((6, 6), within=1, between=0.5, noise=0.2, seed=1)
+    A, _ = planted_graph((6, 6), within=1.0, between=0.5, noise=0.2, seed=1)
     assert np.array_equal(A, A.T)
     assert not A.diagonal().any()
     inside, across = A[:6, :6][np.triu_indices(6, 1)], A[:6, 6:]
     assert 0.8 <= inside.min() < inside.max() <= 1.2
     assert 0.4 <= across.min() < across.max() <= 0.6
-    assert np.array_equal(A, planted_graph((6, 6), within=1, between=0.5, noise=0.2, seed=1)[0])
-    assert not np.array_equal(A, planted_graph((6, 6), within=1, between=0.5, noise=0.2, seed=2)[0])
+    assert np.array_equal(A, planted_graph((6, 6), within=1.0, between=0.5, noise=0.2, seed=1)[0])
+    assert not np.array_equal(A, planted_graph((6, 6), within=1.0, between=0.5, noise=0.2, seed=2)[0])
 
 
 def test_ring_merges_exactly_where_fortunato_and_barthelemy_say():
@@ -125,7 +125,7 @@ def test_labels_are_the_networks_own_and_no_class_is_empty():
         (lambda: planted_graph(()), "sizes"),
         (lambda: planted_graph((3, 0)), "sizes"),
         (lambda: planted_graph(within=-1), "within"),
-        (lambda: planted_graph(within=0, between=0), "within"),
+        (lambda: planted_graph(within=0.0, between=0.0), "within"),
         (lambda: planted_graph(noise=1.5), "noise"),
         (lambda: ring_of_cliques(2, 4), "cliques"),
         (lambda: ring_of_cliques(4, 1), "size"),

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import os
 import re
 import shutil
 import struct
@@ -171,13 +170,13 @@ def test_a_missing_numbers_file_fails_the_build(copy):
 
 def test_a_changed_number_reaches_every_page_that_shows_it_and_no_other(copy):
     sphinx(copy)  # the copy's files have new times
-    before = os.stat(copy / "_build" / "html" / "plain.html").st_mtime_ns
+    before = (copy / "_build" / "html" / "plain.html").stat().st_mtime_ns
     (copy / "numbers.json").write_text(json.dumps({**NUMBERS, "q": 0.1234}))
     sphinx(copy)
     assert '<span class="num" title="q">0.12</span>' in page(copy, "index")
     assert '<span class="num" title="q">0.12</span>' in page(copy, "chart")  # in the caption
     assert "0.50" not in page(copy, "index")
-    assert os.stat(copy / "_build" / "html" / "plain.html").st_mtime_ns == before
+    assert (copy / "_build" / "html" / "plain.html").stat().st_mtime_ns == before
 
 
 # --- charts
@@ -248,7 +247,7 @@ class Assets(HTMLParser):
         self._script = False
         self.feed(html)
 
-    def handle_starttag(self, tag, attrs):
+    def handle_starttag(self, tag, attrs):  # noqa: D102
         values = dict(attrs)
         self._script = tag == "script" and "src" not in values
         if tag in ("script", "img", "iframe", "source", "video") and values.get("src"):
@@ -256,7 +255,7 @@ class Assets(HTMLParser):
         if tag == "link" and values.get("rel") not in ("next", "prev", "search", "index", "canonical"):
             self.urls.append(values["href"])
 
-    def handle_data(self, data):
+    def handle_data(self, data):  # noqa: D102
         if self._script:
             self.inline.append(data)
 
@@ -280,7 +279,7 @@ def test_the_chart_library_is_loaded_only_where_there_is_a_chart(project):
 
 
 def test_mathematics_is_typeset_by_a_file_of_the_book_and_only_where_there_is_some(project):
-    for name, wanted in (("index", False), ("plain", True), ("chart", False)):
+    for name, wanted in (("plain", True), ("chart", False)):
         urls = [url.split("?")[0] for url in Assets(page(project, name)).urls]
         assert ("_static/modlib/mathjax.js" in urls) is wanted, name
 
@@ -351,10 +350,10 @@ def test_modules_are_listed_in_the_given_order_then_the_others(tmp_path, monkeyp
 
 
 def test_run_times_link_to_their_chapters(project):
-    row = re.search(r"<tr[^>]*>\s*<td>.*?A chart.*?</tr>", page(project, "plain"), flags=re.DOTALL)
-    assert row
-    assert 'href="chart.html"' in row[0]
-    assert "12 s" in row[0]
+    rows = re.findall(r"<tr.*?</tr>", page(project, "plain"), flags=re.DOTALL)
+    assert len(rows) == 2
+    assert 'href="chart.html"' in rows[1]
+    assert re.sub(r"<[^>]*>", "", rows[1]).split() == ["A", "chart", "12", "s"]
 
 
 def test_run_times_that_were_never_measured_fail_the_build(copy):

@@ -23,7 +23,7 @@ __all__ = ["format_number", "setup"]
 logger = logging.getLogger(__name__)
 
 
-def format_number(value: float | str, spec: str = "") -> str:
+def format_number(value: int | float | str, spec: str = "") -> str:
     """Return `value` as the text of a page, with a true minus sign.
 
     Parameters

@@ -1,0 +1,77 @@
+"""The command line: ``python -m modlib data | run | book``."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import click
+
+from modlib import data, experiments
+
+_PROFILE = click.option(
+    "--profile",
+    type=click.Choice(experiments.PROFILES),
+    default="paper",
+    show_default=True,
+    help="quick: a coarse grid, minutes on two cores; paper: full scale.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="modlib")
+def main() -> None:
+    """Modules of hidden units: fetch data, run experiments, build the book."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+
+
+@main.command("data")
+@click.argument("names", nargs=-1, type=click.Choice(data.available()))
+def fetch(names: tuple[str, ...]) -> None:
+    """Fetch data sets (all, if none is named), verify them, and say where they are."""
+    for name in names or data.available():
+        try:
+            for path in data.fetch(name):
+                click.echo(path)
+        except (OSError, ValueError) as error:
+            raise click.ClickException(f"{name}: {error}") from error
+
+
+@main.command()
+@click.argument("experiment", type=click.Choice(list(experiments.EXPERIMENTS)))
+@_PROFILE
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option(
+    "--workers", type=click.IntRange(min=0), help="Shards at a time; by default one a core, or one on a GPU."
+)
+def run(experiment: str, profile: str, device: str, workers: int | None) -> None:
+    """Compute an experiment's tables, or go on where a run was stopped.
+
+    Says first how long it will take on this machine. What is stored already is checked and left as it is.
+    """
+    from modlib import store, sweep
+
+    try:
+        results = sweep.run(experiment, profile=profile, device=device, workers=workers, long=True)  # type: ignore[arg-type]
+    except (OSError, ValueError) as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"{len(results.networks)} networks in {store.folder_of(experiments.get(experiment, profile))}")
+
+
+@main.command()
+@_PROFILE
+@click.option("--force", is_flag=True, help="Run every notebook again, changed or not.")
+@click.option("--only", multiple=True, metavar="CHAPTER", help="Run these notebooks only (may be repeated).")
+@click.option("--jobs", type=click.IntRange(min=1), help="Notebooks at a time; by default one a core.")
+def book(profile: str, force: bool, only: tuple[str, ...], jobs: int | None) -> None:
+    """Run the notebooks whose inputs changed, render the site, and say where it is."""
+    from modlib.book import BookError, build
+
+    try:
+        build(profile, force=force, only=only, jobs=jobs)
+    except (BookError, ValueError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+if __name__ == "__main__":
+    main()
