@@ -47,11 +47,7 @@ def describe(
             "weight_l1": weights.abs().sum(1).cpu().numpy(),
             "weight_l2": weights.square().sum(1).cpu().numpy(),
             "sparsity": (weights.abs() < 1e-3).double().mean(1).cpu().numpy(),
-            "active_units": torch.stack([a.sum(1) for a in active], 1)
-            .cpu()
-            .numpy()
-            .astype(np.int16)
-            .tolist(),
+            "active_units": torch.stack([a.sum(1) for a in active], 1).tolist(),
         }
     )
 

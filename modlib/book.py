@@ -257,6 +257,8 @@ def _kernel_environment(scratch: Path, *, threads: int) -> dict[str, str]:
         "JUPYTER_PATH": str(scratch),  # searched first, so a user's own kernel named python3 is not taken
         "IPYTHONDIR": str(scratch / "ipython"),
         "PYTHONHASHSEED": "0",
+        # pooch asks tqdm for a bar fit for notebooks, which then misses ipywidgets; the book wants none.
+        "PYTHONWARNINGS": "ignore:IProgress not found",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     }
 

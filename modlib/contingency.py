@@ -41,7 +41,11 @@ def _entropy(counts: Int[np.ndarray, "pair cell"]) -> Value:
 
 def _entropies(c: Table) -> tuple[Value, Value, Value]:
     """H_a, H_b and H_ab in nats."""
-    return _entropy(c.sum(axis=2)), _entropy(c.sum(axis=1)), _entropy(c.reshape(len(c), -1))
+    return (
+        _entropy(c.sum(axis=2)),
+        _entropy(c.sum(axis=1)),
+        _entropy(c.reshape(len(c), c.shape[1] * c.shape[2])),
+    )
 
 
 def _vi(c: Table) -> Value:
@@ -52,7 +56,7 @@ def _vi(c: Table) -> Value:
 def _ari(c: Table) -> Value:
     n = c.sum(axis=(1, 2))
     both, in_a, in_b = (
-        (counts * (counts - 1)).reshape(len(c), -1).sum(axis=1) / 2
+        (counts * (counts - 1)).sum(axis=tuple(range(1, counts.ndim))) / 2
         for counts in (c, c.sum(axis=2), c.sum(axis=1))
     )
     chance = in_a * in_b / (n * (n - 1) / 2)
@@ -104,7 +108,7 @@ def _expected_information(c: Table) -> Value:
         )  # fmt: skip
         term = np.exp(log_p) * (xlogy(k, N * k) - xlogy(k, s * m)) / N
         value[block] = np.where(possible, term, 0).sum(axis=1)
-    return np.asarray(value[place.ravel()].reshape(len(c), -1).sum(axis=1))
+    return np.asarray(value[place.ravel()].reshape(c.shape).sum(axis=(1, 2)))
 
 
 def _rmi(c: Table) -> Value:

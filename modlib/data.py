@@ -12,7 +12,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pooch
 import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
@@ -58,6 +57,8 @@ def available() -> tuple[str, ...]:
 
 def cache_folder() -> Path:
     """Give the user's cache folder, where what was fetched is kept, one subfolder a data set."""
+    import pooch  # here, since it brings tqdm.auto, which complains in every notebook
+
     return Path(pooch.os_cache("modlib"))
 
 

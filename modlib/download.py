@@ -13,9 +13,9 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pooch
 from jaxtyping import UInt8
 from tqdm import tqdm
 
@@ -32,12 +32,19 @@ CONNECT_SECONDS, READ_SECONDS, ANSWER_SECONDS = 3.0, 20.0, 6.0
 PIP_SECONDS = 180.0
 
 
+def _http(**options: Any) -> Any:
+    """Make a downloader of pooch: imported here, for it brings tqdm.auto, which warns in every notebook."""
+    import pooch
+
+    return pooch.HTTPDownloader(**options)
+
+
 def answering(urls: list[str], *, seconds: float = ANSWER_SECONDS) -> list[str]:
     """Give those URLs, in their order, that answer within so many seconds; all are asked at once."""
     answered: set[str] = set()
 
     def ask(url: str) -> None:
-        head = pooch.HTTPDownloader(timeout=(CONNECT_SECONDS, seconds))
+        head = _http(timeout=(CONNECT_SECONDS, seconds))
         try:
             if head(url, None, None, check_only=True):
                 answered.add(url)
@@ -77,7 +84,7 @@ def from_mirror(mirror: str, files: Mapping[str, tuple[str, tuple[int, ...]]]) -
         # disable=None: a bar on a terminal, none in a log or in a notebook's stored output.
         # The first total is a stand-in, since pooch asks whether the bar is true; it puts the real one in.
         bar = tqdm(desc=file, total=sink.limit, unit="B", unit_scale=True, disable=None, leave=False)
-        get = pooch.HTTPDownloader(progressbar=bar, chunk_size=2**16, timeout=(CONNECT_SECONDS, READ_SECONDS))
+        get = _http(progressbar=bar, chunk_size=2**16, timeout=(CONNECT_SECONDS, READ_SECONDS))
         try:
             get(url, sink, None)
         except OSError as error:

@@ -131,7 +131,7 @@ def _grid(l2: Iterable[float], l1: Iterable[float], dropout: Iterable[float]) ->
     )
 
 
-def _logspace(start: float, stop: float, n: int) -> list[float]:
+def _logspace(start: int, stop: int, n: int) -> list[float]:
     """Powers of ten evenly spaced, rounded to six digits so that they are the same on every platform."""
     return [float(f"{10**e:.6g}") for e in np.linspace(start, stop, n)]
 

@@ -110,8 +110,7 @@ def gains(results: Results) -> pd.DataFrame:
         rivals = group[group.regularizer.isin(WEIGHT_PENALTIES)]
         l2 = group[group.regularizer == "l2"]
         plain = l2.nsmallest(1, "strength").iloc[0]
-        drop = group[group.regularizer == "dropout"]
-        drop = drop.nlargest(1, "q").iloc[0]
+        drop = group[group.regularizer == "dropout"].nlargest(1, "q").iloc[0]
         rival = rivals.nlargest(1, "q").iloc[0]
         values = table[(table[GRAPH] == pd.Series(key, index=GRAPH)).all(axis=1)]
         a, b = (

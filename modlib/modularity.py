@@ -20,6 +20,12 @@ KICKED_SHARE = 0.5
 NEAR_BEST = 0.01
 """Restarts whose Q is within this share of the best restart's Q count as near-best."""
 
+LEAST_NEAR = 5
+"""So many of the best restarts count as near-best in any case: one that stands alone is not stable."""
+
+CONVERGED = 1e-12
+"""A Leiden run ends with the first iteration that raises Q by no more than this."""
+
 # igraph has one random number generator for the whole process.
 _igraph_random = threading.Lock()
 
@@ -42,9 +48,10 @@ class Partition:
         the same entropy (the paper's "number of clusters"). Between 1 and `n_modules`; nan without edges.
     stability
         How alike the near-best partitions are, in (0, 1]: the mean element-centric similarity between
-        `labels` and each restart whose Q is at least that of the best restart less 1 %. 1 says that every
-        good restart found `labels` itself. Kicked runs are left out, since they start from the best partition
-        and so resemble it. Nothing can be read from it at `restarts=1`; nan without edges.
+        `labels` and each restart whose Q is at least that of the best restart less 1 %; on no fewer than the
+        best five restarts. 1 says that every good restart found `labels` itself. Kicked runs are left out,
+        since they start from the best partition and so resemble it. Nothing can be read from it at
+        `restarts=1`; nan without edges.
     restarts_q
         Modularity that each independent restart reached, in the order they ran. `q` may be above all of them.
     """
@@ -170,7 +177,8 @@ def find_modules(A: ArrayLike, *, restarts: int = 20, seed: int = 0, resolution:
 
     restarts_q = q[:restarts]
     top = restarts_q.max()
-    near = runs[:restarts][restarts_q >= top - NEAR_BEST * abs(top)]
+    n_near = max(LEAST_NEAR, np.count_nonzero(restarts_q >= top - NEAR_BEST * abs(top)))
+    near = runs[np.argsort(-restarts_q, kind="stable")[:n_near]]
     share = np.bincount(best) / len(best)
     labels[alive] = best
     return Partition(
@@ -206,14 +214,19 @@ def _leiden_runs(
     q: list[float] = []
 
     def run_leiden(start: list[int] | None) -> None:
-        found = graph.community_leiden(
-            objective_function="modularity",
-            weights=listed,
-            resolution=resolution,
-            initial_membership=start,
-            n_iterations=-1,
-        )
-        runs.append(_canonical(np.array(found.membership, dtype=np.int64)))
+        # Not n_iterations=-1: igraph then never returns if a module has come apart into components.
+        reached, before = -np.inf, -np.inf
+        found = None
+        while found is None or reached > before + CONVERGED:
+            found = graph.community_leiden(
+                objective_function="modularity",
+                weights=listed,
+                resolution=resolution,
+                initial_membership=start,
+                n_iterations=1,
+            )
+            start, before, reached = found.membership, reached, found.quality
+        runs.append(_canonical(np.array(start, dtype=np.int64)))
         q.append(_quality(B, runs[-1]))
 
     with _igraph_random:

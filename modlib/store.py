@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import logging
 import os
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,13 @@ import pyarrow.parquet as pq
 from modlib.experiments import Experiment
 from modlib.networks import MLPStack
 
+try:
+    import fcntl
+except ImportError:  # not a POSIX system: runs of one experiment at a time are then up to the user
+    fcntl = None  # type: ignore[assignment]
+
+log = logging.getLogger(__name__)
+
 TABLES = ("networks", "modules", "agreement")
 FORMAT = 1  # of a results folder; raised when an older one can no longer be read
 
@@ -29,7 +38,7 @@ class StoreError(ValueError):
     """Stored results are damaged or are not what was asked for; the message names the file and what to do."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Results:
     """What an experiment gave.
 
@@ -50,7 +59,7 @@ class Results:
     kept: dict[str, MLPStack]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ShardResults:
     """What one shard gave: its tables, the weights to keep by network name, and seconds per stage."""
 
@@ -77,10 +86,27 @@ def shard_file(experiment: Experiment, shard: str) -> Path:
     return folder_of(experiment) / "shards" / experiment.digest[:12] / f"{shard}.zip"
 
 
+@contextmanager
+def exclusive(experiment: Experiment) -> Iterator[None]:
+    """Let one process at a time work on an experiment; others wait. A killed process's hold ends with it."""
+    folder = folder_of(experiment)
+    (folder / "shards").mkdir(parents=True, exist_ok=True)
+    with (folder / "shards" / ".lock").open("w") as lock:
+        if fcntl is not None:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                log.info("waiting for another process that works on %s", folder)
+                fcntl.flock(lock, fcntl.LOCK_EX)
+        for left in folder.rglob(".*.part"):  # by a process that was killed while it wrote
+            left.unlink(missing_ok=True)
+        yield
+
+
 def _write(path: Path, content: bytes) -> None:
     """Write a file whole: to a name of its own beside it, on the disk, then renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
@@ -161,15 +187,17 @@ def read_shard(experiment: Experiment, shard: str) -> ShardResults:
     try:
         with zipfile.ZipFile(path) as archive:
             about = json.loads(archive.read("about.json"))
+            found = (about["format"], about["experiment"], about["shard"])
+            seconds = dict(about["seconds"])
             tables = {name: _table(archive.read(f"{name}.parquet")) for name in TABLES}
             weights = _stacks(archive.read("weights.npz"))
     except FileNotFoundError:
         raise
     except Exception as error:  # whatever a damaged archive makes zipfile, json or pyarrow raise
         raise StoreError(f"{path} is damaged ({error}); delete it and run again") from error
-    if (about["format"], about["experiment"], about["shard"]) != (FORMAT, experiment.digest, shard):
+    if found != (FORMAT, experiment.digest, shard):
         raise StoreError(f"{path} belongs to another experiment or format; delete it and run again")
-    return ShardResults(tables, weights, about["seconds"])
+    return ShardResults(tables, weights, seconds)
 
 
 def write_results(
@@ -219,25 +247,34 @@ def read_results(experiment: Experiment) -> Results:
     """
     folder = folder_of(experiment)
     manifest = _manifest(folder / "manifest.json")
-    if manifest.get("format") != FORMAT or manifest.get("digest") != experiment.digest:
-        raise StoreError(
-            f"{folder} holds another configuration of {experiment.name!r} or another format; "
-            "move it away and run the experiment again"
-        )
+    expected = {"format": FORMAT, "digest": experiment.digest, "config": experiment.config}
+    for key, value in expected.items():
+        if manifest.get(key) != value:
+            raise StoreError(
+                f"{folder / 'manifest.json'} is of another configuration of {experiment.name!r} or another "
+                f"format ({key} differs); move {folder} away and run the experiment again"
+            )
     content: dict[str, bytes] = {}
     for name in (*(f"{table}.parquet" for table in TABLES), "weights.npz"):
         path = folder / name
         if not path.exists():
             raise StoreError(f"{path} is missing; restore it, or delete {folder} and run again")
         content[name] = path.read_bytes()
-        listed = manifest.get("files", {}).get(name, {})
-        if hashlib.sha256(content[name]).hexdigest() != listed.get("sha256"):
+        if hashlib.sha256(content[name]).hexdigest() != _listed_sha256(manifest, name):
             raise StoreError(
                 f"{path} is not the file that its manifest lists (SHA-256 differs); "
                 f"restore it, or delete {folder} and run again"
             )
     tables = {name: _table(content[f"{name}.parquet"]) for name in TABLES}
     return Results(**tables, manifest=manifest, kept=_stacks(content["weights.npz"]))
+
+
+def _listed_sha256(manifest: Mapping[str, Any], name: str) -> object:
+    """Check sum that a manifest lists for a file; None if it does not."""
+    try:
+        return manifest["files"][name]["sha256"]
+    except (KeyError, TypeError):
+        return None
 
 
 def _manifest(path: Path) -> dict[str, Any]:

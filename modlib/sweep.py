@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import replace
 from importlib.metadata import version
 from multiprocessing import connection, get_context, parent_process
 from pathlib import Path
@@ -86,16 +86,17 @@ def run(
     >>> results.modules.query("measure == 'input_grad' and layer == 1").q.max()  # doctest: +SKIP
     """
     plan = experiments.get(experiment, profile)
-    if (store.folder_of(plan) / "manifest.json").exists():
-        return store.read_results(plan)
     on = _device(device)
     n_workers = workers if workers is not None else (1 if on == "cuda" else _cores())
     if n_workers < 0:
         raise ValueError(f"workers must be 0 or more, got {workers}")
+    manifest = store.folder_of(plan) / "manifest.json"
+    if manifest.exists():
+        return store.read_results(plan)
 
     # A GPU is filled by all seeds at once; a core by one, which leaves the other seeds to the other cores.
     shards = plan.shards(seeds_at_once=len(plan.seeds) if on == "cuda" else 1)
-    missing = [shard for shard in shards if not _is_finished(plan, shard)]
+    missing = [shard for shard in shards if not store.shard_file(plan, shard.name).exists()]
     if missing:
         seconds = estimate(plan, missing, device=on, workers=n_workers)
         words = (
@@ -108,48 +109,54 @@ def run(
                 "(it can be stopped and resumed), or pass long=True."
             )
         log.info("%s", words)
-        _compute(plan, missing, on, n_workers)
-    _merge(plan, shards, on)
-    return store.read_results(plan)
+    with store.exclusive(plan):
+        if not manifest.exists():  # else another process has finished the work while this one waited
+            missing = [shard for shard in shards if not _is_finished(plan, shard)]
+            if missing:
+                _compute(plan, missing, on, n_workers)
+            _merge(plan, shards, on)
+        return store.read_results(plan)
 
 
 def estimate(
     experiment: Experiment, shards: Sequence[Shard], *, device: str = "cpu", workers: int = 1
 ) -> float:
-    """Seconds that shards will take here, from a few steps of the first one (measured now).
+    """Seconds that shards will take here, from a few steps and one analysis of the first one (measured now).
 
     Epochs under early stopping are not known beforehand; 40 are reckoned with, which the base experiment
-    needs on average.
+    needs on average. Workers do not help beyond one a shard.
     """
-    shard = next((s for s in shards if s.trained), None)
-    if shard is None:
-        return 5.0 * len(shards)
+    trained = [shard for shard in shards if shard.trained]
+    shard = (trained or list(shards))[0]
     plan = experiment.protocol
-    steps = 12
+    steps, held_out = 10, 100
     generator = torch.Generator().manual_seed(0)
-    x = torch.rand(steps * plan.batch + 1000, 784, generator=generator).to(device)
+    x = torch.rand((2 + steps) * plan.batch + held_out, 784, generator=generator).to(device)
     y = torch.randint(N_CLASSES, (len(x),), generator=generator).to(device)
     stack, settings = _initial(experiment, shard)
     stack = stack.to(device)
 
-    def timed(n_samples: int) -> float:
+    def timed(steps: int) -> float:
         start = time.perf_counter()
-        once = type(plan)(**{**asdict(plan), "max_epochs": 1, "validation": 100 / n_samples})
-        train(stack, x[:n_samples], y[:n_samples], **settings, protocol=once, compile=False)
+        n = steps * plan.batch + held_out
+        once = replace(plan, max_epochs=1, validation=held_out / n)
+        train(stack, x[:n], y[:n], **settings, protocol=once, compile=False)
         if device == "cuda":
             torch.cuda.synchronize()
         return time.perf_counter() - start
 
     with _threads(1 if device == "cpu" else None):
-        timed(2 * plan.batch)  # warms up
-        per_step = (timed(steps * plan.batch) - timed(2 * plan.batch)) / (steps - 2)
+        per_step = 0.0
+        if trained:
+            timed(2)  # warms up
+            per_step = max(0.0, timed(2 + steps) - timed(2)) / steps
         start = time.perf_counter()
         analyse(stack[:1], x[:500], y[:500], ["trial"], restarts=experiment.restarts)
         per_network = (time.perf_counter() - start) * max(1.0, experiment.test_samples / 2000)
     epochs = plan.max_epochs if plan.stop_after is None else min(40, plan.max_epochs)
-    steps_an_epoch = experiment.train_samples * (1 - plan.validation) / plan.batch
-    training = sum(s.trained for s in shards) * epochs * steps_an_epoch * max(per_step, 0.0)
-    return (training + sum(map(len, shards)) * per_network) / max(1, workers)
+    training = epochs * experiment.train_samples * (1 - plan.validation) / plan.batch * per_step
+    seconds = [s.trained * training * len(s) / len(shard) + len(s) * per_network for s in shards]
+    return max(*seconds, sum(seconds) / max(1, workers))
 
 
 def _compute(plan: Experiment, missing: Sequence[Shard], device: str, workers: int) -> None:
@@ -203,6 +210,7 @@ def _start_worker(news: Any) -> None:
 def compute_shard(plan: Experiment, shard: Shard, device: str) -> None:
     """Train and analyse the networks of a shard, and keep the results in its file."""
     clock = _Clock()
+    torch.set_flush_denormal(True)  # as training does: so that no shard depends on what ran before it
     loaded = data.load(plan.dataset)
     x_test, y_test = (
         loaded.x_test[: plan.test_samples].to(device),

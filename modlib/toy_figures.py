@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from modlib.figures import COLOURS, properties
+from modlib.figures.theme import COLOURS, properties
 
 Figure: TypeAlias = alt.Chart | alt.LayerChart | alt.FacetChart | alt.ConcatChart
 

@@ -124,7 +124,7 @@ def test_labels_are_the_networks_own_and_no_class_is_empty():
     [
         (lambda: planted_graph(()), "sizes"),
         (lambda: planted_graph((3, 0)), "sizes"),
-        (lambda: planted_graph(within=-1), "within"),
+        (lambda: planted_graph(within=-1.0), "within"),
         (lambda: planted_graph(within=0.0, between=0.0), "within"),
         (lambda: planted_graph(noise=1.5), "noise"),
         (lambda: ring_of_cliques(2, 4), "cliques"),

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from modlib.figures import COLOURS
+from modlib.figures.theme import COLOURS
 from modlib.planted import crossed_network, planted_graph
 from modlib.toy_figures import heatmap, heatmaps, network_diagram, node_link, q_against_size, restarts_chart
 

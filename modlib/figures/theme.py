@@ -1,4 +1,4 @@
-"""The theme and the charts that the chapters share.
+"""Colours, shapes and names that every chart of the book shares, and its theme.
 
 Upstream measures are blue and downstream measures orange on every page; a regulariser has a shape.
 """

@@ -1,0 +1,35 @@
+# Every target sets itself up: nothing but Python 3.11 (or newer) and make is needed.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: book quick test sweep clean help
+
+book: $(READY) ## run the notebooks on the stored tables and render the site
+	$(BIN)/python -m modlib book --profile paper
+
+quick: $(READY) ## the same book computed live, from training on, at a small scale
+	$(BIN)/python -m modlib book --profile quick
+
+test: $(READY) ## all tests, the built site in a browser included
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+sweep: $(READY) ## compute the stored tables anew (a GPU, or hours)
+	$(BIN)/python -m modlib run base --profile paper
+
+clean: ## remove what was built (not the tables, not .venv)
+	rm -rf _build book/executed
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(READY): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo 'Python 3.11 or newer is needed: name one with  make PYTHON=python3.12' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' || \
+	  { echo 'Python lacks its venv module: on Debian,  apt-get install python3-venv' >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -r requirements.txt
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --editable .
+	@touch $@

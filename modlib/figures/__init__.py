@@ -1,0 +1,19 @@
+"""The charts of the book, one file a chapter, and the theme that they share."""
+
+from modlib.figures.agreement import agreement_matrices, agreement_of_families, ecs_against_paper
+from modlib.figures.hero import hero
+from modlib.figures.regularisation import difference_of_gains, q_against_paper, q_against_strength
+from modlib.figures.theme import COLOURS, NAMES, setup
+
+__all__ = [
+    "COLOURS",
+    "NAMES",
+    "agreement_matrices",
+    "agreement_of_families",
+    "difference_of_gains",
+    "ecs_against_paper",
+    "hero",
+    "q_against_paper",
+    "q_against_strength",
+    "setup",
+]

@@ -1,0 +1,234 @@
+"""How far the partitions of different measures agree."""
+
+from __future__ import annotations
+
+import altair as alt
+import pandas as pd
+
+from modlib import findings
+from modlib.analysis import VARIANTS
+from modlib.figures.theme import FAMILY_COLOURS, NAMES, properties
+from modlib.store import Results
+
+METRICS = {
+    "ecs": "element-centric similarity",
+    "ami": "adjusted mutual information",
+    "ari": "adjusted Rand index",
+    "matching": "units matched one to one",
+    "vi": "variation of information (bits)",
+    "rank_correlation": "rank correlation of the similarities",
+}
+_SHORT = {
+    "input_cov": "in cov",
+    "input_grad": "in grad",
+    "output_grad": "out grad",
+    "output_hess": "out Hess",
+}
+ORDER = [_SHORT[measure] + (" n" if normalized else "") for measure, normalized in VARIANTS]
+
+
+def _short(measure: pd.Series, normalized: pd.Series) -> pd.Series:
+    return measure.map(_SHORT) + normalized.map({True: " n", False: ""})
+
+
+def agreement_matrices(results: Results, *, name: str = "", caption: str = "") -> alt.FacetChart:
+    """Agreement of all pairs of the eight graphs, trained beside untrained, the metric by drop-down."""
+    tables = []
+    for metric, title in METRICS.items():
+        table = findings.agreement_matrix(results, metric)
+        off = table[(table.measure_a != table.measure_b) | (table.normalized_a != table.normalized_b)]
+        low, high = off[metric].min(), off[metric].max()
+        shade = (table[metric].clip(low, high) - low) / (high - low)
+        tables.append(
+            pd.DataFrame(
+                {
+                    "metric": title,
+                    "networks": table.trained.map({True: "trained", False: "untrained"}),
+                    "a": _short(table.measure_a, table.normalized_a),
+                    "b": _short(table.measure_b, table.normalized_b),
+                    "value": table[metric].round(3),
+                    "shade": (1 - shade if metric == "vi" else shade).round(3),
+                    "self": (table.measure_a == table.measure_b) & (table.normalized_a == table.normalized_b),
+                }
+            )
+        )
+    cells = pd.concat(tables, ignore_index=True)
+    choice = alt.param(
+        name="metric",
+        value=METRICS["ecs"],
+        bind=alt.binding_select(options=list(METRICS.values()), name="Agreement as "),
+    )
+    axis = alt.Axis(title=None, labelFontSize=11, domain=False, ticks=False, grid=False)
+    base = (
+        alt.Chart(cells)
+        .transform_filter("datum.metric == metric")
+        .encode(
+            x=alt.X("b:N", sort=ORDER, axis=axis),
+            y=alt.Y("a:N", sort=ORDER, axis=axis),
+        )
+    )
+    squares = base.mark_rect(stroke="#ffffff", strokeWidth=0.5).encode(
+        color=alt.Color("shade:Q", scale=alt.Scale(scheme="purples", domain=[-0.1, 1.1]), legend=None),
+        opacity=alt.condition("datum.self", alt.value(0.25), alt.value(1.0)),
+        tooltip=[
+            alt.Tooltip("a:N", title="one"),
+            alt.Tooltip("b:N", title="other"),
+            "networks:N",
+            alt.Tooltip("metric:N", title="agreement"),
+            alt.Tooltip("value:Q", format=".3f"),
+        ],
+    )
+    text = (
+        base.transform_filter("!datum.self")
+        .mark_text(fontSize=10)
+        .encode(
+            text=alt.Text("value:Q", format=".2f"),
+            color=alt.condition("datum.shade > 0.55", alt.value("#ffffff"), alt.value("#1b2029")),
+        )
+    )
+    return (
+        alt.layer(squares, text)
+        .properties(width=270, height=270)
+        .facet(
+            column=alt.Column(
+                "networks:N", sort=["trained", "untrained"], header=alt.Header(title=None, labelFontSize=13)
+            ),
+            spacing=16,
+        )
+        .add_params(choice)
+        .properties(
+            **properties(
+                description="Two 8 by 8 matrices of agreement between partitions, trained and untrained "
+                "networks. The upstream block and the downstream block are dark, the blocks across "
+                "families pale.",
+                caption=caption,
+                name=name,
+            )
+        )
+    )
+
+
+def agreement_of_families(results: Results, *, name: str = "", caption: str = "") -> alt.FacetChart:
+    """Mean agreement within and across families, trained against untrained, 95 % over seeds."""
+    tables = []
+    for metric, title in METRICS.items():
+        table = findings.family_agreement(results, metric).rename(columns={metric: "value"})
+        tables.append(table.assign(metric=title))
+    points = pd.concat(tables, ignore_index=True).round(4)
+    points["networks"] = points.trained.map({True: "trained", False: "untrained"})
+    points["layer"] = points.layer.map({0: "both layers", 1: "first layer", 2: "second layer"})
+    choice = alt.param(
+        name="family_metric",
+        value=METRICS["ecs"],
+        bind=alt.binding_select(options=list(METRICS.values()), name="Agreement as "),
+    )
+    families = list(FAMILY_COLOURS)
+    base = (
+        alt.Chart(points)
+        .transform_filter("datum.metric == family_metric")
+        .encode(
+            y=alt.Y("networks:N", title=None, sort=["trained", "untrained"]),
+            color=alt.Color(
+                "family_pair:N",
+                scale=alt.Scale(domain=families, range=list(FAMILY_COLOURS.values())),
+                legend=None,
+            ),
+        )
+    )
+    span = base.mark_rule(strokeWidth=2).encode(x=alt.X("low:Q", title="agreement"), x2="high:Q")
+    dot = base.mark_point(filled=True, size=70, opacity=1).encode(
+        x="value:Q",
+        shape=alt.Shape(
+            "networks:N",
+            scale=alt.Scale(domain=["trained", "untrained"], range=["circle", "cross"]),
+            legend=None,
+        ),
+        tooltip=[
+            alt.Tooltip("family_pair:N", title="pairs"),
+            "networks:N",
+            "layer:N",
+            alt.Tooltip("metric:N", title="agreement"),
+            alt.Tooltip("value:Q", format=".3f"),
+            alt.Tooltip("low:Q", title="95 % from", format=".3f"),
+            alt.Tooltip("high:Q", title="to", format=".3f"),
+            alt.Tooltip("seeds:Q"),
+        ],
+    )
+    return (
+        alt.layer(span, dot)
+        .properties(width=155, height=52)
+        .facet(
+            row=alt.Row(
+                "family_pair:N",
+                sort=families,
+                header=alt.Header(title=None, labelAngle=0, labelAlign="left", labelFontSize=12),
+            ),
+            column=alt.Column(
+                "layer:N", sort=["both layers", "first layer", "second layer"], header=alt.Header(title=None)
+            ),
+            spacing=10,
+        )
+        .add_params(choice)
+        .properties(
+            **properties(
+                description="Mean agreement of partitions within the upstream family, within the downstream "
+                "family and across them, for trained and untrained networks, with 95 % intervals.",
+                caption=caption,
+                name=name,
+            )
+        )
+    )
+
+
+def ecs_against_paper(
+    results: Results, *, name: str = "", caption: str = ""
+) -> alt.LayerChart | alt.FacetChart:
+    """Our element-centric similarity against the paper's, a point a pair of graphs."""
+    table = findings.agreement_against_paper(results)
+    shorts = {"a": ("measure_a", "normalized_a"), "b": ("measure_b", "normalized_b")}
+    for side, (measure, normalized) in shorts.items():
+        table[side] = table[measure].map(NAMES) + table[normalized].map({True: ", normalised", False: ""})
+    table = table[table.a < table.b]  # each pair once
+    long = pd.concat(
+        [
+            table[["a", "b"]].assign(networks=state, ours=table[state], paper=table[f"ecs_{state}"])
+            for state in ("trained", "untrained")
+        ]
+    ).round(4)
+    scale = alt.Scale(domain=[0.2, 0.85], nice=False)
+    line = (
+        alt.Chart(pd.DataFrame({"at": [0.2, 0.85]}))
+        .mark_line(strokeDash=[3, 3], strokeWidth=1)
+        .encode(x=alt.X("at:Q", scale=scale), y=alt.Y("at:Q", scale=scale), color=alt.value("#8a8f98"))
+    )
+    dot = (
+        alt.Chart(long)
+        .mark_point(size=45, strokeWidth=1.4)
+        .encode(
+            x=alt.X("paper:Q", title="element-centric similarity, the paper's figure", scale=scale),
+            y=alt.Y("ours:Q", title="ours", scale=scale),
+            shape=alt.Shape(
+                "networks:N",
+                scale=alt.Scale(domain=["trained", "untrained"], range=["circle", "cross"]),
+                legend=alt.Legend(title=None, orient="top-left"),
+            ),
+            color=alt.value("#6b4ea0"),
+            tooltip=[
+                alt.Tooltip("a:N", title="one"),
+                alt.Tooltip("b:N", title="other"),
+                "networks:N",
+                alt.Tooltip("ours:Q", format=".3f"),
+                alt.Tooltip("paper:Q", title="the paper's", format=".3f"),
+            ],
+        )
+    )
+    return alt.layer(line, dot).properties(
+        width=330,
+        height=330,
+        **properties(
+            description="Our element-centric similarity of every two graphs against the paper's, around the "
+            "diagonal, for trained and untrained networks.",
+            caption=caption,
+            name=name,
+        ),
+    )

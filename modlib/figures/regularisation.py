@@ -1,0 +1,215 @@
+"""Q against the strength of regularisation."""
+
+from __future__ import annotations
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from modlib import findings, published
+from modlib.figures.theme import NAMES, REGULARIZERS, measure_colour, properties
+from modlib.similarity import MEASURES
+from modlib.store import Results
+
+SERIES = ["raw", "normalised", "paper, raw", "paper, normalised"]
+
+
+def _points(results: Results) -> pd.DataFrame:
+    """Ours, the paper's (without interval) and untrained networks' (a band of ± 1 sd), a `series` each."""
+    ours = findings.q_by_strength(results)
+    ours["series"] = ours.normalized.map({False: "raw", True: "normalised"})
+    theirs = published.q()
+    theirs["series"] = theirs.normalized.map({False: "paper, raw", True: "paper, normalised"})
+    columns = ["layer", "measure", "regularizer", "strength", "series", "q", "low", "high", "seeds"]
+    band = findings.q_untrained(results).query("not normalized")
+    band = band.assign(low=band["mean"] - band["std"], high=band["mean"] + band["std"], series="untrained")
+    bands = [band.assign(regularizer=r) for r in ("dropout", "l1", "l2")]
+    table = pd.concat([t.reindex(columns=columns) for t in (ours, theirs, *bands)], ignore_index=True)
+    return table.assign(name=table.measure.map(NAMES)).round({"q": 4, "low": 4, "high": 4})
+
+
+def q_against_strength(results: Results, *, name: str = "", caption: str = "") -> alt.FacetChart:
+    """Q against strength: a row a measure, a column a regulariser, layer by drop-down, series by legend.
+
+    Ours with 95 % intervals over seeds, the paper's points beside them, and mean ± sd of untrained networks.
+    """
+    points = _points(results)
+    # One axis for probabilities and powers of ten: the strength itself, or its logarithm, which is negative.
+    penalty = points.regularizer != "dropout"
+    points["x"] = points.strength.where(~penalty, np.log10(points.strength.where(penalty, 1.0))).round(4)
+    points["by"] = points.regularizer.map(REGULARIZERS) + np.where(penalty, " strength", " probability")
+    layer = alt.param(
+        name="layer",
+        value=1,
+        bind=alt.binding_select(options=[1, 2], labels=["first", "second"], name="Hidden layer "),
+    )
+    pick = alt.selection_point(name="series", fields=["series"], bind="legend")
+    tens = "['', '⁻¹', '⁻²', '⁻³', '⁻⁴', '⁻⁵'][-datum.value]"
+    label = f"datum.value >= 0 ? datum.label : floor(datum.value) == datum.value ? '10' + {tens} : ''"
+    x = alt.X(
+        "x:Q",
+        title=None,
+        scale=alt.Scale(zero=False, nice=False, padding=6),
+        axis=alt.Axis(labelExpr=label, tickCount=4, grid=False, labelFlush=False),
+    )
+    y = alt.Y("q:Q", title="Q", scale=alt.Scale(zero=True), axis=alt.Axis(tickCount=4))
+    base = alt.Chart().transform_filter("datum.layer == layer")
+    ours = base.transform_filter(alt.FieldOneOfPredicate(field="series", oneOf=SERIES[:2]))
+    theirs = alt.FieldOneOfPredicate(field="series", oneOf=SERIES[2:])
+    shown = alt.condition(pick, alt.value(1.0), alt.value(0.08))
+    colour = measure_colour(legend=None)
+    untrained = (
+        base.transform_filter("datum.series == 'untrained'")
+        .mark_rect(opacity=0.3, color="#8a8f98")
+        .encode(y=alt.Y("low:Q", title="Q"), y2="high:Q")
+    )
+    rule = ours.mark_rule(strokeWidth=1.5).encode(x=x, y="low:Q", y2="high:Q", color=colour, opacity=shown)
+    line = ours.mark_line(strokeWidth=1.5).encode(
+        x=x,
+        y=y,
+        color=colour,
+        opacity=shown,
+        detail="series:N",
+        strokeDash=alt.condition("datum.series == 'normalised'", alt.value([4, 3]), alt.value([1, 0])),
+    )
+    legend = alt.Legend(title=None, orient="top", symbolStrokeColor="#7f7f7f", symbolFillColor="transparent")
+    point = (
+        base.transform_filter("datum.series != 'untrained'")
+        .mark_point(size=34, strokeWidth=1.3)
+        .encode(
+            x=x,
+            y=y,
+            stroke=alt.condition(theirs, alt.value("#7f8794"), colour),
+            fill=alt.condition("datum.series == 'raw'", colour, alt.value("transparent")),
+            shape=alt.Shape(
+                "series:N",
+                scale=alt.Scale(domain=SERIES, range=["circle", "square", "cross", "diamond"]),
+                legend=legend,
+            ),
+            opacity=shown,
+            tooltip=[
+                alt.Tooltip("name:N", title="measure"),
+                alt.Tooltip("series:N"),
+                alt.Tooltip("by:N", title="regulariser"),
+                alt.Tooltip("strength:Q", format="~g"),
+                alt.Tooltip("q:Q", title="Q", format=".3f"),
+                alt.Tooltip("low:Q", title="95 % from", format=".3f"),
+                alt.Tooltip("high:Q", title="to", format=".3f"),
+                alt.Tooltip("seeds:Q"),
+            ],
+        )
+    )
+    rows = alt.Row(
+        "name:N",
+        sort=[NAMES[m] for m in MEASURES],
+        header=alt.Header(title=None, labelAngle=-90, labelFontSize=12),
+    )
+    columns = alt.Column(
+        "by:N", sort=["dropout probability", "L1 strength", "L2 strength"], header=alt.Header(title=None)
+    )
+    chart: alt.FacetChart = (
+        alt.layer(untrained, rule, line, point, data=points.drop(columns="regularizer"))
+        .properties(width=165, height=110)
+        .facet(row=rows, column=columns, spacing={"row": 10, "column": 14})
+        .resolve_scale(x="independent")
+        .add_params(layer, pick)
+        .properties(
+            **properties(
+                description="Modularity Q against strength of dropout, L1 and L2, one row for each of four "
+                "similarity measures, with the paper's points beside ours and a band for untrained networks.",
+                caption=caption,
+                name=name,
+            )
+        )
+    )
+    return chart
+
+
+def difference_of_gains(results: Results, *, name: str = "", caption: str = "") -> alt.FacetChart:
+    """How much higher the best level of dropout lies than the best of L1 and L2, graph by graph."""
+    gain = findings.gains(results)
+    gain["graph"] = gain.measure.map(NAMES) + gain.normalized.map({True: ", normalised", False: ""})
+    gain["layer"] = gain.layer.map({1: "first hidden layer", 2: "second hidden layer"})
+    order = [NAMES[m] + n for m in MEASURES for n in ("", ", normalised")]
+    y = alt.Y("graph:N", sort=order, title=None, axis=alt.Axis(labelLimit=220))
+    base = alt.Chart(gain.round(4))
+    zero = base.mark_rule(strokeDash=[3, 3]).encode(x=alt.datum(0))
+    span = base.mark_rule(strokeWidth=2).encode(
+        x="low:Q", x2="high:Q", y=y, color=measure_colour(legend=None)
+    )
+    dot = base.mark_point(filled=True, size=60, opacity=1).encode(
+        x=alt.X("difference:Q", title="Q at the best dropout − Q at the best L1 or L2"),
+        y=y,
+        color=measure_colour(legend=None),
+        tooltip=[
+            "graph:N",
+            alt.Tooltip("plain:Q", title="Q at the weakest L2", format=".3f"),
+            alt.Tooltip("dropout:Q", title="Q at the best dropout", format=".3f"),
+            alt.Tooltip("dropout_at:Q", title="dropout of", format="~g"),
+            alt.Tooltip("weights:Q", title="Q at the best L1 or L2", format=".3f"),
+            alt.Tooltip("weights_by:N", title="which is"),
+            alt.Tooltip("weights_at:Q", title="of", format="~g"),
+            alt.Tooltip("low:Q", title="difference, 95 % from", format=".3f"),
+            alt.Tooltip("high:Q", title="to", format=".3f"),
+        ],
+    )
+    return (
+        alt.layer(zero, span, dot)
+        .properties(width=330, height=170)
+        .facet(row=alt.Row("layer:N", header=alt.Header(title=None, labelOrient="top", labelAnchor="start")))
+        .properties(
+            **properties(
+                description="For each layer and graph, the difference in modularity between the best dropout "
+                "and the best L1 or L2, with its 95 % interval over seeds; right of zero means that dropout "
+                "makes more modular networks.",
+                caption=caption,
+                name=name,
+            )
+        )
+    )
+
+
+def q_against_paper(
+    results: Results, *, name: str = "", caption: str = ""
+) -> alt.LayerChart | alt.FacetChart:
+    """Our Q against the paper's, a point for each layer, graph and level."""
+    table = findings.against_paper(results).round(4)
+    table["graph"] = table.measure.map(NAMES) + table.normalized.map({True: ", normalised", False: ""})
+    top = float(table[["q", "q_paper"]].max().max()) * 1.05
+    scale = alt.Scale(domain=[0, top], nice=False)
+    pick = alt.selection_point(fields=["measure"], bind="legend")
+    line = (
+        alt.Chart(pd.DataFrame({"at": [0, top]}))
+        .mark_line(strokeDash=[3, 3], strokeWidth=1)
+        .encode(x=alt.X("at:Q", scale=scale), y=alt.Y("at:Q", scale=scale), color=alt.value("#8a8f98"))
+    )
+    labels = " : ".join(f"datum.label == '{m}' ? '{NAMES[m]}'" for m in MEASURES) + " : datum.label"
+    dot = alt.Chart(table).mark_point(size=32, strokeWidth=1.2).encode(
+        x=alt.X("q_paper:Q", title="Q, the paper's figures", scale=scale),
+        y=alt.Y("q:Q", title="Q, ours", scale=scale),
+        color=measure_colour(legend=alt.Legend(title=None, labelExpr=labels)),
+        shape=alt.Shape(
+            "regularizer:N",
+            scale=alt.Scale(domain=["dropout", "l1", "l2"], range=["circle", "triangle-up", "square"]),
+            legend=alt.Legend(
+                title=None, labelExpr="{dropout: 'dropout', l1: 'L1', l2: 'L2'}[datum.label]"
+            ),
+        ),
+        opacity=alt.condition(pick, alt.value(0.85), alt.value(0.06)),
+        tooltip=[
+            "graph:N", "layer:N", "regularizer:N",
+            alt.Tooltip("strength:Q", format="~g"),
+            alt.Tooltip("q:Q", title="ours", format=".3f"),
+            alt.Tooltip("q_paper:Q", title="the paper's", format=".3f"),
+        ],
+    ).add_params(pick)  # fmt: skip
+    return alt.layer(line, dot).properties(
+        width=360,
+        height=360,
+        **properties(
+            description="Our modularity against the paper's, one point for each layer, graph and level of "
+            "regularisation, around the diagonal.",
+            caption=caption,
+            name=name,
+        ),
+    )

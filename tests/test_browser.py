@@ -1,0 +1,333 @@
+"""The built site, opened in a browser: every page, in both themes, on a desk and on a phone.
+
+The site is built first (profile ``paper``), unless ``MODLIB_SITE`` names the folder of one that is.
+"""
+
+import functools
+import http.server
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urldefrag
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+ROOT = Path(__file__).parents[1]
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PHONE = 390
+DONE = """() => document.readyState === "complete"
+    && [...document.querySelectorAll(".modlib-chart")].every((chart) => chart.dataset.drawn)
+    && [...document.querySelectorAll("article .math")].every((math) => math.querySelector("mjx-container"))"""
+# What is wrong on the page, as a list of sentences.
+FAULTS = r"""() => {
+  const faults = [];
+  const theme = document.documentElement.dataset.theme;
+  document.querySelectorAll(".modlib-chart").forEach((chart, i) => {
+    const name = `chart ${i + 1}`;
+    if (chart.dataset.drawn !== theme) faults.push(`${name} not drawn in the ${theme} theme`);
+    if (chart.querySelectorAll(".modlib-chart-view").length !== 1) faults.push(`${name} drawn twice`);
+    const marks = chart.querySelector("svg.marks, canvas.marks");
+    if (!marks) return faults.push(`${name} has neither svg nor canvas`);
+    const box = marks.getBoundingClientRect();
+    if (box.width < 30 || box.height < 30) faults.push(`${name} is ${box.width} x ${box.height}`);
+    if (marks.tagName === "CANVAS") {
+      const pixels = marks.getContext("2d").getImageData(0, 0, marks.width, marks.height).data;
+      if (!pixels.some((value) => value)) faults.push(`${name} is an empty canvas`);
+    } else if (!marks.querySelector(".mark-group path, .mark-group text, .mark-group line")) {
+      faults.push(`${name} is an empty svg`);
+    }
+    if (!chart.querySelector("[role=graphics-document][aria-label]")) faults.push(`${name} is not described`);
+    const image = chart.querySelector("img");
+    if (!image || !image.alt) faults.push(`${name} has no still image with a description`);
+    if (image && getComputedStyle(image).display !== "none") faults.push(`${name} shows its still image too`);
+  });
+  document.querySelectorAll("article .math").forEach((math) => {
+    if (!math.querySelector("mjx-container")) faults.push(`not typeset: ${math.textContent.slice(0, 60)}`);
+    if (math.querySelector("[data-mjx-error]")) faults.push(`wrong TeX: ${math.textContent.slice(0, 60)}`);
+  });
+  const prose = (document.querySelector("article") ?? document.querySelector("main")).cloneNode(true);
+  prose.querySelectorAll("pre, code, script, mjx-container").forEach((part) => part.remove());
+  const raw = prose.textContent.match(/\\[([]|\$\$|\{(num|cite|ref|numref|eq)[^}]*\}`/);
+  if (raw) faults.push(`raw mark-up in the text: ${raw[0]}`);
+  if (document.documentElement.scrollWidth > innerWidth + 1) {
+    faults.push(`the page is ${document.documentElement.scrollWidth} wide in a window of ${innerWidth}`);
+  }
+  return faults;
+}"""
+
+
+# --- the site, a server, a browser
+
+
+@pytest.fixture(scope="session")
+def site():
+    """Return the folder of the built site."""
+    if named := os.environ.get("MODLIB_SITE"):
+        folder = Path(named)
+    else:
+        command = [sys.executable, "-c", "from modlib.book import build; build('paper')"]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        folder = ROOT / "_build" / "html"
+    assert (folder / "index.html").is_file(), f"no site in {folder}"
+    return folder
+
+
+def pages(site):
+    """Return the addresses of all pages, without those that only send the reader on."""
+    found = sorted(
+        path.relative_to(site).as_posix() for path in site.rglob("*.html") if "_static" not in path.parts
+    )
+    return [name for name in found if 'http-equiv="refresh"' not in (site / name).read_text().lower()]
+
+
+@pytest.fixture(scope="session")
+def address(site):
+    """Serve the site on the loopback interface."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, format, *arguments):
+            pass
+
+    handler = functools.partial(Quiet, directory=str(site))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+def chromium(playwright):
+    """Return the path of a Chromium, or fail: a site that nobody opened is not a tested site."""
+    named = [os.environ.get("CHROMIUM"), playwright.chromium.executable_path]
+    system = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    for path in [named[0], *(shutil.which(name) for name in system), named[1]]:
+        if path and Path(path).is_file():
+            return path
+    pytest.fail(
+        "no Chromium: install one (Debian: apt-get install chromium; elsewhere: playwright install chromium) "
+        "or name it in the environment variable CHROMIUM"
+    )
+
+
+@pytest.fixture(scope="session")
+def browser():
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=chromium(playwright), args=FLAGS)
+        yield launched
+        launched.close()
+
+
+def visit(browser, url, *, home, width=1280, theme="light", **options):
+    """Open a page and wait until it is drawn; return it with the list of what went wrong meanwhile."""
+    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme, **options)
+    page = context.new_page()
+    faults = []
+
+    def asked(request):
+        if not request.url.startswith((home, "data:", "blob:")):
+            faults.append(f"asked another site: {request.url}")
+
+    page.on("request", asked)
+    page.on("console", lambda message: message.type == "error" and faults.append(f"console: {message.text}"))
+    page.on("pageerror", lambda error: faults.append(f"error: {error}"))
+    page.on("response", lambda response: response.ok or faults.append(f"{response.status}: {response.url}"))
+    page.goto(url, wait_until="load")
+    return page, faults
+
+
+def settle(page):
+    """Wait until charts are drawn and mathematics is typeset; what is not, is found afterwards."""
+    page.wait_for_function(f"async () => {{ {WAIT} }}")
+
+
+WAIT = f"""const end = performance.now() + 20000;
+const done = {DONE};
+while (!done() && performance.now() < end) await new Promise((go) => setTimeout(go, 50));
+return true;"""
+
+
+# --- every page
+
+
+@pytest.mark.parametrize("width", [1280, PHONE])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_page_is_whole(site, address, browser, theme, width):
+    faults, charts, formulas = [], 0, 0
+    for name in pages(site):
+        page, seen = visit(browser, address + name, home=address, width=width, theme=theme)
+        settle(page)
+        assert page.evaluate("document.documentElement.dataset.theme") == theme
+        faults += [f"{name}: {fault}" for fault in [*seen, *page.evaluate(FAULTS)]]
+        charts += page.locator(".modlib-chart[data-drawn]").count()
+        formulas += page.locator("mjx-container").count()
+        page.context.close()
+    assert not faults, "\n".join(faults)
+    assert charts > 0
+    assert formulas > 0
+
+
+class Links(HTMLParser):
+    """Collect the links and the anchors of a page."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.links, self.anchors = [], {"", "top"}
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):  # noqa: D102
+        values = dict(attrs)
+        self.anchors |= {value for key, value in attrs if key in ("id", "name")}
+        if tag == "a" and values.get("href"):
+            self.links.append(values["href"])
+
+
+def test_no_link_inside_the_site_is_dead(site):
+    read = {path: Links(path.read_text()) for path in site.rglob("*.html") if "_static" not in path.parts}
+    dead, inside = [], 0
+    for path, page in read.items():
+        for link in page.links:
+            if re.match(r"[a-z]+:|//", link):
+                continue
+            inside += 1
+            target, anchor = urldefrag(link)
+            file = (path.parent / unquote(target).split("?")[0]).resolve() if target else path
+            if not file.is_file():
+                dead.append(f"{path.relative_to(site)}: {link}")
+            elif file in read and unquote(anchor) not in read[file].anchors:
+                dead.append(f"{path.relative_to(site)}: {link} (no such place on the page)")
+    assert inside > len(read)  # every page at least names its neighbours
+    assert not dead, "\n".join(dead)
+
+
+# --- what a chart does
+
+
+def first_with(site, selector_text):
+    """Return the first page whose source holds a text."""
+    for name in pages(site):
+        if selector_text in (site / name).read_text():
+            return name
+    pytest.fail(f"no page of the site holds {selector_text!r}")
+
+
+def test_charts_are_drawn_again_when_the_theme_changes(site, address, browser):
+    page, faults = visit(browser, address + first_with(site, "modlib-chart"), home=address)
+    settle(page)
+    colours = []
+    for theme in ("light", "dark", "light"):
+        page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
+        settle(page)
+        page.wait_for_selector(f".modlib-chart[data-drawn={theme}]", state="attached")
+        page.wait_for_function(
+            f"[...document.querySelectorAll('.modlib-chart')].every((c) => c.dataset.drawn === '{theme}')"
+        )
+        faults += page.evaluate(FAULTS)
+        colours.append(
+            page.evaluate(
+                "document.querySelector('.modlib-chart svg.marks text')?.getAttribute('fill') ?? 'canvas'"
+            )
+        )
+    page.context.close()
+    assert not faults
+    assert colours[0] == colours[2]
+    assert colours[0] != colours[1] or colours[0] == "canvas"
+
+
+def test_a_drop_down_changes_its_chart(site, address, browser):
+    page, faults = visit(browser, address + first_with(site, '"input":"select"'), home=address)
+    settle(page)
+    choice = page.locator(".vega-bind select").first
+    chart = page.locator(".modlib-chart", has=choice).first
+    options = choice.locator("option").all_inner_texts()
+    assert len(options) > 1
+    before = chart.locator(".marks").first.screenshot()
+    choice.select_option(index=len(options) - 1 if choice.input_value() != options[-1] else 0)
+    page.wait_for_timeout(500)
+    after = chart.locator(".marks").first.screenshot()
+    page.context.close()
+    assert not faults
+    assert before != after
+
+
+def test_a_mark_tells_its_values_under_the_pointer(site, address, browser):
+    page, faults = visit(browser, address + first_with(site, '"tooltip":'), home=address)
+    settle(page)
+    told = page.evaluate(
+        """() => {
+          for (const mark of document.querySelectorAll(".mark-symbol path, .mark-rect path")) {
+            const box = mark.getBoundingClientRect();
+            const at = { bubbles: true, clientX: box.x + box.width / 2, clientY: box.y + box.height / 2 };
+            for (const kind of ["pointerover", "mouseover", "pointermove", "mousemove"]) {
+              mark.dispatchEvent(new PointerEvent(kind, at));
+            }
+            const tip = document.querySelector("#vg-tooltip-element.visible");
+            if (tip) return tip.innerText;
+          }
+          return "";
+        }"""
+    )
+    page.context.close()
+    assert not faults
+    assert told.strip()
+
+
+def test_without_javascript_the_still_image_and_its_description_are_there(site, address, browser):
+    name = first_with(site, "modlib-chart")
+    page, faults = visit(browser, address + name, home=address, java_script_enabled=False)
+    images = page.locator(".modlib-chart img")
+    assert images.count() == page.locator(".modlib-chart").count()
+    for image in images.all():
+        assert image.is_visible()
+        assert image.get_attribute("alt")
+        assert image.bounding_box()["height"] > 30
+    page.context.close()
+    assert not faults
+
+
+def test_the_site_works_from_the_disk(site, browser):
+    name = first_with(site, "modlib-chart")
+    page, faults = visit(browser, (site / name).resolve().as_uri(), home=site.resolve().as_uri())
+    settle(page)
+    faults += page.evaluate(FAULTS)
+    page.context.close()
+    # A browser does not count files as answers of a server.
+    assert not [fault for fault in faults if not fault.startswith("0: file:")]
+
+
+def test_a_page_does_not_jump_when_its_charts_are_drawn(site, address, browser):
+    """The room that is reserved for a chart is the room that it takes, to a line of text."""
+    jumps = []
+    for name in pages(site):
+        if "modlib-chart" not in (site / name).read_text():
+            continue
+        heights = []
+        for script in (False, True):
+            page, _ = visit(browser, address + name, home=address, java_script_enabled=script)
+            if script:
+                settle(page)
+            frames = page.locator(".modlib-chart-frame").all()
+            heights.append([frame.bounding_box()["height"] for frame in frames])
+            page.context.close()
+        jumps += [
+            f"{name}: chart {i + 1} grows from {still:.0f} to {drawn:.0f}"
+            for i, (still, drawn) in enumerate(zip(*heights, strict=True))
+            if abs(drawn - still) > 30
+        ]
+    assert not jumps, "\n".join(jumps)

@@ -1,0 +1,484 @@
+"""Results on disk: what comes back is what was written, or an error that names the file."""
+
+import io
+import json
+import os
+import pickle
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from modlib import experiments, store
+from modlib.experiments import Experiment, Setting
+from modlib.networks import MLPStack
+from modlib.store import (
+    ShardResults,
+    StoreError,
+    exclusive,
+    folder_of,
+    is_stored,
+    read_results,
+    read_shard,
+    shard_file,
+    write_results,
+    write_shard,
+)
+from modlib.training import Protocol
+
+PLAN = Experiment("tiny", "quick", (Setting("l2", 1e-5),), (0, 1), 3, Protocol())
+FILES = ("networks.parquet", "modules.parquet", "agreement.parquet", "weights.npz", "manifest.json")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """Results of these tests are kept apart."""
+    monkeypatch.setenv("MODLIB_RESULTS", str(tmp_path / "results"))
+    return tmp_path / "results" / "tiny-quick"
+
+
+def results():
+    """Tables with every kind of column that the real ones have, and two networks."""
+    rng = np.random.default_rng(0)
+    networks = pd.DataFrame(
+        {
+            "network": ["l2=1e-05,seed=0", "dropout=0.5,seed=1"],
+            "strength": [1e-5, 0.1 + 0.2],
+            "trained": [True, False],
+            "epochs": [40, 0],
+            "val_loss": [0.25, np.nan],
+            "active_units": [[64, 3], [0, 127]],
+        }
+    )
+    modules = pd.DataFrame(
+        {
+            "network": ["a"] * 3,
+            "layer": [1, 2, 2],
+            "q": [0.1, np.nan, -1e-300],
+            "labels": [np.array([0, 1, -1], dtype=np.int8), np.full(2, -1, np.int8), np.zeros(0, np.int8)],
+        }
+    )
+    agreement = pd.DataFrame(rng.random((50, 3)), columns=["ecs", "ami", "transfer_ab"])
+    tables = {"networks": networks, "modules": modules, "agreement": agreement}
+    weights = {
+        "l2=1e-05,seed=0": MLPStack.initialise([5, 4, 3], seeds=[0]),
+        "a/b": MLPStack.initialise([5, 4, 3], seeds=[1]),
+    }
+    return tables, weights
+
+
+def write_all():
+    tables, weights = results()
+    write_shard(PLAN, "seed-000", ShardResults(tables, weights, {"training": 1.5}))
+    write_results(PLAN, tables, weights, {"commit": "é"})
+
+
+def contents(folder):
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def assert_tables_equal(tables):
+    for name, expected in results()[0].items():
+        found = tables[name] if isinstance(tables, dict) else getattr(tables, name)
+        assert list(found.columns) == list(expected.columns)
+        for column in expected:
+            if expected[column].dtype == object:  # lists
+                for a, b in zip(found[column], expected[column], strict=True):
+                    np.testing.assert_array_equal(a, b)
+            else:
+                pd.testing.assert_series_equal(found[column], expected[column], check_exact=True)
+
+
+def assert_weights_equal(kept):
+    weights = results()[1]
+    assert set(kept) == set(weights)
+    for name, stack in weights.items():
+        assert len(kept[name]) == 1
+        for a, b in zip(kept[name].weights + kept[name].biases, stack.weights + stack.biases, strict=True):
+            assert a.dtype == b.dtype
+            assert torch.equal(a, b)
+
+
+# ---------------------------------------------------------------- what is written comes back
+
+
+def test_shard_round_trip():
+    write_all()
+    back = read_shard(PLAN, "seed-000")
+    assert_tables_equal(back.tables)
+    assert_weights_equal(back.weights)
+    assert back.seconds == {"training": 1.5}
+    assert {labels.dtype for labels in back.tables["modules"].labels} == {np.dtype(np.int8)}
+
+
+def test_results_round_trip():
+    assert not is_stored(PLAN)
+    write_all()
+    assert is_stored(PLAN)
+    back = read_results(PLAN)
+    assert_tables_equal(back)
+    assert_weights_equal(back.kept)
+    assert back.manifest["commit"] == "é"
+    assert back.manifest["config"] == PLAN.config
+    assert {name: about.get("rows") for name, about in back.manifest["files"].items()} == {
+        "networks.parquet": 2,
+        "modules.parquet": 3,
+        "agreement.parquet": 50,
+        "weights.npz": None,
+    }
+
+
+def test_no_network_need_be_kept():
+    tables, _ = results()
+    write_shard(PLAN, "seed-000", ShardResults(tables, {}, {}))
+    assert read_shard(PLAN, "seed-000").weights == {}
+
+
+def test_weights_are_plain_npz(folder):
+    write_all()
+    with np.load(folder / "weights.npz", allow_pickle=False) as arrays:
+        assert arrays["a/b/weight/0"].shape == (5, 4)
+        assert len(arrays.files) == 2 * 2 * 2
+
+
+def test_same_results_same_bytes(folder):
+    write_all()
+    before = contents(folder)
+    assert {name.rsplit("/", 1)[-1] for name in before} == {*FILES, "seed-000.zip"}
+    shutil.rmtree(folder)
+    code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import test_store as t; t.write_all()"
+    environment = {**os.environ, "PYTHONHASHSEED": "12345", "TZ": "Pacific/Auckland"}
+    subprocess.run([sys.executable, "-W", "error", "-c", code], env=environment, check=True)
+    assert contents(folder) == before
+
+
+def test_other_results_other_bytes(folder):
+    write_all()
+    before = contents(folder)
+    tables, weights = results()
+    tables["agreement"].loc[7, "ecs"] += 1e-16
+    weights["a/b"].weights[0][0, 0, 0] += 1e-6
+    write_results(PLAN, tables, weights, {"commit": "é"})
+    changed = {name for name, content in contents(folder).items() if content != before[name]}
+    assert changed == {"agreement.parquet", "weights.npz", "manifest.json"}
+
+
+# ---------------------------------------------------------------- damage
+
+
+def flip(path, position=None, bit=0):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2 if position is None else position] ^= 1 << bit
+    path.write_bytes(content)
+
+
+DAMAGE = {
+    "bit flipped": flip,
+    "last byte missing": lambda path: path.write_bytes(path.read_bytes()[:-1]),
+    "half missing": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+    "emptied": lambda path: path.write_bytes(b""),
+    "zeroed": lambda path: path.write_bytes(bytes(path.stat().st_size)),
+    "something else": lambda path: path.write_bytes(b"<html>404</html>"),
+    "more at the end": lambda path: path.write_bytes(path.read_bytes() + b"x"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+@pytest.mark.parametrize("name", FILES[:-1])
+def test_damaged_tables_are_named_and_left_alone(folder, name, damage):
+    write_all()
+    DAMAGE[damage](folder / name)
+    before = contents(folder)
+    with pytest.raises(StoreError, match=name) as error:
+        read_results(PLAN)
+    assert str(folder / name) in str(error.value)
+    assert contents(folder) == before
+
+
+@pytest.mark.parametrize("name", FILES[:-1])
+def test_missing_tables_are_named(folder, name):
+    write_all()
+    (folder / name).unlink()
+    with pytest.raises(StoreError, match=f"{name} is missing"):
+        read_results(PLAN)
+
+
+def test_tables_cannot_be_swapped(folder):
+    write_all()
+    (folder / "networks.parquet").write_bytes((folder / "modules.parquet").read_bytes())
+    with pytest.raises(StoreError, match=r"networks\.parquet is not the file that its manifest lists"):
+        read_results(PLAN)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b"null", b"\xff\xfe", b"not JSON", b'{"format": 1'],
+)
+def test_manifest_that_is_none_is_named(folder, content):
+    write_all()
+    (folder / "manifest.json").write_bytes(content)
+    for read in (read_results, is_stored):
+        with pytest.raises(StoreError, match=r"manifest\.json is damaged"):
+            read(PLAN)
+
+
+def test_no_single_bit_of_the_manifest_gives_other_tables(folder):
+    """A flipped bit is an error, or sits where it says nothing about the tables (a commit, a date)."""
+    write_all()
+    whole = (folder / "manifest.json").read_bytes()
+    refused = 0
+    for position in range(0, len(whole), 7):
+        (folder / "manifest.json").write_bytes(whole)
+        flip(folder / "manifest.json", position, bit=position % 7)
+        try:
+            assert_tables_equal(read_results(PLAN))
+        except StoreError as error:
+            refused += 1
+            assert str(folder) in str(error)
+    assert refused > 0.8 * len(whole) / 7
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"format": 2},
+        {"digest": "0" * 64},
+        {"config": {}},
+        {"format": None},
+    ],
+)
+def test_manifest_of_another_configuration(folder, change):
+    write_all()
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(manifest | change))
+    with pytest.raises(StoreError, match=rf"manifest\.json is of another .*{next(iter(change))} differs"):
+        read_results(PLAN)
+
+
+@pytest.mark.parametrize("files", [{}, [], None, {"networks.parquet": 3}])
+def test_manifest_that_lists_no_check_sums(folder, files):
+    write_all()
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"files": files}))
+    with pytest.raises(StoreError, match=r"networks\.parquet is not the file that its manifest lists"):
+        read_results(PLAN)
+
+
+def test_another_configuration_is_not_mistaken_for_this_one():
+    write_all()
+    other = replace(PLAN, restarts=21)
+    assert folder_of(other) == folder_of(PLAN)
+    assert not is_stored(other)
+    with pytest.raises(StoreError, match="another configuration of 'tiny'"):
+        read_results(other)
+    with pytest.raises(FileNotFoundError):  # its shards have a folder of their own
+        read_shard(other, "seed-000")
+
+
+def test_nothing_there():
+    with pytest.raises(FileNotFoundError):
+        read_results(PLAN)
+    with pytest.raises(FileNotFoundError):
+        read_shard(PLAN, "seed-000")
+
+
+@pytest.mark.parametrize("damage", [name for name in DAMAGE if name != "more at the end"])
+def test_damaged_shard(damage):
+    write_all()
+    path = shard_file(PLAN, "seed-000")
+    DAMAGE[damage](path)
+    with pytest.raises(StoreError) as error:
+        read_shard(PLAN, "seed-000")
+    assert str(path) in str(error.value)
+
+
+def test_no_single_bit_of_a_shard_gives_other_results():
+    write_all()
+    path = shard_file(PLAN, "seed-000")
+    whole, refused, tried = path.read_bytes(), 0, range(3, len(path.read_bytes()), 211)
+    for position in tried:
+        path.write_bytes(whole)
+        flip(path, position, bit=position % 8)
+        try:
+            back = read_shard(PLAN, "seed-000")
+        except StoreError:
+            refused += 1
+        else:  # a time stamp, say
+            assert_tables_equal(back.tables)
+            assert_weights_equal(back.weights)
+    assert refused > len(tried) / 2
+
+
+def test_shard_of_another_name_or_experiment():
+    write_all()
+    other = replace(PLAN, restarts=21)
+    for plan, name in ((PLAN, "seed-001"), (other, "seed-000")):
+        target = shard_file(plan, name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(shard_file(PLAN, "seed-000").read_bytes())
+        with pytest.raises(StoreError, match=f"{name}.zip belongs to another experiment or format"):
+            read_shard(plan, name)
+
+
+class Bomb:
+    """What unpickling would set off."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (Path.touch, (self.path,))
+
+
+def test_pickles_are_refused(folder, tmp_path):
+    write_all()
+    fuse = tmp_path / "exploded"
+    sink = io.BytesIO()
+    np.savez(sink, **{"a/weight/0": np.array([Bomb(fuse)], dtype=object)})
+    for content in (sink.getvalue(), pickle.dumps(Bomb(fuse))):
+        digest = store.hashlib.sha256(content).hexdigest()
+        (folder / "weights.npz").write_bytes(content)
+        manifest = json.loads((folder / "manifest.json").read_text())
+        manifest["files"]["weights.npz"]["sha256"] = digest  # a forger would see to that
+        (folder / "manifest.json").write_text(json.dumps(manifest))
+        with pytest.raises(ValueError, match="allow_pickle"):
+            read_results(PLAN)
+        path = shard_file(PLAN, "seed-000")
+        with zipfile.ZipFile(path) as archive:
+            members = {name: archive.read(name) for name in archive.namelist()}
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, member in members.items():
+                archive.writestr(name, content if name == "weights.npz" else member)
+        with pytest.raises(StoreError, match=r"seed-000\.zip is damaged"):
+            read_shard(PLAN, "seed-000")
+    assert not fuse.exists()
+    pickle.loads(content)
+    assert fuse.exists()  # it was a live one
+
+
+# ---------------------------------------------------------------- interrupted writing
+
+
+class PowerCutError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("where", ["fsync", "replace"])
+@pytest.mark.parametrize("files_before", range(5))
+def test_interrupted_writing_leaves_whole_files_only(folder, monkeypatch, where, files_before):
+    write_all()
+    expected = contents(folder)
+    tables, weights = results()
+    for name in FILES:  # older tables are there, of other content
+        (folder / name).write_bytes(b"old")
+    calls, real = 0, getattr(os, where)
+
+    def fails(*arguments):
+        nonlocal calls
+        calls += 1
+        if calls > files_before:
+            raise PowerCutError
+        return real(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, where, fails)
+        with pytest.raises(PowerCutError):
+            write_results(PLAN, tables, weights, {"commit": "é"})
+    found = contents(folder)
+    assert not [name for name in found if name.split("/")[-1].startswith(".")]
+    for number, name in enumerate(FILES[:-1]):
+        assert found[name] == (expected[name] if number < files_before else b"old")
+    assert "manifest.json" not in found  # so nothing counts
+    with pytest.raises(FileNotFoundError):
+        read_results(PLAN)
+    write_results(PLAN, tables, weights, {"commit": "é"})
+    assert contents(folder) == expected
+
+
+def test_interrupted_shard_is_not_there(monkeypatch):
+    tables, weights = results()
+
+    def fails(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fails)
+        with pytest.raises(OSError, match="No space left"):
+            write_shard(PLAN, "seed-000", ShardResults(tables, weights, {}))
+    assert not list(shard_file(PLAN, "seed-000").parent.iterdir())
+
+
+# ---------------------------------------------------------------- one at a time
+
+
+def test_exclusive_makes_the_second_wait(caplog):
+    order, inside, waiting = [], threading.Event(), threading.Event()
+
+    def first():
+        with exclusive(PLAN):
+            inside.set()
+            waiting.wait(10)
+            order.append("first leaves")
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    assert inside.wait(10)
+    with caplog.at_level("INFO", logger="modlib.store"):
+        threading.Timer(0.2, waiting.set).start()
+        with exclusive(PLAN):
+            order.append("second enters")
+    thread.join()
+    assert order == ["first leaves", "second enters"]
+    assert "waiting for another process" in caplog.text
+
+
+def test_other_experiments_need_not_wait():
+    with exclusive(PLAN), exclusive(replace(PLAN, profile="paper")):
+        assert folder_of(PLAN).exists()
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="POSIX")
+def test_a_killed_process_holds_nothing_and_leaves_no_scraps(folder):
+    code = """
+import sys, time, tempfile
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+import test_store as t
+with t.exclusive(t.PLAN):
+    t.write_all()
+    for file in (t.shard_file(t.PLAN, "seed-001"), t.folder_of(t.PLAN) / "modules.parquet"):
+        handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.", suffix=".part")
+    print("ready", flush=True)
+    time.sleep(60)
+"""
+    command = [sys.executable, "-c", code, str(Path(__file__).parent)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "ready\n"
+        assert len(list(folder.rglob(".*.part"))) == 2
+        process.send_signal(signal.SIGKILL)
+    with exclusive(PLAN):
+        assert not list(folder.rglob(".*.part"))
+    assert_tables_equal(read_results(PLAN))  # and no more than scraps was removed
+    assert_tables_equal(read_shard(PLAN, "seed-000").tables)
+
+
+# ---------------------------------------------------------------- where
+
+
+def test_where_results_are(monkeypatch, tmp_path):
+    assert store.results_folder() == tmp_path / "results"
+    monkeypatch.delenv("MODLIB_RESULTS")
+    assert store.results_folder() == Path(store.__file__).parents[1] / "results"
+    monkeypatch.setattr(store, "__file__", str(tmp_path / "site-packages" / "modlib" / "store.py"))
+    monkeypatch.chdir(tmp_path)
+    assert store.results_folder() == tmp_path / "results"
+    assert folder_of(experiments.get("base-v1", "paper")) == tmp_path / "results" / "base-v1-paper"
