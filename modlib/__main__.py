@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from pathlib import Path
 
 import click
 
@@ -65,10 +66,14 @@ def run(experiment: str, profile: str, device: str, workers: int | None) -> None
 @click.option("--jobs", type=click.IntRange(min=1), help="Notebooks at a time; by default one a core.")
 def book(profile: str, force: bool, only: tuple[str, ...], jobs: int | None) -> None:
     """Run the notebooks whose inputs changed, render the site, and say where it is."""
+    from modlib import figures, sweep
     from modlib.book import BookError, build
 
     try:
         build(profile, force=force, only=only, jobs=jobs)
+        if profile == "paper":
+            figures.setup()
+            figures.save_hero(sweep.run("base", profile=profile), Path("book/hero.svg"))
     except (BookError, ValueError) as error:
         raise click.ClickException(str(error)) from error
 

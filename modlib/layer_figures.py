@@ -216,26 +216,18 @@ def crossings(layers: Mapping[tuple[str, int], Layer], *, shuffles: int = 500, s
     Returns
     -------
     DataFrame
-        One row a network and layer: `ecs`, its mean by chance and that mean's upper end (97.5 % of the
-        shuffles), then the same of `ami`.
+        One row a network and layer; for `ecs` and for `ami` a column `found`, the mean `by chance`, and the
+        value that 97.5 % of the shuffles stay below, all to three digits.
     """
     up, down = (VARIANTS.index(OPENING[family]) for family in ("upstream", "downstream"))
-    rows = []
-    for (network, number), layer in layers.items():
+    rows = {}
+    for key, layer in layers.items():
         found = crossing(layer.labels[up], layer.labels[down], shuffles=shuffles, seed=seed)
-        rows.append(
-            {
-                "network": network,
-                "layer": number,
-                "ecs": found.ecs,
-                "ecs by chance": found.ecs_chance[1],
-                "ecs by chance, 97.5 %": found.ecs_chance[2],
-                "ami": found.ami,
-                "ami by chance": found.ami_chance[1],
-                "ami by chance, 97.5 %": found.ami_chance[2],
-            }
-        )
-    return pd.DataFrame(rows).set_index(["network", "layer"])
+        rows[key] = [found.ecs, *found.ecs_chance[1:], found.ami, *found.ami_chance[1:]]
+    columns = pd.MultiIndex.from_product([["ecs", "ami"], ["found", "by chance", "97.5 % of chance"]])
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+    table.index = pd.MultiIndex.from_tuples(table.index, names=["network", "layer"])
+    return table.round(3) + 0.0  # not −0.0
 
 
 def order_of(labels: Int[np.ndarray, " unit"]) -> Int[np.ndarray, " unit"]:
@@ -287,7 +279,7 @@ def payload(
             entry["labels"][key] = labels.tolist()
             entry["cuts"][key] = cuts[1:-1]
             entry["middles"][key] = [(a + b) / 2 for a, b in pairwise(cuts)]
-            entry["names"][key] = [_module_name(labels[order[cut]]) for cut in cuts[:-1]]
+            entry["names"][key] = [_module_name(int(labels[order[cut]])) for cut in cuts[:-1]]
         for up, down in product(*(_family(names) for names in (UPSTREAM, DOWNSTREAM))):
             compared = crossing(
                 layer.labels[keys.index(up)], layer.labels[keys.index(down)], shuffles=shuffles, seed=seed
@@ -301,7 +293,7 @@ def payload(
 
 
 def _module_name(label: int) -> str:
-    return "dead" if label < 0 else str(int(label) + 1)
+    return "dead" if label < 0 else str(label + 1)
 
 
 def _family(measures: tuple[str, ...]) -> list[str]:
@@ -475,7 +467,7 @@ def pair(
     shown: tuple[str, bool] = OPENING["upstream"],
     shuffles: int = 500,
     seed: int = 0,
-    size: int = 270,
+    cell: int = 4,
 ) -> alt.VConcatChart:
     """Draw a graph of a layer sorted by upstream modules and, beside it, by downstream modules.
 
@@ -495,8 +487,8 @@ def pair(
         The graph that the figure opens with.
     shuffles, seed
         For the chance level of the agreement.
-    size
-        Width and height of a matrix in pixels.
+    cell
+        Width and height of a matrix cell in whole pixels, so that cells meet without seams.
 
     Raises
     ------
@@ -530,7 +522,7 @@ def pair(
         alt.param(name="units", value=n),
         alt.param(name="at", expr="layers[network + ', layer ' + layer]"),
     ]
-    matrices = alt.hconcat(_panel("upstream", n, size), _panel("downstream", n, size), spacing=36)
+    matrices = alt.hconcat(_panel("upstream", n, n * cell), _panel("downstream", n, n * cell), spacing=36)
     chart: alt.VConcatChart = alt.vconcat(
         matrices, alt.hconcat(_table(n), _scores(), spacing=36), spacing=30
     ).resolve_scale(opacity="independent")

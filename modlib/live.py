@@ -178,8 +178,8 @@ def compare_weights(kept: Mapping[str, MLPStack], stack: MLPStack, names: Sequen
     Returns
     -------
     DataFrame
-        One row a network: `equal`, whether all weights and biases are the same bit by bit, and
-        `correlation` of the input weights of the two, 1 for the same network.
+        One row a network: `equal`, whether all weights and biases are the same bit by bit; `largest_gap`
+        between two of them; and `correlation` of the input weights of the two, 1 for the same network.
 
     Raises
     ------
@@ -193,12 +193,14 @@ def compare_weights(kept: Mapping[str, MLPStack], stack: MLPStack, names: Sequen
         if name not in kept:
             raise ValueError(f"no weights of {name!r} are stored; there are {', '.join(sorted(kept))}")
         ours, theirs = stack[i].to("cpu"), kept[name]
-        pairs = zip([*ours.weights, *ours.biases], [*theirs.weights, *theirs.biases], strict=True)
+        ours_all, theirs_all = ours.weights + ours.biases, theirs.weights + theirs.biases
+        gaps = [float((a - b).abs().max()) for a, b in zip(ours_all, theirs_all, strict=True)]
         first, second = ours.weights[0].numpy().ravel(), theirs.weights[0].numpy().ravel()
         rows.append(
             {
                 "network": name,
-                "equal": all(np.array_equal(a.numpy(), b.numpy()) for a, b in pairs),
+                "equal": max(gaps) == 0,
+                "largest_gap": max(gaps),
                 "correlation": float(np.corrcoef(first, second)[0, 1]),
             }
         )

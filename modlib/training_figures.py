@@ -79,12 +79,12 @@ def still_training(networks: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         Columns `seed`, `epoch` (from 1) and `networks`, those that trained so long or longer; a seed's rows
-        end with the epoch in which its last network finished.
+        end with the first epoch that none did.
     """
     rows = []
     for seed, group in networks[networks.trained].groupby("seed"):
         epochs = np.sort(group.epochs.to_numpy())
-        for epoch in range(1, int(epochs[-1]) + 1):
+        for epoch in range(1, int(epochs[-1]) + 2):
             left = len(epochs) - int(np.searchsorted(epochs, epoch))
             rows.append({"seed": seed, "epoch": epoch, "networks": left})
     return pd.DataFrame(rows, columns=["seed", "epoch", "networks"])
@@ -112,12 +112,16 @@ def shrinking_stacks(
     width, height
         In pixels.
     """
+    table = still_training(networks)
+    top = 1.05 * float(table.networks.max())
     chart: alt.Chart = (
-        alt.Chart(still_training(networks))
+        alt.Chart(table)
         .mark_line(interpolate="step-after", strokeWidth=1.5, opacity=0.7, color=OUR_COLOUR)
         .encode(
             x=alt.X("epoch:Q", scale=alt.Scale(nice=False, zero=True)),
-            y=alt.Y("networks:Q", title="networks still training", scale=alt.Scale(zero=True)),
+            y=alt.Y(
+                "networks:Q", title="networks still training", scale=alt.Scale(domain=[0, top], nice=False)
+            ),
             detail="seed:N",
             tooltip=["seed:N", "epoch:Q", "networks:Q"],
         )
@@ -238,7 +242,7 @@ def against_strength(
     name: str = "",
     width: int = 175,
     height: int = 130,
-) -> alt.VConcatChart:
+) -> alt.ConcatChart:
     """Draw quantities against strength: a row a quantity, a column a regulariser, mean and range of seeds.
 
     Parameters
@@ -261,11 +265,10 @@ def against_strength(
     """
     if not values:
         raise ValueError("values must name a column or more")
-    rows = []
+    panels = []
     for number, (value, title) in enumerate(values.items()):
         table = by_strength(networks, value).round({"mean": 4, "low": 4, "high": 4})
         scale = alt.Scale(domain=[0, float(table.high.max()) * 1.05], nice=False)
-        panels = []
         for i, regularizer in enumerate(_PANELS):
             axis: dict[str, Any] = {"labels": i == 0, "ticks": i == 0, "tickCount": 5}
             y = alt.Y("mean:Q", title=title if i == 0 else None, scale=scale, axis=alt.Axis(**axis))
@@ -292,9 +295,8 @@ def against_strength(
                     ),
                 ).properties(width=width, height=height, **heading)
             )
-        rows.append(alt.hconcat(*panels, spacing=12))
     properties = theme.properties(description=description, caption=caption, name=name)
-    return alt.vconcat(*rows, spacing=14).properties(**properties)
+    return alt.concat(*panels, columns=len(_PANELS), spacing=12).properties(**properties)
 
 
 def live_against_stored(

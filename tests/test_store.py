@@ -155,9 +155,10 @@ def test_same_results_same_bytes(folder):
     before = contents(folder)
     assert {name.rsplit("/", 1)[-1] for name in before} == {*FILES, "seed-000.zip"}
     shutil.rmtree(folder)
-    code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import test_store as t; t.write_all()"
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import test_store; test_store.write_all()"
+    command = [sys.executable, "-W", "error", "-c", code, str(Path(__file__).parent)]
     environment = {**os.environ, "PYTHONHASHSEED": "12345", "TZ": "Pacific/Auckland"}
-    subprocess.run([sys.executable, "-W", "error", "-c", code], env=environment, check=True)
+    subprocess.run(command, env=environment, check=True)
     assert contents(folder) == before
 
 
@@ -165,7 +166,7 @@ def test_other_results_other_bytes(folder):
     write_all()
     before = contents(folder)
     tables, weights = results()
-    tables["agreement"].loc[7, "ecs"] += 1e-16
+    tables["agreement"].loc[7, "ecs"] += 1e-12
     weights["a/b"].weights[0][0, 0, 0] += 1e-6
     write_results(PLAN, tables, weights, {"commit": "é"})
     changed = {name for name, content in contents(folder).items() if content != before[name]}
@@ -241,9 +242,8 @@ def test_no_single_bit_of_the_manifest_gives_other_tables(folder):
         flip(folder / "manifest.json", position, bit=position % 7)
         try:
             assert_tables_equal(read_results(PLAN))
-        except StoreError as error:
+        except StoreError:
             refused += 1
-            assert str(folder) in str(error)
     assert refused > 0.8 * len(whole) / 7
 
 
@@ -369,7 +369,7 @@ def test_pickles_are_refused(folder, tmp_path):
 
 
 class PowerCutError(Exception):
-    pass
+    """Stands for whatever ends a process between two instructions."""
 
 
 @pytest.mark.parametrize("where", ["fsync", "replace"])

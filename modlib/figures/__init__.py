@@ -1,8 +1,13 @@
 """The charts of the book, one file a chapter, and the theme that they share."""
 
 from modlib.figures.agreement import agreement_matrices, agreement_of_families, ecs_against_paper
-from modlib.figures.hero import hero
-from modlib.figures.regularisation import difference_of_gains, q_against_paper, q_against_strength
+from modlib.figures.hero import hero, save_hero
+from modlib.figures.regularisation import (
+    difference_of_gains,
+    like_for_like,
+    q_against_paper,
+    q_against_strength,
+)
 from modlib.figures.theme import COLOURS, NAMES, setup
 
 __all__ = [
@@ -13,7 +18,9 @@ __all__ = [
     "difference_of_gains",
     "ecs_against_paper",
     "hero",
+    "like_for_like",
     "q_against_paper",
     "q_against_strength",
+    "save_hero",
     "setup",
 ]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import altair as alt
 import pandas as pd
+import vl_convert
 
 from modlib import findings
 from modlib.figures.theme import FAMILY_COLOURS, NAMES, measure_colour, properties
 from modlib.similarity import MEASURES
+from modlib.site.theme import PAPER
 from modlib.store import Results
 
 
@@ -109,3 +113,10 @@ def _families(results: Results) -> alt.LayerChart | alt.FacetChart:
 def _names(label: str) -> str:
     """Vega expression from a measure's identifier to its name."""
     return " : ".join(f"{label} == '{m}' ? '{NAMES[m]}'" for m in MEASURES) + f" : {label}"
+
+
+def save_hero(results: Results, path: Path) -> None:
+    """Write the picture of the README as SVG, on white; left alone if nothing in it has changed."""
+    picture = vl_convert.vegalite_to_svg(hero(results).to_dict(), config=PAPER)
+    if not path.exists() or path.read_text(encoding="utf-8") != picture:
+        path.write_text(picture, encoding="utf-8")

@@ -32,6 +32,7 @@
         renderer: rows(spec) > ROWS_FOR_CANVAS ? "canvas" : "svg",
         actions: { export: true, source: false, compiled: false, editor: false },
         tooltip: { theme: wanted },
+        logLevel: 1, // errors: what Vega-Lite only remarks on is for the author, not for the reader
       });
       if (drawn.get(chart).mode !== wanted) {
         result.finalize(); // the theme changed again while this was being drawn
