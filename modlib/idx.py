@@ -55,7 +55,7 @@ def parse_idx(data: bytes, shape: tuple[int, ...], *, file: str | Path) -> UInt8
 
     Returns
     -------
-    UInt8[ndarray, "*shape"]
+    array of uint8, of that shape
         Read-only view of the unpacked bytes.
 
     Raises

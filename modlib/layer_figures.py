@@ -527,6 +527,8 @@ def pair(
         matrices, alt.hconcat(_table(n), _scores(), spacing=36), spacing=30
     ).resolve_scale(opacity="independent")
     properties = theme.properties(description=description, caption=caption, name=name)
+    # The table grows and shrinks with the partitions chosen, and the drawing with it.
+    properties |= {"padding": 8, "autosize": alt.AutoSizeParams(type="pad", resize=True)}
     # Two matrices are thousands of cells: a canvas draws them faster than as many SVG elements.
     usermeta = {**properties.get("usermeta", {}), "embedOptions": {"renderer": "canvas"}}
     found: alt.VConcatChart = chart.add_params(*params).properties(**{**properties, "usermeta": usermeta})

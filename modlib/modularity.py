@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from numpy.typing import ArrayLike
 
 SYMMETRY_TOLERANCE = 1e-6
-"""Largest |A_ij - A_ji| that counts as rounding, relative to the largest weight."""
+"""Largest ``|A_ij - A_ji|`` that counts as rounding, relative to the largest weight."""
 
 KICKED_SHARE = 0.5
 """Share of units that a kick moves to a random module before Leiden runs again."""

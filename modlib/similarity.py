@@ -34,16 +34,14 @@ def similarity(
 ) -> dict[str, list[Float[Tensor, "network _unit _unit"]]]:
     r"""Similarity of all pairs of units of every hidden layer (Lange et al. 2022, table 1), in closed form.
 
-    With h a hidden layer after its ReLU, z the logits, p their softmax and averages over samples:
+    With h a hidden layer after its ReLU, z the logits, p their softmax and averages E over samples:
 
-    ==============  ======================================================  =======================
-    measure         similarity of units i and j                             range
-    ==============  ======================================================  =======================
-    `input_cov`     cov(hᵢ, hⱼ), divided by the number of samples           positive semi-definite
-    `input_grad`    E[J Jᵀ]ᵢⱼ, J = ∂h/∂x                                    positive semi-definite
-    `output_grad`   E[Jᵀ J]ᵢⱼ, J = ∂z/∂h                                    positive semi-definite
-    `output_hess`   E[∂²L/∂hᵢ∂hⱼ] = E[Jᵀ (diag p − p pᵀ) J]ᵢⱼ, J = ∂z/∂h   positive semi-definite
-    ==============  ======================================================  =======================
+    - `input_cov`: cov(hᵢ, hⱼ), divided by the number of samples;
+    - `input_grad`: E[J Jᵀ]ᵢⱼ with J = ∂h/∂x;
+    - `output_grad`: E[Jᵀ J]ᵢⱼ with J = ∂z/∂h;
+    - `output_hess`: E[∂²L/∂hᵢ∂hⱼ] = E[Jᵀ (diag p − p pᵀ) J]ᵢⱼ with J = ∂z/∂h and L the cross-entropy.
+
+    All four matrices are positive semi-definite.
 
     Parameters
     ----------

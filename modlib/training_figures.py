@@ -200,7 +200,9 @@ def accuracy(
         base = alt.Chart(points[points.regularizer == regularizer]).encode(
             x=_x(regularizer),
             color=alt.Color(
-                "series:N", scale=_SERIES, legend=alt.Legend(title=None, orient="bottom", symbolOpacity=1)
+                "series:N",
+                scale=_SERIES,
+                legend=alt.Legend(title=None, orient="bottom", symbolOpacity=1, labelLimit=300),
             ),
             tooltip=[
                 alt.Tooltip("series:N"),

@@ -76,7 +76,7 @@ def results(*, accuracy=None):
 
 
 def shuffled(found, seed=0):
-    """The same tables with their rows in another order, which no statistic may depend on."""
+    """Put the rows of all tables in another order, which no statistic may depend on."""
     rng = np.random.default_rng(seed)
     tables = [t.iloc[rng.permutation(len(t))] for t in (found.networks, found.modules, found.agreement)]
     return Results(*tables, manifest=found.manifest, kept={})

@@ -162,6 +162,14 @@ def test_same_results_same_bytes(folder):
     assert contents(folder) == before
 
 
+def test_order_of_the_networks_kept_does_not_matter(folder):
+    write_all()
+    before = contents(folder)
+    tables, weights = results()
+    write_results(PLAN, tables, dict(reversed(weights.items())), {"commit": "é"})
+    assert contents(folder) == before
+
+
 def test_other_results_other_bytes(folder):
     write_all()
     before = contents(folder)

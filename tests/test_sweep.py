@@ -1,5 +1,6 @@
 """Running an experiment: the same tables however it is run, resumed anywhere, no long run unawares."""
 
+import contextlib
 import logging
 import os
 import pickle
@@ -357,13 +358,23 @@ print(f"finished, {written} files", flush=True)
 """
 
 
-def start(folder, *, fatal=0, workers=0):
+@pytest.fixture
+def start(folder):
     """Run the experiment in a process group of its own, killed as it writes file number `fatal`."""
-    command = [sys.executable, "-c", RUN, pickle.dumps(TINY).hex(), str(fatal), str(workers)]
-    environment = {**os.environ, "MODLIB_RESULTS": str(folder.parent), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
-    )
+    started = []
+
+    def start(*, fatal=0, workers=0):
+        command = [sys.executable, "-c", RUN, pickle.dumps(TINY).hex(), str(fatal), str(workers)]
+        environment = {**os.environ, "MODLIB_RESULTS": str(folder.parent), "OMP_NUM_THREADS": "1"}
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        started.append(subprocess.Popen(command, env=environment, start_new_session=True, **pipes))
+        return started[-1]
+
+    yield start
+    for process in started:
+        with contextlib.suppress(ProcessLookupError):  # the rule: all of the group have ended
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
 
 
 def end(process):
@@ -371,8 +382,7 @@ def end(process):
     try:
         return process.communicate(timeout=120)[0].decode()
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        raise
+        pytest.fail("two minutes later there is still a process at work, or waiting")
 
 
 def shards_in(folder):
@@ -392,17 +402,17 @@ def children(pid):
 
 @needs_kill
 @pytest.mark.slow
-def test_killed_again_and_again_a_run_ends_in_the_same_tables(uninterrupted, folder):
+def test_killed_again_and_again_a_run_ends_in_the_same_tables(uninterrupted, folder, start):
     """Die within the second shard; then, two shards and two tables later, within the third table."""
     for fatal, shards, files in ((2, SHARDS[:1], 0), (5, SHARDS, 2)):
-        process = start(folder, fatal=fatal)
+        process = start(fatal=fatal)
         said = end(process)
         assert process.returncode == -signal.SIGKILL, said
         assert shards_in(folder) == shards
         assert [name for name in TABLES if (folder / name).exists()] == TABLES[:files]
         assert not (folder / "manifest.json").exists()
         assert len(list(folder.rglob(".*.part"))) == 1
-    process = start(folder)
+    process = start()
     assert "finished, 5 files" in end(process)
     assert process.returncode == 0
     assert_same_tables(folder, uninterrupted)
@@ -414,9 +424,9 @@ def test_killed_again_and_again_a_run_ends_in_the_same_tables(uninterrupted, fol
 @pytest.mark.parametrize(
     ("victim", "workers", "shards"), [("parent", 2, 0), ("parent", 1, 1), ("group", 1, 2)]
 )
-def test_killed_with_workers_at_work(uninterrupted, folder, victim, workers, shards):
+def test_killed_with_workers_at_work(uninterrupted, folder, start, victim, workers, shards):
     """Kill after so many shards; no worker is left behind, even where only the parent was killed."""
-    process = start(folder, workers=workers)
+    process = start(workers=workers)
     deadline = time.monotonic() + 100
     # Wait for the workers and the process that multiprocessing cleans up with, too.
     while len(shards_in(folder)) < shards or (not shards and children(process.pid) < workers + 1):
@@ -433,9 +443,9 @@ def test_killed_with_workers_at_work(uninterrupted, folder, victim, workers, sha
 
 
 @pytest.mark.slow
-def test_two_processes_at_once_share_the_work(uninterrupted, folder):
+def test_two_processes_at_once_share_the_work(uninterrupted, folder, start):
     """As notebooks do that are run side by side: the second waits, and computes and writes nothing."""
-    both = [start(folder), start(folder)]
+    both = [start(), start()]
     said = [end(process) for process in both]
     assert [process.returncode for process in both] == [0, 0], said
     assert sorted(words.split("finished, ")[1] for words in said) == ["0 files\n", "8 files\n"]
