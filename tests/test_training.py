@@ -1,5 +1,7 @@
 """Training a stack: each network as if it were alone."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -29,7 +31,7 @@ class SharedDropout(nn.Module):
         super().__init__()
         self.p, self.noise = p, None
 
-    def forward(self, h):
+    def forward(self, h):  # noqa: D102
         return h * (self.noise < 1 - self.p) / (1 - self.p)
 
 
@@ -37,7 +39,7 @@ def alone(x, y, *, seed, l1, l2, p, epochs, batch, validation=0.1):
     """Train one network as one would: nn.Sequential, autograd, torch.optim.Adam, and the stack's batches."""
     torch.manual_seed(seed)
     layers = []
-    for n_in, n_out in zip(WIDTHS[:-1], WIDTHS[1:], strict=True):
+    for n_in, n_out in pairwise(WIDTHS):
         layers += [nn.Linear(n_in, n_out), nn.ReLU(), SharedDropout(p)]
     net = nn.Sequential(*layers[:-2])
     drops = [m for m in net if isinstance(m, SharedDropout)]

@@ -1,5 +1,6 @@
 """The charts of the book, one file a chapter, and the theme that they share."""
 
+from modlib.figures import layers, toys, training
 from modlib.figures.agreement import agreement_matrices, agreement_of_families, ecs_against_paper
 from modlib.figures.hero import hero, save_hero
 from modlib.figures.regularisation import (
@@ -18,9 +19,12 @@ __all__ = [
     "difference_of_gains",
     "ecs_against_paper",
     "hero",
+    "layers",
     "like_for_like",
     "q_against_paper",
     "q_against_strength",
     "save_hero",
     "setup",
+    "toys",
+    "training",
 ]

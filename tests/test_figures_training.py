@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from modlib import training_figures
+from modlib import figures
 from modlib.analysis import VARIANTS
 
 
@@ -51,7 +51,7 @@ def rows_drawn(chart):
 
 
 def test_mean_and_range_over_seeds(networks):
-    table = training_figures.by_strength(networks, "test_accuracy").set_index(["regularizer", "strength"])
+    table = figures.training.by_strength(networks, "test_accuracy").set_index(["regularizer", "strength"])
     assert len(table) == 6  # untrained networks are none of them
     weak, strong = table.loc[("l1", 1e-4)], table.loc[("l1", 1e-2)]
     assert weak[["mean", "low", "high", "networks"]].tolist() == pytest.approx([0.91, 0.9, 0.92, 3])
@@ -61,17 +61,17 @@ def test_mean_and_range_over_seeds(networks):
 def test_order_of_rows_does_not_count(networks):
     shuffled = networks.sample(frac=1, random_state=1)
     pd.testing.assert_frame_equal(
-        training_figures.by_strength(networks, "epochs"), training_figures.by_strength(shuffled, "epochs")
+        figures.training.by_strength(networks, "epochs"), figures.training.by_strength(shuffled, "epochs")
     )
 
 
 def test_active_units_get_a_column_a_layer(networks):
-    found = training_figures.active_units(networks)
+    found = figures.training.active_units(networks)
     assert found.active_1.tolist() == [int(units[0]) for units in networks.active_units]
     assert found.active_2.tolist() == [int(units[1]) for units in networks.active_units]
     networks.at[0, "active_units"] = np.array([1, 2, 3])
     with pytest.raises(ValueError, match="same number of layers"):
-        training_figures.active_units(networks)
+        figures.training.active_units(networks)
 
 
 def test_stacks_shrink_as_networks_finish():
@@ -80,7 +80,7 @@ def test_stacks_shrink_as_networks_finish():
         [{"seed": s, "epochs": e, "trained": True} for s, values in epochs.items() for e in values]
         + [{"seed": 0, "epochs": 0, "trained": False}]
     )
-    table = training_figures.still_training(networks)
+    table = figures.training.still_training(networks)
     found = {seed: group.networks.tolist() for seed, group in table.groupby("seed")}
     assert found == {0: [4, 3, 2, 0], 1: [4, 4, 0]}
     assert table[table.seed == 0].epoch.tolist() == [1, 2, 3, 4]
@@ -89,10 +89,10 @@ def test_stacks_shrink_as_networks_finish():
 
 
 def test_accuracy_chart_holds_ours_and_the_papers_points(networks, published):
-    chart = training_figures.accuracy(networks, published, threshold=0.75, description="d")
+    chart = figures.training.accuracy(networks, published, threshold=0.75, description="d")
     rows = rows_drawn(chart)
-    theirs = [row for row in rows if row.get("series") == training_figures.THEIRS]
-    ours = [row for row in rows if row.get("series") == training_figures.OURS]
+    theirs = [row for row in rows if row.get("series") == figures.training.THEIRS]
+    ours = [row for row in rows if row.get("series") == figures.training.OURS]
     assert {(row["regularizer"], row["strength"], row["mean"]) for row in theirs} == {
         ("dropout", 0.1, 0.98), ("dropout", 0.5, 0.97), ("l1", 1e-4, 0.96), ("l2", 1e-4, 0.95)
     }  # fmt: skip
@@ -106,7 +106,7 @@ def test_accuracy_chart_holds_ours_and_the_papers_points(networks, published):
 
 def test_every_point_lies_within_its_axis(networks, published):
     networks.loc[3, "test_accuracy"] = 0.02  # worse than guessing
-    spec = training_figures.accuracy(networks, published, description="d").to_dict()
+    spec = figures.training.accuracy(networks, published, description="d").to_dict()
     low, high = spec["hconcat"][0]["layer"][0]["encoding"]["y"]["scale"]["domain"]
     errors = [
         row[key]
@@ -120,7 +120,7 @@ def test_every_point_lies_within_its_axis(networks, published):
 
 
 def test_a_row_a_quantity_and_a_column_a_regulariser(networks):
-    chart = training_figures.against_strength(
+    chart = figures.training.against_strength(
         networks, {"epochs": "epochs trained", "test_accuracy": "accuracy"}, description="d"
     )
     spec = chart.to_dict()
@@ -142,7 +142,7 @@ def test_live_values_and_seeds_reach_the_chart():
         for m, n in VARIANTS
         for kind, q in (("live", 0.1 * layer), ("stored", 0.25), ("other seeds", 0.3))
     ]
-    spec = training_figures.live_against_stored(pd.DataFrame(rows), description="d").to_dict()
+    spec = figures.training.live_against_stored(pd.DataFrame(rows), description="d").to_dict()
     found = [row for rows in spec["datasets"].values() for row in rows]
     assert len(found) == len(rows)
     assert len({row["graph"] for row in found}) == 8
@@ -157,10 +157,10 @@ def test_live_values_and_seeds_reach_the_chart():
 
 def test_what_cannot_be_drawn_is_named(networks, published):
     with pytest.raises(ValueError, match="'accuracy'"):
-        training_figures.by_strength(networks, "accuracy")
+        figures.training.by_strength(networks, "accuracy")
     with pytest.raises(ValueError, match="'accuracy'"):
-        training_figures.against_strength(networks, {"accuracy": "accuracy"}, description="d")
+        figures.training.against_strength(networks, {"accuracy": "accuracy"}, description="d")
     with pytest.raises(ValueError, match="a column or more"):
-        training_figures.against_strength(networks, {}, description="d")
+        figures.training.against_strength(networks, {}, description="d")
     with pytest.raises(ValueError, match="description"):
-        training_figures.accuracy(networks, published, description="")
+        figures.training.accuracy(networks, published, description="")

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from modlib.figures.theme import COLOURS
+from modlib.figures.toys import heatmap, heatmaps, network_diagram, node_link, q_against_size, restarts_chart
 from modlib.planted import crossed_network, planted_graph
-from modlib.toy_figures import heatmap, heatmaps, network_diagram, node_link, q_against_size, restarts_chart
 
 
 def rows(spec, *columns):

@@ -10,9 +10,9 @@ import torch
 import vl_convert
 
 import modlib
-from modlib import layer_figures, live
+from modlib import figures, live
 from modlib.analysis import VARIANTS
-from modlib.layer_figures import ALPHABET, OPENING, Layer, variant_name
+from modlib.figures.layers import ALPHABET, OPENING, Layer, variant_name
 
 UP = VARIANTS.index(OPENING["upstream"])
 DOWN = VARIANTS.index(OPENING["downstream"])
@@ -42,8 +42,8 @@ def random_layer(n_units=7, seed=0):
 @pytest.mark.parametrize("scale", [1e-9, 1.0, 1e6])
 def test_a_graph_comes_back_from_its_text(n_units, scale):
     A = random_graph(n_units, seed=n_units, scale=scale)
-    text, top = layer_figures.encode(A)
-    back = layer_figures.decode(text, top, n_units)
+    text, top = figures.layers.encode(A)
+    back = figures.layers.decode(text, top, n_units)
     assert len(text) == n_units * (n_units - 1) / 2
     assert set(text) <= set(ALPHABET)
     # Half a level of the square root, which is at most sqrt(top)/126 away, spreads to sqrt(A top)/63.
@@ -57,8 +57,8 @@ def test_small_weights_keep_levels_of_their_own():
     A = np.zeros((4, 4))
     A[0, 1], A[0, 2], A[0, 3] = 1.0, 0.001, 0.002
     A += A.T
-    text, top = layer_figures.encode(A)
-    back = layer_figures.decode(text, top, 4)
+    text, top = figures.layers.encode(A)
+    back = figures.layers.decode(text, top, 4)
     assert back[0, 1] == 1
     assert 0 < back[0, 2] < back[0, 3] < 0.01
     assert back[1, 2] == 0
@@ -67,19 +67,19 @@ def test_small_weights_keep_levels_of_their_own():
 def test_renumbered_units_give_another_text_of_the_same_graph():
     A = random_graph(9, seed=1)
     order = np.random.default_rng(0).permutation(9)
-    text, top = layer_figures.encode(A)
-    other, _ = layer_figures.encode(A[np.ix_(order, order)])
+    text, top = figures.layers.encode(A)
+    other, _ = figures.layers.encode(A[np.ix_(order, order)])
     assert text != other
     np.testing.assert_array_equal(
-        layer_figures.decode(text, top, 9)[np.ix_(order, order)], layer_figures.decode(other, top, 9)
+        figures.layers.decode(text, top, 9)[np.ix_(order, order)], figures.layers.decode(other, top, 9)
     )
 
 
 def test_a_graph_without_edges_is_all_zeros():
-    text, top = layer_figures.encode(np.zeros((5, 5)))
+    text, top = figures.layers.encode(np.zeros((5, 5)))
     assert top == 0
     assert set(text) == {"A"}
-    assert not layer_figures.decode(text, top, 5).any()
+    assert not figures.layers.decode(text, top, 5).any()
 
 
 def test_what_is_no_graph_is_named(as_a_user):
@@ -91,10 +91,10 @@ def test_what_is_no_graph_is_named(as_a_user):
         (A + np.triu(A), "symmetric"),
     ):
         with pytest.raises(ValueError, match=word):
-            layer_figures.encode(wrong)
+            figures.layers.encode(wrong)
     for text in ("AAAAA", "AAAAA!"):
         with pytest.raises(ValueError, match="6 characters"):
-            layer_figures.decode(text, 1.0, 4)
+            figures.layers.decode(text, 1.0, 4)
 
 
 # --- chance
@@ -102,12 +102,12 @@ def test_what_is_no_graph_is_named(as_a_user):
 
 def test_crossing_of_equal_independent_and_crossed_partitions():
     a = np.repeat([0, 1, 2, 3], 16)
-    same = layer_figures.crossing(a, 3 - a)
+    same = figures.layers.crossing(a, 3 - a)
     assert same.ecs == same.ami == 1
     assert same.ecs_chance[2] < 0.5
     assert same.ami_chance[2] < 0.2
 
-    crossed = layer_figures.crossing(a, np.tile([0, 1, 2, 3], 16))
+    crossed = figures.layers.crossing(a, np.tile([0, 1, 2, 3], 16))
     assert crossed.ecs == pytest.approx(0.25)
     assert crossed.ami < 0
     low, mean, high = crossed.ecs_chance
@@ -116,29 +116,29 @@ def test_crossing_of_equal_independent_and_crossed_partitions():
     assert abs(crossed.ami_chance[1]) < 0.01
 
     half = np.where(np.arange(64) % 4 < 2, a, np.random.default_rng(0).permutation(a))
-    assert layer_figures.crossing(a, half).ecs > crossed.ecs_chance[2]
+    assert figures.layers.crossing(a, half).ecs > crossed.ecs_chance[2]
 
 
 def test_chance_is_fixed_by_its_seed_and_keeps_dead_units_out():
     generator = np.random.default_rng(1)
     a, b = generator.integers(0, 4, (2, 40))
-    found = layer_figures.crossing(a, b, shuffles=50, seed=3)
-    assert found == layer_figures.crossing(a, b, shuffles=50, seed=3)
-    assert found != layer_figures.crossing(a, b, shuffles=50, seed=4)
+    found = figures.layers.crossing(a, b, shuffles=50, seed=3)
+    assert found == figures.layers.crossing(a, b, shuffles=50, seed=3)
+    assert found != figures.layers.crossing(a, b, shuffles=50, seed=4)
     # Units that are dead on one side, wherever they stand, change nothing.
     longer_a = np.concatenate([[-1, -1], a, [2]])
     longer_b = np.concatenate([[0, 1], b, [-1]])
-    assert found == layer_figures.crossing(longer_a, longer_b, shuffles=50, seed=3)
+    assert found == figures.layers.crossing(longer_a, longer_b, shuffles=50, seed=3)
 
 
 def test_partitions_that_cannot_be_compared_are_named(as_a_user):
     a = np.array([0, 0, 1, -1])
     with pytest.raises(ValueError, match="same units"):
-        layer_figures.crossing(a, a[:3])
+        figures.layers.crossing(a, a[:3])
     with pytest.raises(ValueError, match="shuffles"):
-        layer_figures.crossing(a, a, shuffles=0)
+        figures.layers.crossing(a, a, shuffles=0)
     with pytest.raises(ValueError, match="alive in both"):
-        layer_figures.crossing(a, np.array([-1, -1, 0, 0]))
+        figures.layers.crossing(a, np.array([-1, -1, 0, 0]))
 
 
 # --- what travels
@@ -146,9 +146,9 @@ def test_partitions_that_cannot_be_compared_are_named(as_a_user):
 
 def test_units_stand_module_by_module_and_the_dead_last():
     labels = np.array([1, -1, 0, 2, 0, -1, 1, 0])
-    assert layer_figures.order_of(labels).tolist() == [2, 4, 7, 0, 6, 3, 1, 5]
+    assert figures.layers.order_of(labels).tolist() == [2, 4, 7, 0, 6, 3, 1, 5]
     graphs = np.stack([random_graph(8, i) for i in range(8)])
-    entry = layer_figures.payload({("net", 1): Layer(graphs, np.tile(labels, (8, 1)))}, shuffles=5)
+    entry = figures.layers.payload({("net", 1): Layer(graphs, np.tile(labels, (8, 1)))}, shuffles=5)
     found = entry["net, layer 1"]
     key = variant_name(*VARIANTS[0])
     assert found["cuts"][key] == [3, 5, 6]
@@ -158,7 +158,7 @@ def test_units_stand_module_by_module_and_the_dead_last():
 
 def test_payload_says_q_of_every_graph_under_every_partition():
     layer = random_layer()
-    entry = layer_figures.payload({("net", 2): layer}, shuffles=5)["net, layer 2"]
+    entry = figures.layers.payload({("net", 2): layer}, shuffles=5)["net, layer 2"]
     keys = [variant_name(*variant) for variant in VARIANTS]
     for i, graph in enumerate(keys):
         for j, partition in enumerate(keys):
@@ -177,13 +177,13 @@ def test_layers_that_do_not_fit_are_named(as_a_user):
     with pytest.raises(ValueError, match="labels must be"):
         Layer(layer.graphs, layer.labels[:, :5])
     with pytest.raises(ValueError, match="same number of units"):
-        layer_figures.payload({("a", 1): layer, ("b", 1): random_layer(9)})
+        figures.layers.payload({("a", 1): layer, ("b", 1): random_layer(9)})
     with pytest.raises(ValueError, match="one or more"):
-        layer_figures.payload({})
+        figures.layers.payload({})
     with pytest.raises(ValueError, match="shown must be one of"):
-        layer_figures.pair({("a", 1): layer}, description="d", shown=("output_hes", True))
+        figures.layers.pair({("a", 1): layer}, description="d", shown=("output_hes", True))
     with pytest.raises(ValueError, match="description"):
-        layer_figures.pair({("a", 1): layer}, description=" ", shuffles=2)
+        figures.layers.pair({("a", 1): layer}, description=" ", shuffles=2)
 
 
 def test_graphs_and_partitions_are_put_together_by_network_and_layer():
@@ -193,7 +193,7 @@ def test_graphs_and_partitions_are_put_together_by_network_and_layer():
     for networks in (stack, equal):
         S = modlib.similarity(networks, x)
         partitions = live.partitions(S, ["one", "two"], restarts=2)
-        layers = layer_figures.collect(S, partitions.sample(frac=1, random_state=0).sort_values("network"))
+        layers = figures.layers.collect(S, partitions.sample(frac=1, random_state=0).sort_values("network"))
         assert set(layers) == {("one", 1), ("one", 2), ("two", 1), ("two", 2)}
         for (name, number), layer in layers.items():
             for v, (measure, normalized) in enumerate(VARIANTS):
@@ -202,20 +202,20 @@ def test_graphs_and_partitions_are_put_together_by_network_and_layer():
                 part = modlib.find_modules(A, restarts=2)
                 np.testing.assert_array_equal(layer.labels[v], part.labels)
     with pytest.raises(ValueError, match="lack"):
-        layer_figures.collect(S, partitions.iloc[1:])
+        figures.layers.collect(S, partitions.iloc[1:])
     with pytest.raises(ValueError, match="1 networks"):
-        layer_figures.collect(S, partitions[partitions.network == "one"])
+        figures.layers.collect(S, partitions[partitions.network == "one"])
 
 
 def test_table_of_crossings_compares_the_opening_partitions():
     layers = {("a", 1): random_layer(12, 0), ("a", 2): random_layer(12, 1)}
-    table = layer_figures.crossings(layers, shuffles=20)
+    table = figures.layers.crossings(layers, shuffles=20)
     for key, layer in layers.items():
         expected = modlib.agreement(layer.labels[UP], layer.labels[DOWN])
         assert table.loc[key, ("ecs", "found")] == pytest.approx(expected["ecs"], abs=5e-4)
         assert table.loc[key, ("ami", "found")] == pytest.approx(expected["ami"], abs=5e-4)
         assert table.loc[key, ("ecs", "by chance")] == round(
-            layer_figures.crossing(layer.labels[UP], layer.labels[DOWN], shuffles=20).ecs_chance[1], 3
+            figures.layers.crossing(layer.labels[UP], layer.labels[DOWN], shuffles=20).ecs_chance[1], 3
         )
 
 
@@ -238,15 +238,15 @@ def drawn(chart, **choices):
 def test_every_cell_is_drawn_in_its_place_with_its_value(graph, network):
     n = 7
     layers = {("one", 1): random_layer(n, 0), ("two", 1): random_layer(n, 1)}
-    chart = layer_figures.pair(layers, description="d", shuffles=2)
+    chart = figures.layers.pair(layers, description="d", shuffles=2)
     _, cells = drawn(chart, network=network, shown=variant_name(*graph))
     layer, v = layers[network, 1], VARIANTS.index(graph)
     assert len(cells) == 2 * n * (n - 1)
-    text, top = layer_figures.encode(layer.graphs[v])
-    shown = layer_figures.decode(text, top, n)
+    text, top = figures.layers.encode(layer.graphs[v])
+    shown = figures.layers.decode(text, top, n)
     for panel, partition in zip((cells[: n * (n - 1)], cells[n * (n - 1) :]), (UP, DOWN), strict=True):
         labels = layer.labels[partition]
-        order = layer_figures.order_of(labels)
+        order = figures.layers.order_of(labels)
         for cell in panel:
             row, column = int(cell["row"]), int(cell["column"])
             i, j = order[row], order[column]
@@ -258,13 +258,13 @@ def test_every_cell_is_drawn_in_its_place_with_its_value(graph, network):
 
 def test_controls_choose_the_partitions_that_sort():
     layer = random_layer(6, 3)
-    chart = layer_figures.pair({("one", 1): layer}, description="d", shuffles=2)
+    chart = figures.layers.pair({("one", 1): layer}, description="d", shuffles=2)
     other = VARIANTS.index(("input_cov", False))
     assert not np.array_equal(
-        layer_figures.order_of(layer.labels[other]), layer_figures.order_of(layer.labels[UP])
+        figures.layers.order_of(layer.labels[other]), figures.layers.order_of(layer.labels[UP])
     )
     svg, cells = drawn(chart, upstream=variant_name(*VARIANTS[other]))
-    order = layer_figures.order_of(layer.labels[other])
+    order = figures.layers.order_of(layer.labels[other])
     for cell in cells[:30]:
         assert int(cell["unit"]) == order[int(cell["row"])] + 1
     q = modlib.modularity(layer.graphs[UP], layer.labels[other])
@@ -273,7 +273,7 @@ def test_controls_choose_the_partitions_that_sort():
 
 def test_table_of_shared_units_counts_them():
     layer = random_layer(30, 5)
-    svg, _ = drawn(layer_figures.pair({("one", 1): layer}, description="d", shuffles=2))
+    svg, _ = drawn(figures.layers.pair({("one", 1): layer}, description="d", shuffles=2))
     labels = re.findall(r'aria-label="([^"]*units in both[^"]*)"', svg)
     found = {}
     for label in labels:
@@ -287,7 +287,7 @@ def test_table_of_shared_units_counts_them():
 
 def test_a_paper_sized_figure_stays_light():
     layers = {(f"network {i}", layer): random_layer(64, 2 * i + layer) for i in range(4) for layer in (1, 2)}
-    chart = layer_figures.pair(layers, description="d", caption="c", name="fig-c", shuffles=2)
+    chart = figures.layers.pair(layers, description="d", caption="c", name="fig-c", shuffles=2)
     spec = chart.to_dict()
     assert len(json.dumps(spec, separators=(",", ":"))) < 300_000
     assert spec["usermeta"] == {"caption": "c", "name": "fig-c", "embedOptions": {"renderer": "canvas"}}
@@ -296,8 +296,8 @@ def test_a_paper_sized_figure_stays_light():
 def test_partitions_may_be_a_table_of_another_order():
     S = modlib.similarity(modlib.MLPStack.initialise([6, 5, 3], seeds=[0]), torch.rand(20, 6))
     partitions = live.partitions(S, ["one"], restarts=2)
-    again = layer_figures.collect(S, partitions.iloc[::-1])
+    again = figures.layers.collect(S, partitions.iloc[::-1])
     assert isinstance(partitions, pd.DataFrame)
     np.testing.assert_array_equal(
-        again["one", 1].labels, layer_figures.collect(S, partitions)["one", 1].labels
+        again["one", 1].labels, figures.layers.collect(S, partitions)["one", 1].labels
     )
