@@ -95,15 +95,23 @@ def q_untrained(results: Results) -> pd.DataFrame:
     return table.groupby(GRAPH, sort=False).q.agg(["mean", "std"]).reset_index()
 
 
-def gains(results: Results) -> pd.DataFrame:
+def gains(results: Results, *, min_accuracy: float = 0.0) -> pd.DataFrame:
     """How far Q rises, by layer and graph: at the best level of dropout, and at the best of L1 or L2.
 
     `plain` is Q at the weakest L2 (the paper's networks without regularisation), `dropout` and `weights` Q
     at the level of the largest mean; `difference` is dropout less weights, paired by seed, with its 95 %
     interval `low` to `high`. Both levels were chosen as the best of about as many, which favours neither.
+
+    Parameters
+    ----------
+    min_accuracy
+        Only levels whose networks reach this test accuracy on average take part. `matched_accuracy` gives the
+        one at which every level of dropout does: the contrast is then between networks that are as good.
     """
-    by_strength = q_by_strength(results)
     kept = kept_networks(results)
+    accuracy = kept[kept.trained].groupby(LEVEL).test_accuracy.mean()
+    good = accuracy[accuracy >= min_accuracy].reset_index()[LEVEL]
+    by_strength = q_by_strength(results).merge(good, on=LEVEL)
     table = results.modules.merge(kept[kept.trained][["network", *LEVEL, "seed"]], on="network")
     rows = []
     for key, group in by_strength.groupby(GRAPH, sort=False):
@@ -136,6 +144,13 @@ def gains(results: Results) -> pd.DataFrame:
         )
     columns = ["plain", "dropout", "dropout_at", "weights", "weights_by", "weights_at", "difference"]
     return pd.DataFrame(rows, columns=[*GRAPH, *columns, "low", "high"])
+
+
+def matched_accuracy(results: Results) -> float:
+    """Mean test accuracy of the least accurate level of dropout."""
+    kept = kept_networks(results)
+    levels = kept[kept.regularizer == "dropout"].groupby("strength").test_accuracy.mean()
+    return float(levels.min())
 
 
 def agreement_matrix(results: Results, metric: str = "ecs") -> pd.DataFrame:
@@ -208,7 +223,8 @@ def numbers(profile: str) -> dict[str, float | str]:
     """Every number that the prose of the book cites, by name; see the ``num`` role.
 
     Names of Q read ``q_<what>_<measure>_<layer>`` for raw graphs, with `what` one of plain (weakest L2),
-    dropout and weights (the best level of each) and untrained; agreement reads
+    dropout and weights (the best level of each), weights_matched (among levels of matched accuracy) and
+    untrained; agreement reads
     ``<metric>_<within or across>_<trained or untrained>``.
     """
     results = run("base", profile=profile)
@@ -226,14 +242,14 @@ def numbers(profile: str) -> dict[str, float | str]:
         "epochs_median": float(trained.epochs.median()),
         "accuracy_plain": _mean_accuracy(trained, "l2", trained[trained.regularizer == "l2"].strength.min()),
         "accuracy_strongest_dropout": _mean_accuracy(trained, "dropout", strongest),
-        "dropout_strongest": strongest,
+        "dropout_strongest": float(strongest),
     }
     for stage, seconds in results.manifest["seconds"].items():
         found[f"minutes_{stage}"] = seconds / 60
     gain = gains(results)
     raw = gain[~gain.normalized]
     for row in raw.to_dict("records"):
-        for what in ("plain", "dropout", "weights"):
+        for what in ("plain", "dropout"):
             found[f"q_{what}_{row['measure']}_{row['layer']}"] = row[what]
     untrained = q_untrained(results)
     for row in untrained[~untrained.normalized].to_dict("records"):
@@ -241,11 +257,23 @@ def numbers(profile: str) -> dict[str, float | str]:
     found["q_untrained_lowest"] = float(untrained["mean"].min())
     found["q_untrained_highest"] = float(untrained["mean"].max())
     found["graphs"] = len(gain)
-    found["graphs_dropout_wins"] = int((gain.low > 0).sum())
-    found["graphs_weights_win"] = int((gain.high < 0).sum())
-    found["graphs_undecided"] = int(((gain.low <= 0) & (gain.high >= 0)).sum())
-    found["gain_dropout_mean"] = float((gain.dropout - gain.plain).mean())
-    found["gain_weights_mean"] = float((gain.weights - gain.plain).mean())
+    found["matched_accuracy"] = matched_accuracy(results)
+    for suffix, contrast in (
+        ("", gain),
+        ("_matched", gains(results, min_accuracy=matched_accuracy(results))),
+    ):
+        found[f"graphs_dropout_wins{suffix}"] = int((contrast.low > 0).sum())
+        found[f"graphs_weights_win{suffix}"] = int((contrast.high < 0).sum())
+        found[f"graphs_undecided{suffix}"] = int(((contrast.low <= 0) & (contrast.high >= 0)).sum())
+        found[f"gain_dropout_mean{suffix}"] = float((contrast.dropout - contrast.plain).mean())
+        found[f"gain_weights_mean{suffix}"] = float((contrast.weights - contrast.plain).mean())
+        for row in contrast[~contrast.normalized].to_dict("records"):
+            found[f"q_weights{suffix}_{row['measure']}_{row['layer']}"] = row["weights"]
+    for regularizer in WEIGHT_PENALTIES:
+        level = kept[kept.regularizer == regularizer]
+        strongest_kept = level.strength.max()
+        found[f"strongest_{regularizer}"] = float(strongest_kept)
+        found[f"accuracy_strongest_{regularizer}"] = _mean_accuracy(trained, regularizer, strongest_kept)
     for metric in ("ecs", "ami"):
         both = family_agreement(results, metric).query("layer == 0")
         for row in both.to_dict("records"):
@@ -279,4 +307,7 @@ def _paper_numbers(results: Results) -> dict[str, float | str]:
     found["paper_points"] = len(distance)
     found["paper_q_difference_median"] = float(distance.median())
     found["paper_q_difference_95"] = float(distance.quantile(0.95))
+    ecs = agreement_against_paper(results)
+    for state in ("trained", "untrained"):
+        found[f"paper_ecs_difference_{state}"] = float((ecs[state] - ecs[f"ecs_{state}"]).abs().mean())
     return found

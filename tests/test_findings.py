@@ -104,6 +104,17 @@ def test_gains_leave_dropped_networks_out():
     assert (findings.gains(found).dropout_at == 0.2).all()
 
 
+def test_gains_at_matched_accuracy_leave_weaker_networks_out():
+    """L1 has the larger Q among weight penalties, but not the accuracy of dropout."""
+    accuracy = {("l1", 1e-3, s): 0.85 for s in range(3)} | {("dropout", 0.6, s): 0.9 for s in range(3)}
+    found = synthetic.results(accuracy=accuracy)
+    assert findings.matched_accuracy(found) == pytest.approx(0.9)
+    gain = findings.gains(found, min_accuracy=findings.matched_accuracy(found))
+    assert (gain.weights_by == "l2").all()
+    np.testing.assert_allclose(gain.difference, 0.29)
+    assert (findings.gains(found).weights_by == "l1").all()
+
+
 def test_agreement_matrix_is_symmetric_and_right():
     table = findings.agreement_matrix(synthetic.results())
     assert len(table) == 2 * 64

@@ -13,6 +13,7 @@ from modlib.similarity import MEASURES
 from modlib.store import Results
 from modlib.sweep import run
 
+LEVELS = ["at matched accuracy", "all levels"]
 SERIES = ["raw", "normalised", "paper, raw", "paper, normalised"]
 
 
@@ -128,10 +129,14 @@ def q_against_strength(results: Results, *, name: str = "", caption: str = "") -
 
 
 def difference_of_gains(results: Results, *, name: str = "", caption: str = "") -> alt.FacetChart:
-    """How much higher the best level of dropout lies than the best of L1 and L2, graph by graph."""
-    gain = findings.gains(results)
+    """How much higher the best level of dropout lies than the best of L1 and L2, graph by graph.
+
+    Once among levels that are as accurate as every level of dropout, once among all levels.
+    """
+    matched = findings.gains(results, min_accuracy=findings.matched_accuracy(results))
+    gain = pd.concat([matched.assign(levels=LEVELS[0]), findings.gains(results).assign(levels=LEVELS[1])])
     gain["graph"] = gain.measure.map(NAMES) + gain.normalized.map({True: ", normalised", False: ""})
-    gain["layer"] = gain.layer.map({1: "first hidden layer", 2: "second hidden layer"})
+    gain["layer"] = gain.layer.map({1: "first layer", 2: "second layer"})
     order = [NAMES[m] + n for m in MEASURES for n in ("", ", normalised")]
     y = alt.Y("graph:N", sort=order, title=None, axis=alt.Axis(labelLimit=220))
     base = alt.Chart(gain.round(4))
@@ -140,11 +145,12 @@ def difference_of_gains(results: Results, *, name: str = "", caption: str = "") 
         x="low:Q", x2="high:Q", y=y, color=measure_colour(legend=None)
     )
     dot = base.mark_point(filled=True, size=60, opacity=1).encode(
-        x=alt.X("difference:Q", title="Q at the best dropout − Q at the best L1 or L2"),
+        x=alt.X("difference:Q", title="Q, best dropout − best L1 or L2", axis=alt.Axis(tickCount=5)),
         y=y,
         color=measure_colour(legend=None),
         tooltip=[
             "graph:N",
+            "levels:N",
             alt.Tooltip("plain:Q", title="Q at the weakest L2", format=".3f"),
             alt.Tooltip("dropout:Q", title="Q at the best dropout", format=".3f"),
             alt.Tooltip("dropout_at:Q", title="dropout of", format="~g"),
@@ -157,13 +163,17 @@ def difference_of_gains(results: Results, *, name: str = "", caption: str = "") 
     )
     return (
         alt.layer(zero, span, dot)
-        .properties(width=330, height=170)
-        .facet(row=alt.Row("layer:N", header=alt.Header(title=None, labelOrient="top", labelAnchor="start")))
+        .properties(width=205, height=170)
+        .facet(
+            row=alt.Row("layer:N", header=alt.Header(title=None, labelFontSize=12)),
+            column=alt.Column("levels:N", sort=LEVELS, header=alt.Header(title=None)),
+            spacing=14,
+        )
         .properties(
             **properties(
                 description="For each layer and graph, the difference in modularity between the best dropout "
-                "and the best L1 or L2, with its 95 % interval over seeds; right of zero means that dropout "
-                "makes more modular networks.",
+                "and the best L1 or L2, at matched accuracy and over all levels, with 95 % intervals; "
+                "right of zero means that dropout makes more modular networks.",
                 caption=caption,
                 name=name,
             )
