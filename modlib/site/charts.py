@@ -91,7 +91,7 @@ class ChartRenderer:
                 subtype="chart",
             )
         text = json.dumps(spec, separators=(",", ":"), ensure_ascii=False)
-        chart = ChartNode(spec=text, controls=_controls(spec))
+        chart = ChartNode(spec=text, controls=_controls(spec), panels=len(spec.get("hconcat", [1])))
         chart += _still_image(renderer, data, description)
 
         figure = {key: spec.get("usermeta", {}).get(key) for key in ("caption", "name")}
@@ -141,7 +141,8 @@ def _visit_html(self: Any, node: ChartNode) -> None:
     images = node.findall(nodes.image)
     style = "".join(f"--chart-{side}:{image[side]}px;" for image in images for side in sides)
     self.body.append(
-        f'<div class="modlib-chart" style="{style}--chart-controls:{node["controls"]}">'
+        f'<div class="modlib-chart" style="{style}--chart-controls:{node["controls"]};'
+        f'--chart-panels:{node["panels"]}">'
         f'<script type="application/json">{spec}</script><div class="modlib-chart-frame">'
     )
 

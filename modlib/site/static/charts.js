@@ -14,6 +14,13 @@
     return Math.max(0, ...tables.map((table) => table.length));
   }
 
+  // On a phone, panels that stand side by side stand above each other instead; modlib.css reserves the height.
+  function stacked(spec) {
+    if (!spec.hconcat || !window.matchMedia("(max-width: 640px)").matches) return spec;
+    const { hconcat, ...rest } = spec;
+    return { ...rest, vconcat: hconcat };
+  }
+
   async function draw(chart) {
     const wanted = mode();
     const before = drawn.get(chart);
@@ -21,7 +28,7 @@
     drawn.set(chart, { ...before, mode: wanted });
 
     const frame = chart.querySelector(".modlib-chart-frame");
-    const spec = JSON.parse(chart.querySelector("script").textContent);
+    const spec = stacked(JSON.parse(chart.querySelector("script").textContent));
     const view = document.createElement("div");
     view.className = "modlib-chart-view modlib-chart-pending";
     frame.append(view);
