@@ -13,7 +13,7 @@ CELLS_AT_ONCE = 1 << 20
 
 
 def agreement(labels_a: ArrayLike, labels_b: ArrayLike) -> dict[str, float]:
-    """Compare two partitions of the same units by six measures.
+    """Compare two partitions of the same units by six metrics.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def agreement(labels_a: ArrayLike, labels_b: ArrayLike) -> dict[str, float]:
 
 
 def agreement_pairs(labels: ArrayLike, pairs: ArrayLike) -> dict[str, Float[np.ndarray, " pair"]]:
-    """Compare many pairs of partitions by six measures, all from their contingency tables at once.
+    """Compare many pairs of partitions by six metrics, all from their contingency tables at once.
 
     With n the units alive in both partitions, n_ij those in module i of one and j of the other,
     a_i and b_j the row and column sums:

@@ -182,9 +182,19 @@ def agreement_matrix(results: Results, metric: str = "ecs") -> pd.DataFrame:
     return pd.concat([means, swapped, same], ignore_index=True)
 
 
-def family_agreement(results: Results, metric: str = "ecs") -> pd.DataFrame:
-    """Mean agreement within and across families by layer (0: both), trained or not, 95 % over seeds."""
+def family_agreement(results: Results, metric: str = "ecs", *, distinct: bool = False) -> pd.DataFrame:
+    """Mean agreement within and across families by layer (0: both), trained or not, 95 % over seeds.
+
+    Parameters
+    ----------
+    metric
+        As for `agreement_matrix`.
+    distinct
+        Leave out the pairs of a measure with its own normalised form: two of the six within a family.
+    """
     table = _agreement(results)
+    if distinct:
+        table = table[table.measure_a != table.measure_b]
     both = _summarise(table.assign(layer=0), ["trained", "layer", "family_pair"], metric)
     each = _summarise(table, ["trained", "layer", "family_pair"], metric)
     return pd.concat([both, each], ignore_index=True)
@@ -280,6 +290,9 @@ def numbers(profile: str) -> dict[str, float | str]:
             state = "trained" if row["trained"] else "untrained"
             key = f"{metric}_{row['family_pair']}_{state}"
             found[key], found[f"{key}_low"], found[f"{key}_high"] = row[metric], row["low"], row["high"]
+        for row in family_agreement(results, metric, distinct=True).query("layer == 0").to_dict("records"):
+            state = "trained" if row["trained"] else "untrained"
+            found[f"{metric}_{row['family_pair']}_{state}_distinct"] = row[metric]
     found |= _paper_numbers(results)
     return found
 

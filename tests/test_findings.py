@@ -126,6 +126,20 @@ def test_agreement_matrix_is_symmetric_and_right():
             assert value[True, a, na, b, nb] == value[True, b, nb, a, na] == pytest.approx(expected)
 
 
+def test_pairs_of_one_measure_can_be_left_out():
+    found = synthetic.results()
+    same = found.agreement.measure_a == found.agreement.measure_b
+    found.agreement.loc[same, "ecs"] += 0.3
+    both = [
+        findings.family_agreement(found, distinct=d).query("trained and layer == 0") for d in (False, True)
+    ]
+    every, distinct = (t.set_index("family_pair").ecs for t in both)
+    for pair in ("upstream", "downstream"):
+        assert distinct[pair] == pytest.approx(synthetic.ECS[pair])
+        assert every[pair] == pytest.approx(synthetic.ECS[pair] + 0.1)  # two pairs of six
+    assert every["across"] == distinct["across"]
+
+
 def test_family_agreement_by_layer():
     table = findings.family_agreement(synthetic.results())
     assert set(table.layer) == {0, 1, 2}

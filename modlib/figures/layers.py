@@ -436,7 +436,7 @@ def _scores() -> Panel:
         .encode(
             y=alt.Y("name:N", title=None, sort="descending", axis=rows),
             tooltip=[
-                alt.Tooltip("name:N", title="measure"),
+                alt.Tooltip("name:N", title="metric"),
                 alt.Tooltip("found:Q", format=".3f"),
                 alt.Tooltip("mean:Q", format=".3f", title="by chance, mean"),
                 alt.Tooltip("low:Q", format=".3f", title="by chance, 2.5 %"),
