@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: book quick test sweep clean help
+.PHONY: book quick test sweep browser clean help
 
 book: $(READY) ## run the notebooks on the stored tables and render the site
 	$(BIN)/python -m modlib book --profile paper
@@ -12,11 +12,17 @@ book: $(READY) ## run the notebooks on the stored tables and render the site
 quick: $(READY) ## the same book computed live, from training on, at a small scale
 	$(BIN)/python -m modlib book --profile quick
 
-test: $(READY) ## all tests, the built site in a browser included
+test: $(READY) browser ## all tests, the built site in a browser included
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 sweep: $(READY) ## compute the stored tables anew (a GPU, or hours)
 	$(BIN)/python -m modlib run base --profile paper
+
+# A Chromium of the system does, by one of these names or named in $CHROMIUM; else Playwright brings its own.
+browser: $(READY)
+	@for name in "$$CHROMIUM" chromium chromium-browser google-chrome google-chrome-stable; do \
+	  test -n "$$name" && command -v "$$name" >/dev/null && exit 0; \
+	done; $(BIN)/playwright install chromium
 
 clean: ## remove what was built (not the tables, not .venv)
 	rm -rf _build book/executed

@@ -54,8 +54,8 @@ def run(experiment: str, profile: str, device: str, workers: int | None) -> None
 
     try:
         results = sweep.run(experiment, profile=profile, device=device, workers=workers, long=True)  # type: ignore[arg-type]
-    except (OSError, ValueError) as error:
-        raise click.ClickException(str(error)) from error
+    except (OSError, RuntimeError, ValueError) as error:
+        raise _failed(error) from error
     click.echo(f"{len(results.networks)} networks in {store.folder_of(experiments.get(experiment, profile))}")
 
 
@@ -67,15 +67,20 @@ def run(experiment: str, profile: str, device: str, workers: int | None) -> None
 def book(profile: str, force: bool, only: tuple[str, ...], jobs: int | None) -> None:
     """Run the notebooks whose inputs changed, render the site, and say where it is."""
     from modlib import figures, sweep
-    from modlib.book import BookError, build
+    from modlib.book import build
 
     try:
         build(profile, force=force, only=only, jobs=jobs)
-        if profile == "paper":
+        if profile == "paper" and not only:  # the picture of the README belongs to a whole book
             figures.setup()
             figures.save_hero(sweep.run("base", profile=profile), Path("book/hero.svg"))
-    except (BookError, ValueError) as error:
-        raise click.ClickException(str(error)) from error
+    except (OSError, RuntimeError, ValueError) as error:
+        raise _failed(error) from error
+
+
+def _failed(error: Exception) -> click.ClickException:
+    """Return what ends the command: the message of an error whose cause the user can mend, no traceback."""
+    return click.ClickException(str(error) or type(error).__name__)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ __all__ = ["PROFILES", "BookError", "build", "clean"]
 PROFILES = ("quick", "paper")
 EXECUTED = Path("book/executed")  # where the pages of notebooks are rendered from
 Numbers = Callable[[str], Mapping[str, float | str]]
+Prepare = Callable[[str], object]
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
@@ -57,6 +58,7 @@ def build(
     root: Path | str = ".",
     out: Path | str | None = None,
     numbers: Numbers | None = None,
+    prepare: Prepare | None = None,
 ) -> Path:
     """Run the notebooks that changed and render the site.
 
@@ -76,6 +78,9 @@ def build(
         The folder in which ``_build/html`` is made; by default `root`.
     numbers
         Computes the numbers in prose; by default `modlib.findings.numbers`.
+    prepare
+        Called with the profile before any notebook is run. By default it computes the tables of the profile
+        ``"quick"``, if they are not stored, and leaves those of ``"paper"`` to ``modlib run``.
 
     Returns
     -------
@@ -104,7 +109,7 @@ def build(
 
     cache = root / "_build" / "executed" / profile
     cache.mkdir(parents=True, exist_ok=True)
-    _run_notebooks(root, cache, profile, [c for c in chapters if not only or c in only], force, jobs)
+    _run_notebooks(root, cache, profile, [c for c in chapters if not only or c in only], force, jobs, prepare)
     _write_numbers(root, cache, profile, force, numbers)
     _publish(cache, root / EXECUTED, chapters)
 
@@ -139,10 +144,15 @@ def _code(root: Path) -> str:
     return _sha256([*texts, sys.version.encode()])
 
 
-def _results(root: Path, profile: str) -> str:
+def _results(profile: str) -> str:
     """Return a hash of the results that a profile reads; a manifest holds the hashes of its tables."""
-    manifests = sorted((root / "results").glob(f"*-{profile}/manifest.json"))
-    return _sha256(part for file in manifests for part in (file.parent.name.encode(), file.read_bytes()))
+    from modlib import published, store
+
+    manifests = store.results_folder().glob(f"*-{profile}/manifest.json")
+    files = [*sorted(manifests), *sorted(published.FOLDER.glob("*.csv"))]
+    return _sha256(
+        part for file in files for part in (file.parent.name.encode(), file.name.encode(), file.read_bytes())
+    )
 
 
 def _plan(root: Path, profile: str, name: str, code: str) -> _Run:
@@ -198,10 +208,16 @@ def _write_if_changed(path: Path, text: str) -> bool:
 
 
 def _run_notebooks(
-    root: Path, cache: Path, profile: str, names: list[str], force: bool, jobs: int | None
+    root: Path,
+    cache: Path,
+    profile: str,
+    names: list[str],
+    force: bool,
+    jobs: int | None,
+    prepare: Prepare | None,
 ) -> None:
     """Run what changed; raise one error that tells of every notebook that failed."""
-    code, results = _code(root), _results(root, profile)
+    code, results = _code(root), _results(profile)
     plans = [_plan(root, profile, name, code) for name in names]
     inputs, timings = _read_json(cache / "inputs.json"), _read_json(cache / "timings.json")
 
@@ -213,6 +229,7 @@ def _run_notebooks(
         print(f"{len(plans) - len(todo)} of {len(plans)} notebooks unchanged")
     if not todo:
         return
+    (prepare or _prepare)(profile)
     todo.sort(key=lambda run: -timings.get(run.name, 0.0))  # the longest first, so that none runs on alone
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     jobs = min(jobs or cores, len(todo))
@@ -234,7 +251,7 @@ def _run_notebooks(
             done.append(run)
             print(f"  {run.name:<24} {seconds:6.1f} s", flush=True)
     # Results are hashed again: a quick run stores its own tables, which would otherwise look like a change.
-    results = _results(root, profile)
+    results = _results(profile)
     inputs.update({run.name: [run.inputs, results] for run in done})
     if not failures:
         inputs.update({run.name: [run.inputs, results] for run in plans})
@@ -242,6 +259,14 @@ def _run_notebooks(
     _write_if_changed(cache / "timings.json", json.dumps(timings, indent=1, sort_keys=True) + "\n")
     if failures:
         raise BookError("\n\n".join(failures))
+
+
+def _prepare(profile: str) -> None:
+    """Compute the quick tables once, with all cores and a progress bar, before notebooks ask side by side."""
+    if profile == "quick":
+        from modlib.sweep import run
+
+        run("base", profile=profile, long=True)
 
 
 def _kernel_environment(scratch: Path, *, threads: int) -> dict[str, str]:
@@ -360,7 +385,7 @@ def _write_numbers(root: Path, cache: Path, profile: str, force: bool, numbers: 
     """Compute the numbers in prose, unless code and results are those they were computed from."""
     target = cache / "numbers.json"
     inputs = _read_json(cache / "inputs.json")
-    state = [_code(root), _results(root, profile)]
+    state = [_code(root), _results(profile)]
     if target.is_file() and inputs.get("numbers.json") == state and not force:
         return
     if numbers is None:
@@ -372,7 +397,7 @@ def _write_numbers(root: Path, cache: Path, profile: str, force: bool, numbers: 
         key: value.item() if hasattr(value, "item") else value for key, value in numbers(profile).items()
     }
     _write_if_changed(target, json.dumps(values, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
-    inputs["numbers.json"] = [_code(root), _results(root, profile)]
+    inputs["numbers.json"] = [_code(root), _results(profile)]
     _write_if_changed(cache / "inputs.json", json.dumps(inputs, indent=1, sort_keys=True) + "\n")
 
 

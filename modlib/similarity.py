@@ -55,7 +55,7 @@ def similarity(
     measures
         Which of the four to compute.
     batch
-        Samples at a time; by default so many that working memory stays near 64 MB on a CPU, 2 GB on a GPU.
+        Samples at a time; by default so many that no array exceeds 16 million numbers (GPU: 128 million).
 
     Returns
     -------
@@ -96,6 +96,7 @@ def similarity(
         ]
         for measure in wanted
     }
+    r = torch.linalg.qr(stack.weights[0], mode="r").R  # (network, rank, unit)
     means = _mean_activations(stack, x, size) if "input_cov" in wanted else []
     for part in x.split(size):
         hidden, logits = stack(part)
@@ -106,7 +107,7 @@ def similarity(
                 # A dead unit's mean is exactly zero, and so are its covariances.
                 total += torch.bmm(centred, centred.transpose(1, 2))
         if "input_grad" in wanted:
-            _add_input_grad(sums["input_grad"], stack, masks)
+            _add_input_grad(sums["input_grad"], stack, r, masks)
         _add_downstream(sums, stack, masks, logits)
     return {
         measure: [(total + total.transpose(1, 2)) / (2 * len(x)) for total in sums[measure]]
@@ -123,9 +124,8 @@ def _mean_activations(stack: MLPStack, x: Tensor, size: int) -> list[Tensor]:
     return [(total / len(x)).to(x.dtype) for total in totals]
 
 
-def _add_input_grad(sums: list[Tensor], stack: MLPStack, masks: list[Tensor]) -> None:
+def _add_input_grad(sums: list[Tensor], stack: MLPStack, r: Tensor, masks: list[Tensor]) -> None:
     """Add Σ J Jᵀ over a batch, J = ∂h/∂x with the inputs rotated into the span of W₁."""
-    r = torch.linalg.qr(stack.weights[0], mode="r").R  # (network, rank, unit)
     first, *rest = masks
     # Layer 1: J = diag(m) Rᵀ, so Σ J Jᵀ = (Rᵀ R) ∘ Σ m mᵀ.
     sums[0] += torch.bmm(r.transpose(1, 2), r) * torch.bmm(first.transpose(1, 2), first)
@@ -169,7 +169,7 @@ def _add_downstream(
 def _batch_size(stack: MLPStack, x: Tensor) -> int:
     """Find how many samples fit working memory; the largest array is (network, unit, sample, unit)."""
     widest = max(stack.widths[1:])
-    budget = 2**29 if x.device.type == "cuda" else 2**24  # numbers
+    budget = 2**27 if x.device.type == "cuda" else 2**24  # numbers
     return max(1, min(len(x), budget // (len(stack) * widest * min(widest, stack.widths[0]))))
 
 

@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,17 @@ except ImportError:  # not a POSIX system: runs of one experiment at a time are 
 log = logging.getLogger(__name__)
 
 TABLES = ("networks", "modules", "agreement")
+_DECIDE = (
+    "networks",
+    "schedule",
+    "training",
+    "similarity",
+    "modularity",
+    "contingency",
+    "agreement",
+    "analysis",
+    "sweep",
+)
 FORMAT = 1  # of a results folder; raised when an older one can no longer be read
 
 
@@ -81,9 +93,17 @@ def folder_of(experiment: Experiment) -> Path:
     return results_folder() / f"{experiment.name}-{experiment.profile}"
 
 
+@cache
+def code_digest() -> str:
+    """SHA-256 of the source files that decide the numbers in the tables."""
+    files = [Path(__file__).with_name(f"{name}.py").read_bytes() for name in _DECIDE]
+    return hashlib.sha256(b"".join(files)).hexdigest()
+
+
 def shard_file(experiment: Experiment, shard: str) -> Path:
-    """Where a shard is until the tables are made; another configuration has another folder."""
-    return folder_of(experiment) / "shards" / experiment.digest[:12] / f"{shard}.zip"
+    """Where a shard is until the tables are made; another configuration or other code has another folder."""
+    folder = f"{experiment.digest[:12]}-{code_digest()[:12]}"
+    return folder_of(experiment) / "shards" / folder / f"{shard}.zip"
 
 
 @contextmanager
@@ -184,15 +204,14 @@ def read_shard(experiment: Experiment, shard: str) -> ShardResults:
         If it is damaged, or belongs to another experiment or format.
     """
     path = shard_file(experiment, shard)
+    content = path.read_bytes()
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
             about = json.loads(archive.read("about.json"))
             found = (about["format"], about["experiment"], about["shard"])
             seconds = dict(about["seconds"])
             tables = {name: _table(archive.read(f"{name}.parquet")) for name in TABLES}
             weights = _stacks(archive.read("weights.npz"))
-    except FileNotFoundError:
-        raise
     except Exception as error:  # whatever a damaged archive makes zipfile, json or pyarrow raise
         raise StoreError(f"{path} is damaged ({error}); delete it and run again") from error
     if found != (FORMAT, experiment.digest, shard):

@@ -27,7 +27,7 @@ from modlib.analysis import analyse, describe
 from modlib.experiments import Experiment, Shard
 from modlib.networks import MLPStack
 from modlib.store import Results, ShardResults, StoreError
-from modlib.training import train
+from modlib.training import Protocol, denormals_flushed, train
 
 log = logging.getLogger(__name__)
 
@@ -90,13 +90,14 @@ def run(
     n_workers = workers if workers is not None else (1 if on == "cuda" else _cores())
     if n_workers < 0:
         raise ValueError(f"workers must be 0 or more, got {workers}")
-    manifest = store.folder_of(plan) / "manifest.json"
-    if manifest.exists():
+    if _is_stored(plan):
         return store.read_results(plan)
 
     # A GPU is filled by all seeds at once; a core by one, which leaves the other seeds to the other cores.
     shards = plan.shards(seeds_at_once=len(plan.seeds) if on == "cuda" else 1)
-    missing = [shard for shard in shards if not store.shard_file(plan, shard.name).exists()]
+    if on != "cpu":  # another device rounds otherwise: its shards are never mixed with the processor's
+        shards = [replace(shard, name=f"{on}-{shard.name}") for shard in shards]
+    missing = [shard for shard in shards if not _is_finished(plan, shard)]
     if missing:
         seconds = estimate(plan, missing, device=on, workers=n_workers)
         words = (
@@ -110,7 +111,7 @@ def run(
             )
         log.info("%s", words)
     with store.exclusive(plan):
-        if not manifest.exists():  # else another process has finished the work while this one waited
+        if not _is_stored(plan):  # else another process has finished the work while this one waited
             missing = [shard for shard in shards if not _is_finished(plan, shard)]
             if missing:
                 _compute(plan, missing, on, n_workers)
@@ -150,17 +151,26 @@ def estimate(
         if trained:
             timed(2)  # warms up
             per_step = max(0.0, timed(2 + steps) - timed(2)) / steps
+        if device == "cuda":  # whose libraries take seconds to start
+            analyse(stack[:1], x[:500], y[:500], ["trial"], restarts=experiment.restarts)
         start = time.perf_counter()
         analyse(stack[:1], x[:500], y[:500], ["trial"], restarts=experiment.restarts)
         per_network = (time.perf_counter() - start) * max(1.0, experiment.test_samples / 2000)
-    epochs = plan.max_epochs if plan.stop_after is None else min(40, plan.max_epochs)
-    training = epochs * experiment.train_samples * (1 - plan.validation) / plan.batch * per_step
+    training = (
+        _expected_epochs(plan) * experiment.train_samples * (1 - plan.validation) / plan.batch * per_step
+    )
     seconds = [s.trained * training * len(s) / len(shard) + len(s) * per_network for s in shards]
     return max(*seconds, sum(seconds) / max(1, workers))
 
 
+def _expected_epochs(protocol: Protocol) -> int:
+    """Epochs a network will train; under early stopping a guess, which the base experiment bears out."""
+    return protocol.max_epochs if protocol.stop_after is None else min(40, protocol.max_epochs)
+
+
 def _compute(plan: Experiment, missing: Sequence[Shard], device: str, workers: int) -> None:
     """Compute shards and keep each as it is finished, with a progress bar on a terminal."""
+    data.load(plan.dataset)  # fetched once, before many ask for it
     if workers == 0:
         with _threads(1 if device == "cpu" else None):
             for shard in missing:
@@ -207,10 +217,10 @@ def _start_worker(news: Any) -> None:
         threading.Thread(target=follow, daemon=True).start()
 
 
+@denormals_flushed()  # in the analysis as in training: no shard depends on what ran before it
 def compute_shard(plan: Experiment, shard: Shard, device: str) -> None:
     """Train and analyse the networks of a shard, and keep the results in its file."""
     clock = _Clock()
-    torch.set_flush_denormal(True)  # as training does: so that no shard depends on what ran before it
     loaded = data.load(plan.dataset)
     x_test, y_test = (
         loaded.x_test[: plan.test_samples].to(device),
@@ -280,6 +290,13 @@ def _initial(plan: Experiment, shard: Shard) -> tuple[MLPStack, dict[str, Any]]:
     return stack, {"seeds": seeds, **penalties}
 
 
+def _is_stored(plan: Experiment) -> bool:
+    """Whether there are tables. A quick run is live: its tables count for the code that made them only."""
+    if not (store.folder_of(plan) / "manifest.json").exists():
+        return False
+    return plan.profile != "quick" or store.read_results(plan).manifest["code"] == store.code_digest()
+
+
 def _is_finished(plan: Experiment, shard: Shard) -> bool:
     try:
         store.read_shard(plan, shard.name)
@@ -302,11 +319,12 @@ def _merge(plan: Experiment, shards: Sequence[Shard], device: str) -> None:
     manifest = {
         "data_sha256": data.load(plan.dataset).sha256,
         "commit": _commit(),
+        "code": store.code_digest(),
         "versions": {name: version(name) for name in ("modlib", "torch", "numpy", "scipy", "igraph")}
         | {"python": platform.python_version()},
         "device": torch.cuda.get_device_name() if device == "cuda" else f"cpu ({platform.machine()})",
         "threads": 1,
-        "seconds": {stage: round(sum(s.seconds.get(stage, 0.0) for s in found), 1) for stage in stages},
+        "seconds": {stage: round(sum(s.seconds.get(stage, 0.0) for s in found), 2) for stage in stages},
     }
     store.write_results(plan, tables, weights, manifest)
 
@@ -318,26 +336,31 @@ def _report(shard: Shard, epoch: int | None, training: int, accuracy: float) -> 
 
 @contextmanager
 def _progress_bar(plan: Experiment, missing: Sequence[Shard], news: Any) -> Iterator[None]:
-    """Show networks finished, networks still training and their accuracy, fed by what workers report."""
-    size = {shard.name: len(shard) for shard in missing}
+    """Show how much of the training is done, networks still in it and their accuracy, and the time left.
+
+    Fed by what workers report. The unit is an epoch of a network; how many there will be is reckoned with
+    `_expected_epochs` a network that has not finished.
+    """
+    epochs = _expected_epochs(plan.protocol)
+    size = {shard.name: len(shard) * (epochs if shard.trained else 1) for shard in missing}
     done: Queue[None] = Queue()
 
     def follow() -> None:
-        state: dict[str, tuple[int, float]] = {}
-        total = plan.n_networks
-        bar = tqdm(total=total, initial=total - sum(size.values()), unit="network", disable=None)
+        left, busy = dict(size), dict[str, tuple[int, float]]()
+        bar = tqdm(total=sum(size.values()), unit="epoch", unit_scale=True, disable=None)
         while done.empty() or not news.empty():
             try:
-                name, _epoch, training, accuracy = news.get(timeout=0.2)
+                name, epoch, training, accuracy = news.get(timeout=0.2)
             except Empty:
                 continue
-            before = state[name][0] if name in state else size[name]
-            bar.update(before - training)
-            state[name] = (training, accuracy)
-            busy = [(n, a) for n, a in state.values() if n]
-            if busy:
-                middle = sorted(a for _, a in busy)[len(busy) // 2]
-                bar.set_postfix(training=sum(n for n, _ in busy), accuracy=f"{middle:.3f}", refresh=False)
+            now = 0 if epoch is None else training * max(epochs - epoch, 1)
+            bar.update(max(left[name] - now, 0))
+            left[name] = min(left[name], now)
+            busy[name] = (training, accuracy)
+            at_work = sorted((a, n) for n, a in busy.values() if n)
+            if at_work:
+                middle = at_work[len(at_work) // 2][0]
+                bar.set_postfix(training=sum(n for _, n in at_work), accuracy=f"{middle:.3f}", refresh=False)
         bar.close()
 
     thread = threading.Thread(target=follow, daemon=True)

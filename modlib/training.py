@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -75,6 +76,21 @@ class Training:
     val_accuracy: Float[np.ndarray, " network"]
 
 
+@contextmanager
+def denormals_flushed() -> Iterator[None]:
+    """Treat the tiniest numbers (below 10⁻³⁸ in float32) as zero within, as long as it lasts.
+
+    Weights that no gradient reaches decay into them, and processors are 20 times slower there.
+    """
+    before = not bool((torch.full((1,), 1e-40) * 1.0).any())
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(before)
+
+
+@denormals_flushed()
 def train(
     stack: MLPStack,
     x: Float[Tensor, "sample _in"],
@@ -109,7 +125,8 @@ def train(
     protocol
         ``"final"``, ``"v1"`` or a `Protocol`.
     compile
-        Fuse each step with ``torch.compile``; ``"auto"`` does so on a GPU.
+        Fuse each step with ``torch.compile``; ``"auto"`` does so on a GPU for runs that are long enough to
+        repay the compiling. Where compiling fails (no C compiler, say), training goes on without.
     progress
         Called after every epoch.
 
@@ -139,10 +156,10 @@ def train(
     held_out = torch.stack([s[:n_held_out] for s in splits])  # (group, sample)
     training_part = torch.stack([s[n_held_out:] for s in splits])
 
-    # Weights that no gradient reaches decay into denormal numbers, on which processors are 20 times slower.
-    torch.set_flush_denormal(True)
-    on_gpu = x.device.type == "cuda"
-    trainer = _Trainer(stack, settings, n_groups, compile=on_gpu if compile == "auto" else compile)
+    if compile == "auto":
+        steps = plan.max_epochs * training_part.shape[1] // plan.batch
+        compile = x.device.type == "cuda" and plan.stop_after is None and steps > 30_000
+    trainer = _Trainer(stack, settings, n_groups, compile=compile)
     plateau = Plateau(len(stack), plan.learning_rate, plan.decay, plan.patience)
     alive = np.arange(len(stack)).reshape(n_groups, -1)  # network numbers of what is still in the trainer
     kept, epochs = stack, np.zeros(len(stack), dtype=np.int64)
@@ -195,8 +212,12 @@ class _Trainer:
             [torch.zeros_like(p) for p in (*stack.weights, *stack.biases)],
             [torch.zeros_like(p) for p in (*stack.weights, *stack.biases)],
         )
-        self.gradients = torch.compile(_gradients, dynamic=True) if compile else _gradients
-        self.adam = torch.compile(_adam, dynamic=True) if compile else _adam_in_cache
+        self.compiled = compile
+        self.gradients, self.adam = _gradients, _adam_in_cache
+        if compile:
+            torch._dynamo.config.suppress_errors = True  # what cannot be compiled runs as it is
+            self.gradients = torch.compile(_gradients, dynamic=True)
+            self.adam = torch.compile(_adam, dynamic=True)
 
     def adopt(self, weights: list[Tensor], biases: list[Tensor], m: list[Tensor], v: list[Tensor]) -> None:
         """Take parameters and Adam's moments in the stack's layout, and lay layer 1 out wide."""
@@ -236,9 +257,11 @@ class _Trainer:
                 [torch.rand(shape, generator=g, device=x.device) for shape in shapes] for g in generators
             ]
             noise = [torch.stack(layer) for layer in zip(*draws, strict=True)]  # (group, 1, sample, unit)
-        gradients = self.gradients(self.parameters, self.n_layers, x, y, noise, self.keep)
+        gradients = self.gradients(self.parameters, x, y, noise, self.keep)
         step = rate / (1 - 0.9**self.t)
-        root = (1 - 0.999**self.t) ** -0.5
+        correction = (1 - 0.999**self.t) ** -0.5
+        # A plain number that changes every step might be compiled anew in every step.
+        root = torch.full((), correction, device=x.device) if self.compiled else correction
         for i, (p, g) in enumerate(zip(self.parameters, gradients, strict=True)):
             if i < self.n_layers:
                 l2, l1 = self.penalties[i]
@@ -265,7 +288,7 @@ class _Trainer:
         losses = torch.zeros(n_groups, n, dtype=torch.float64, device=x.device)
         hits = torch.zeros(n_groups, n, dtype=torch.float64, device=x.device)
         for index in held_out.split(1000, dim=1):
-            *_, logits = _forward(self.parameters, self.n_layers, x[index], None, self.keep)
+            *_, logits = _forward(self.parameters, x[index], None, self.keep)
             target = y[index][:, None].expand(-1, n, -1)  # (group, network, sample)
             picked = logits.gather(-1, target[..., None])[..., 0]
             losses += (logits.logsumexp(-1) - picked).double().sum(-1)
@@ -307,11 +330,10 @@ class _Trainer:
         return np.take_along_axis(alive, rows, axis=1)
 
 
-def _forward(
-    parameters: list[Tensor], n_layers: int, x: Tensor, noise: list[Tensor] | None, keep: Tensor
-) -> list[Tensor]:
+def _forward(parameters: list[Tensor], x: Tensor, noise: list[Tensor] | None, keep: Tensor) -> list[Tensor]:
     """Activations of every hidden layer, after dropout, and logits: (group, network, sample, unit) each."""
     n_groups, n_samples, _ = x.shape
+    n_layers = len(parameters) // 2
     weights, biases = parameters[:n_layers], parameters[n_layers:]
     n = keep.shape[1]
     z = torch.bmm(x, weights[0]).view(n_groups, n_samples, n, -1).permute(0, 2, 1, 3)
@@ -328,19 +350,19 @@ def _forward(
 
 
 def _gradients(
-    parameters: list[Tensor], n_layers: int, x: Tensor, y: Tensor, noise: list[Tensor] | None, keep: Tensor
+    parameters: list[Tensor], x: Tensor, y: Tensor, noise: list[Tensor] | None, keep: Tensor
 ) -> list[Tensor]:
     """Gradients of mean cross-entropy, written out as a forward and a backward pass."""
     n_groups, n_samples, _ = x.shape
     n = keep.shape[1]
-    *hidden, logits = _forward(parameters, n_layers, x, noise, keep)
+    *hidden, logits = _forward(parameters, x, noise, keep)
     d = (logits - logits.amax(-1, keepdim=True)).exp_()
     d = d.div_(d.sum(-1, keepdim=True))  # torch.softmax is six times slower on rows as short as these
     hot = torch.nn.functional.one_hot(y, logits.shape[-1]).to(d.dtype)[:, None]
     d = d.sub_(hot).div_(n_samples)
     weights: list[Tensor] = []
     biases: list[Tensor] = []
-    for layer in range(n_layers - 1, 0, -1):
+    for layer in range(len(hidden), 0, -1):
         h = hidden[layer - 1]
         flat = d.reshape(n_groups * n, n_samples, -1)
         weights.append(torch.bmm(h.reshape(n_groups * n, n_samples, -1).transpose(1, 2), flat))
@@ -366,7 +388,7 @@ def _adam(
     m: Tensor,
     v: Tensor,
     step: Tensor,
-    root: float,
+    root: float | Tensor,
     l2: Tensor | None,
     l1: Tensor | None,
 ) -> None:
@@ -386,7 +408,7 @@ def _adam_in_cache(
     m: Tensor,
     v: Tensor,
     step: Tensor,
-    root: float,
+    root: float | Tensor,
     l2: Tensor | None,
     l1: Tensor | None,
 ) -> None:

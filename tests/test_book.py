@@ -8,7 +8,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from modlib import book
+from modlib import book, published, sweep
 from modlib.book import BookError, build, clean
 
 PARAMETERS = 'profile = "quick"  # or "paper"\nunits: int = 3'
@@ -62,6 +62,8 @@ def small(tmp_path, monkeypatch):
     monkeypatch.setattr(book, "_run", record)
     monkeypatch.setattr(book, "_code", lambda root: "the code, which these tests do not change")
     monkeypatch.setattr(book, "_render", lambda root, out: out / "_build" / "html")
+    monkeypatch.setattr(book, "_prepare", lambda profile: None)
+    monkeypatch.setenv("MODLIB_RESULTS", str(tmp_path / "small" / "results"))
     return write_book(tmp_path / "small"), ran
 
 
@@ -149,6 +151,64 @@ def test_results_that_a_notebook_stores_itself_are_no_change(small):
     ran.clear()
     build("quick", root=root, numbers=numbers, only=["index"])
     assert ran == []
+
+
+def test_the_tables_are_prepared_once_before_any_notebook_runs(small):
+    root, ran = small
+    prepared = []
+
+    def prepare(profile):
+        assert ran == []
+        prepared.append(profile)
+
+    build("quick", root=root, numbers=numbers, prepare=prepare)
+    assert prepared == ["quick"]
+    assert len(ran) == 2
+    build("quick", root=root, numbers=numbers, prepare=prepare)  # nothing to run, so nothing to prepare
+    assert prepared == ["quick"]
+
+
+def test_a_preparation_that_fails_stops_the_build_before_any_notebook_runs(small):
+    root, ran = small
+
+    def prepare(profile):
+        raise OSError("no space left")
+
+    with pytest.raises(OSError, match="no space left"):
+        build("quick", root=root, numbers=numbers, prepare=prepare)
+    assert ran == []
+
+
+def test_only_the_quick_tables_are_computed_unasked(monkeypatch):
+    asked = []
+    monkeypatch.setattr(sweep, "run", lambda experiment, **options: asked.append((experiment, options)))
+    book._prepare("paper")
+    assert asked == []
+    book._prepare("quick")
+    assert asked == [("base", {"profile": "quick", "long": True})]
+
+
+def test_results_are_hashed_where_they_are_read_from(tmp_path, monkeypatch):
+    """The cache key follows $MODLIB_RESULTS, this profile's manifests, and the paper's published values."""
+    monkeypatch.setenv("MODLIB_RESULTS", str(tmp_path / "results"))
+    monkeypatch.setattr(published, "FOLDER", tmp_path / "published")
+    hashes = [book._results("paper")]
+    for name, text, changes in [
+        ("results/base-paper/manifest.json", "1", True),
+        ("results/base-paper/manifest.json", "2", True),
+        ("results/base-v1-paper/manifest.json", "2", True),
+        ("results/base-quick/manifest.json", "1", False),
+        ("results/base-paper/shards/seed-000.zip", "1", False),
+        ("published/q.csv", "q\n1\n", True),
+        ("published/q.csv", "q\n2\n", True),
+        ("published/README.md", "prose", False),
+    ]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+        hashes.append(book._results("paper"))
+        assert (hashes[-1] != hashes[-2]) == changes, name
+    monkeypatch.setenv("MODLIB_RESULTS", str(tmp_path / "elsewhere"))
+    assert book._results("paper") not in hashes
 
 
 def test_going_back_to_a_profile_runs_nothing(small):
@@ -331,8 +391,11 @@ def test_cell_identifiers_do_not_differ_from_run_to_run():
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory):
     root = write_book(tmp_path_factory.mktemp("book") / "small")
-    assert build("quick", root=root, numbers=numbers) == root / "_build" / "html"
-    return root
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MODLIB_RESULTS", str(root / "results"))
+        patch.setattr(book, "_prepare", lambda profile: None)
+        assert build("quick", root=root, numbers=numbers) == root / "_build" / "html"
+        yield root
 
 
 def html(root, name):

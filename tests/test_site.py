@@ -1,10 +1,8 @@
 """The Sphinx extension: small real projects, built strictly, and what stands in their pages."""
 
-import base64
 import json
 import re
 import shutil
-import struct
 import subprocess
 import sys
 from html import unescape
@@ -14,10 +12,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from modlib.charts import DARK, LIGHT, render
 from modlib.site.api import public_modules
-from modlib.site.charts import VEGALITE, render
 from modlib.site.numbers import format_number
-from modlib.site.theme import DARK, LIGHT
 
 CONF = """
 project = "small"
@@ -184,25 +181,6 @@ def test_a_changed_number_reaches_every_page_that_shows_it_and_no_other(copy):
 # --- charts
 
 
-def test_a_chart_leaves_a_notebook_as_specification_and_image_of_one_size():
-    data, metadata = render(SPEC)
-    assert data[VEGALITE] == SPEC
-    assert data["text/plain"] == SPEC["description"]
-    png = base64.b64decode(data["image/png"])
-    assert png.startswith(b"\x89PNG")
-    size = struct.unpack(">II", png[16:24])
-    assert size == (2 * metadata["image/png"]["width"], 2 * metadata["image/png"]["height"])
-    assert metadata["image/png"]["width"] > SPEC["width"]  # the axis adds to the plot
-    assert render(SPEC) == (data, metadata)
-
-
-def test_the_image_of_a_chart_as_wide_as_its_container_has_a_width_of_its_own():
-    _, narrow = render({**SPEC, "width": 300})
-    data, wide = render({**SPEC, "width": "container"})
-    assert wide["image/png"]["width"] > 600 > narrow["image/png"]["width"]
-    assert data[VEGALITE]["width"] == "container"
-
-
 def test_the_page_holds_the_specification_once_and_it_reads_back(project):
     html = page(project, "chart")
     scripts = re.findall(r'<script type="application/json">(.*?)</script>', html, flags=re.DOTALL)
@@ -294,41 +272,6 @@ def test_the_chart_library_leaks_no_short_names(project):
     }
     assert opening == "(function(){"
     assert script.rstrip().endswith("})();")
-
-
-# --- colours
-
-
-def luminance(colour):
-    """Return the relative luminance of a colour (WCAG 2.2)."""
-    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def contrast(one, other):
-    low, high = sorted((luminance(one), luminance(other)))
-    return (high + 0.05) / (low + 0.05)
-
-
-@pytest.mark.parametrize(("theme", "background"), [(LIGHT, "#ffffff"), (DARK, "#121212")])
-def test_text_of_charts_is_legible_in_its_own_theme_and_not_in_the_other(theme, background):
-    other = {"#ffffff": "#121212", "#121212": "#ffffff"}[background]
-    for part, key in (
-        ("axis", "labelColor"),
-        ("axis", "titleColor"),
-        ("legend", "labelColor"),
-        ("title", "color"),
-    ):
-        assert contrast(theme[part][key], background) >= 7
-        assert contrast(theme[part][key], other) < 4.5
-
-
-def test_both_themes_colour_the_same_parts():
-    def parts(theme):
-        return {(key, *(inner if isinstance(inner, dict) else [])) for key, inner in theme.items()}
-
-    assert parts(LIGHT) == parts(DARK)
 
 
 # --- the reference, and the run times

@@ -1,5 +1,7 @@
 """Training a stack: each network as if it were alone."""
 
+import subprocess
+import sys
 from itertools import pairwise
 
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from modlib import training
 from modlib.networks import MLPStack
 from modlib.schedule import Plateau
 from modlib.training import Protocol, _stream, train
@@ -227,3 +230,67 @@ def test_settings_that_do_not_fit_are_named(as_a_user, task, change, message):
 def test_seeds_must_stand_together(task):
     with pytest.raises(ValueError, match="stand together"):
         train(MLPStack.initialise(WIDTHS, seeds=[1, 2, 1, 2]), *task, seeds=[1, 2, 1, 2])
+
+
+@pytest.mark.parametrize("in_cache", [16, 100, 1000])
+def test_pieces_of_any_size_give_the_same_step(monkeypatch, in_cache):
+    """Adam works through large layers in pieces; on real widths layer 1 is always cut."""
+    rng = torch.Generator().manual_seed(0)
+
+    def tensors():
+        rng.manual_seed(0)
+        shapes = [(2, 30, 24), (2, 30, 24), (2, 30, 24), (2, 30, 24), (2, 1, 24), (2, 1, 24), (2, 1, 24)]
+        return [torch.rand(shape, generator=rng) for shape in shapes]
+
+    p, g, m, v, step, l2, l1 = tensors()
+    training._adam(p, g, m, v, step, 1.3, l2, l1)
+    q, g2, m2, v2, *_ = tensors()
+    monkeypatch.setattr(training, "_IN_CACHE", in_cache)
+    training._adam_in_cache(q, g2, m2, v2, step, 1.3, l2, l1)
+    assert all(torch.equal(a, b) for a, b in [(p, q), (m, m2), (v, v2)])
+    assert not torch.equal(q, tensors()[0])
+
+
+COMPILED = """
+import functools, sys, warnings
+import torch
+from torch._dynamo.testing import CompileCounterWithBackend
+from modlib.networks import MLPStack
+from modlib.training import Protocol, train
+
+generator = torch.Generator().manual_seed(1)
+x = torch.rand(600, 20, generator=generator)
+y = ((x - 0.5) @ torch.randn(20, 4, generator=generator) + torch.randn(600, 4, generator=generator)).argmax(1)
+settings = dict(
+    seeds=[3] * 4 + [4] * 4, l1=[0.0, 1e-3, 0.0, 0.0] * 2, l2=[1e-5, 1e-5, 0.3, 1e-5] * 2,
+    dropout=[0.0, 0.0, 0.0, 0.4] * 2,
+    protocol=Protocol(max_epochs=12, patience=1, stop_after=1, batch=90, learning_rate=0.01),
+)
+stack = MLPStack.initialise([20, 12, 8, 4], seeds=settings["seeds"])
+plain = train(stack, x, y, **settings, compile=False)
+counter = CompileCounterWithBackend("aot_eager")
+torch.compile = functools.partial(torch.compile, backend=counter)
+compiled = train(stack, x, y, **settings, compile=True)
+apart = max(float((a - b).abs().max()) for a, b in zip(plain.stack.weights, compiled.stack.weights))
+print(len(set(plain.epochs)), plain.epochs.tolist() == compiled.epochs.tolist(), apart, counter.frame_count)
+"""
+
+
+def test_compiled_training_is_the_same_training():
+    """The path that a GPU takes, with early leavers and two seeds, compiled without a code generator.
+
+    In a process of its own: the checks of annotations wrap every function, and would be compiled with it.
+    """
+    ran = subprocess.run([sys.executable, "-c", COMPILED], capture_output=True, text=True, check=True)
+    distinct, same_epochs, apart, compiled = ran.stdout.split()
+    assert int(distinct) > 1, "some networks must leave before others"
+    assert same_epochs == "True"
+    assert float(apart) < 1e-5
+    assert 0 < int(compiled) <= 14, "compiled again and again"
+
+
+def test_tiny_numbers_are_flushed_within_and_kept_after():
+    tiny = torch.full((1,), 1e-40)
+    with training.denormals_flushed():
+        assert not bool((tiny * 1.0).any())
+    assert bool((tiny * 1.0).any())

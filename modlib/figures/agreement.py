@@ -7,7 +7,7 @@ import pandas as pd
 
 from modlib import findings
 from modlib.analysis import VARIANTS
-from modlib.figures.theme import FAMILY_COLOURS, NAMES, properties
+from modlib.figures.theme import FAMILY_COLOURS, NAMES, estimate, properties
 from modlib.store import Results
 
 METRICS = {
@@ -148,9 +148,7 @@ def agreement_of_families(results: Results, *, name: str = "", caption: str = ""
             "networks:N",
             "layer:N",
             alt.Tooltip("metric:N", title="agreement"),
-            alt.Tooltip("value:Q", format=".3f"),
-            alt.Tooltip("low:Q", title="95 % from", format=".3f"),
-            alt.Tooltip("high:Q", title="to", format=".3f"),
+            *estimate("value", "value"),
             alt.Tooltip("seeds:Q"),
         ],
     )

@@ -9,9 +9,9 @@ import pandas as pd
 import vl_convert
 
 from modlib import findings
-from modlib.figures.theme import FAMILY_COLOURS, NAMES, measure_colour, properties
+from modlib.charts import PAPER
+from modlib.figures.theme import FAMILY_COLOURS, NAMES, estimate, measure_colour, properties
 from modlib.similarity import MEASURES
-from modlib.site.theme import PAPER
 from modlib.store import Results
 
 
@@ -57,9 +57,7 @@ def _dropout(results: Results) -> alt.LayerChart | alt.FacetChart:
         tooltip=[
             alt.Tooltip("name:N", title="measure"),
             alt.Tooltip("strength:Q", title="dropout", format="~g"),
-            alt.Tooltip("q:Q", title="Q", format=".3f"),
-            alt.Tooltip("low:Q", title="95 % from", format=".3f"),
-            alt.Tooltip("high:Q", title="to", format=".3f"),
+            *estimate("q", "Q"),
             alt.Tooltip("seeds:Q"),
         ],
     )
@@ -102,9 +100,7 @@ def _families(results: Results) -> alt.LayerChart | alt.FacetChart:
         tooltip=[
             "pairs:N",
             "networks:N",
-            alt.Tooltip("ecs:Q", title="ECS", format=".3f"),
-            alt.Tooltip("low:Q", title="95 % from", format=".3f"),
-            alt.Tooltip("high:Q", title="to", format=".3f"),
+            *estimate("ecs", "ECS"),
         ],
     )
     return alt.layer(span, dot).properties(width=230, height=240)

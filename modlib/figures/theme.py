@@ -9,8 +9,8 @@ from typing import Any
 
 import altair as alt
 
-from modlib.similarity import DOWNSTREAM, MEASURES, UPSTREAM
-from modlib.site import charts
+from modlib import charts
+from modlib.similarity import MEASURES
 
 #: One hue a family, one shade a measure; told apart by the colour-blind and on white and dark pages.
 COLOURS = {
@@ -25,7 +25,6 @@ NAMES = {
     "output_grad": "output gradient",
     "output_hess": "output Hessian",
 }
-FAMILIES = {"upstream": UPSTREAM, "downstream": DOWNSTREAM}
 FAMILY_COLOURS = {"upstream": "#1b6ca8", "downstream": "#d95f02", "across": "#7f7f7f"}
 REGULARIZERS = {"dropout": "dropout", "l1": "L1", "l2": "L2", "none": "untrained"}
 SHAPES = {"dropout": "circle", "l1": "triangle-up", "l2": "square", "none": "cross"}
@@ -71,3 +70,9 @@ def measure_colour(field: str = "measure", **options: Any) -> alt.Color:
     """Colour by measure, in the book's order and colours."""
     scale = alt.Scale(domain=list(MEASURES), range=[COLOURS[m] for m in MEASURES])
     return alt.Color(f"{field}:N", scale=scale, **options)
+
+
+def estimate(column: str, title: str) -> list[alt.Tooltip]:
+    """Tooltips of an estimate and of its 95 % interval, the columns `low` and `high`."""
+    shown = {column: title, "low": "95 % from", "high": "to"}
+    return [alt.Tooltip(f"{field}:Q", title=said, format=".3f") for field, said in shown.items()]

@@ -12,7 +12,7 @@ import vl_convert
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
-from modlib.site.theme import DARK, LIGHT
+from modlib.charts import DARK, LIGHT
 
 __all__ = ["setup"]
 

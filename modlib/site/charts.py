@@ -1,68 +1,25 @@
-"""Charts: from Altair to the page, without anything loaded from another site.
+"""Charts: from a notebook to the page, without anything loaded from another site.
 
-A chart leaves a notebook as a Vega-Lite specification and a still image (`render`), and enters the page as
-that image, which a script replaces by the interactive drawing (`ChartRenderer`). Readers without JavaScript,
-and viewers that know only images, keep the image with its description.
+A chart leaves a notebook as a Vega-Lite specification and a still image (`modlib.charts.render`), and enters
+the page as that image, which a script replaces by the interactive drawing (`ChartRenderer`). Readers without
+JavaScript, and viewers that know only images, keep the image with its description.
 """
 
 from __future__ import annotations
 
-import base64
 import json
-import struct
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-import altair as alt
-import vl_convert
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
-from modlib.site.theme import PAPER
+from modlib.charts import VEGALITE
 
-__all__ = ["ChartRenderer", "enable", "render"]
-
-# The "+json" matters: nbformat refuses a JSON object under a type that does not end in it.
-VEGALITE = "application/vnd.vegalite.v6+json"
-PIXELS = 2  # image pixels a chart pixel, for sharp print and dense screens
-CONTAINER_WIDTH = 640  # width, in chart pixels, of the image of a chart as wide as its container
+__all__ = ["ChartRenderer", "setup"]
 
 logger = logging.getLogger(__name__)
-
-
-def render(spec: dict[str, Any], **_options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Turn a Vega-Lite specification into a notebook output; registered with Altair as ``"modlib"``.
-
-    Parameters
-    ----------
-    spec
-        A Vega-Lite 6 specification. Its ``description`` is the alternative text;
-        ``usermeta={"caption": ..., "name": ...}`` makes it a numbered figure that ``{numref}`` can cite.
-
-    Returns
-    -------
-    data, metadata
-        The output's MIME bundle (specification, PNG, plain text) and its metadata (size of the image in
-        chart pixels).
-    """
-    still = spec
-    if spec.get("width") == "container":
-        still = {**spec, "width": CONTAINER_WIDTH}
-    png = vl_convert.vegalite_to_png(still, scale=PIXELS, config=PAPER)
-    width, height = struct.unpack(">II", png[16:24])  # the first two fields of a PNG's header
-    data = {
-        VEGALITE: spec,
-        "image/png": base64.b64encode(png).decode(),
-        "text/plain": spec.get("description", "a chart"),
-    }
-    return data, {"image/png": {"width": width // PIXELS, "height": height // PIXELS}}
-
-
-def enable() -> None:
-    """Make Altair show charts through `render`."""
-    alt.renderers.register("modlib", render)
-    alt.renderers.enable("modlib")
 
 
 class ChartNode(nodes.General, nodes.Element):  # type: ignore[misc]  # docutils is untyped

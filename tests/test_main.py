@@ -1,0 +1,142 @@
+"""The command line: what it says when all is well, and one line and no traceback when it is not."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from modlib import __main__ as cli
+from modlib import book, data, experiments, figures, store, sweep
+from modlib.sweep import LongRunError
+
+
+def call(*words):
+    return CliRunner().invoke(cli.main, words)
+
+
+def raising(error):
+    def fail(*_, **__):
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ([], ["data", "run", "book"]),
+        (["data"], ["mnist", "verify"]),
+        (["run"], ["base-v1", "--profile", "quick|paper", "auto|cpu|cuda", "--workers"]),
+        (["book"], ["--only", "--force", "--jobs", "default: paper"]),
+    ],
+)
+def test_help_names_what_can_be_given(command, said):
+    result = call(*command, "--help")
+    assert result.exit_code == 0
+    assert [word for word in said if word not in result.output] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["run", "bass"], [*experiments.EXPERIMENTS, "bass"]),
+        (["run", "base", "--profile", "large"], [*experiments.PROFILES, "large"]),
+        (["run", "base", "--device", "tpu"], ["auto", "cpu", "cuda", "tpu"]),
+        (["run", "base", "--workers", "-1"], ["x>=0", "-1"]),
+        (["book", "--profile", "large"], [*experiments.PROFILES, "large"]),
+        (["book", "--jobs", "0"], ["x>=1", "0"]),
+        (["data", "minst"], [*data.available(), "minst"]),
+        (["rum"], ["rum"]),
+    ],
+)
+def test_what_is_not_allowed_is_refused_naming_what_is(words, named, monkeypatch):
+    for module, name in ((sweep, "run"), (book, "build"), (data, "fetch")):
+        monkeypatch.setattr(module, name, raising(AssertionError("nothing is to be started")))
+    result = call(*words)
+    assert result.exit_code == 2
+    assert [word for word in named if word not in result.output] == []
+
+
+ERRORS = [
+    LongRunError("base at profile paper: 370 networks to compute, about 9.0 h"),
+    store.StoreError("manifest.json is damaged; restore it"),
+    OSError("no space left on device"),
+    RuntimeError("a worker ended abruptly"),
+]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize(
+    ("module", "name", "words"), [(sweep, "run", ["run", "base"]), (book, "build", ["book"])]
+)
+def test_errors_that_a_user_can_mend_take_one_line(module, name, words, error, monkeypatch):
+    monkeypatch.setattr(module, name, raising(error))
+    result = call(*words)
+    assert result.exit_code == 1
+    assert result.output.splitlines() == [f"Error: {error}"]
+    assert isinstance(result.exception, SystemExit)
+
+
+def test_an_error_of_the_code_keeps_its_traceback(monkeypatch):
+    monkeypatch.setattr(sweep, "run", raising(KeyError("q")))
+    assert isinstance(call("run", "base").exception, KeyError)
+
+
+def test_data_prints_where_the_files_are(monkeypatch):
+    asked = []
+
+    def fetch(name):
+        asked.append(name)
+        return [Path("cache") / name / part for part in ("images.gz", "labels.gz")]
+
+    monkeypatch.setattr(data, "fetch", fetch)
+    result = call("data", "mnist")
+    assert (result.exit_code, asked) == (0, ["mnist"])
+    assert result.output.split() == ["cache/mnist/images.gz", "cache/mnist/labels.gz"]
+    asked.clear()
+    assert call("data").exit_code == 0
+    assert asked == list(data.available())
+
+
+def test_data_that_cannot_be_fetched_is_named(monkeypatch):
+    monkeypatch.setattr(data, "fetch", raising(OSError("no source answered")))
+    result = call("data", "mnist")
+    assert (result.exit_code, result.output) == (1, "Error: mnist: no source answered\n")
+
+
+def test_run_passes_its_options_on_and_says_how_many_networks_are_where(monkeypatch, tmp_path):
+    asked = {}
+
+    class Found:
+        networks = range(7)
+
+    def run(experiment, **options):
+        asked.update(options, experiment=experiment)
+        return Found
+
+    monkeypatch.setattr(sweep, "run", run)
+    monkeypatch.setenv("MODLIB_RESULTS", str(tmp_path))
+    result = call("run", "base-v1", "--profile", "quick", "--device", "cpu", "--workers", "0")
+    assert result.exit_code == 0, result.output
+    expected = {"profile": "quick", "device": "cpu", "workers": 0, "long": True, "experiment": "base-v1"}
+    assert asked == expected
+    assert result.output == f"7 networks in {tmp_path / 'base-v1-quick'}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "drawn"),
+    [
+        (["--profile", "paper"], ["book/hero.svg"]),
+        (["--profile", "paper", "--only", "training"], []),
+        (["--profile", "quick"], []),
+    ],
+)
+def test_the_picture_of_the_readme_is_drawn_from_a_whole_book_only(words, drawn, monkeypatch):
+    built, files = [], []
+    monkeypatch.setattr(book, "build", lambda profile, **options: built.append((profile, options["only"])))
+    monkeypatch.setattr(sweep, "run", lambda *_, **__: None)
+    monkeypatch.setattr(figures, "save_hero", lambda results, path: files.append(path.as_posix()))
+    result = call("book", *words)
+    assert result.exit_code == 0, result.output
+    assert built == [(words[1], tuple(words[3:]))]
+    assert files == drawn
