@@ -294,7 +294,7 @@ def _is_stored(plan: Experiment) -> bool:
     """Whether there are tables. A quick run is live: its tables count for the code that made them only."""
     if not (store.folder_of(plan) / "manifest.json").exists():
         return False
-    return plan.profile != "quick" or store.read_results(plan).manifest["code"] == store.code_digest()
+    return plan.profile != "quick" or store.read_results(plan).manifest.get("code") == store.code_digest()
 
 
 def _is_finished(plan: Experiment, shard: Shard) -> bool:
