@@ -8,7 +8,7 @@ import pytest
 import synthetic
 
 import modlib
-from modlib import figures, findings, published
+from modlib import experiments, figures, findings, published, store
 from modlib.figures import theme
 from modlib.figures.hero import hero, save_hero
 
@@ -84,6 +84,19 @@ def test_hero_starts_at_no_dropout_and_leaves_weight_penalties_out():
     curve = rows[rows.measure == "input_grad"]
     assert sorted(curve.strength) == [0.0, 0.2, 0.6]
     assert sorted(curve.q) == pytest.approx([0.11, 0.21, 0.41])
+
+
+@pytest.mark.parametrize("chart", [figures.q_like_for_like, figures.ecs_like_for_like])
+def test_like_for_like_switches_itself_on(chart, monkeypatch, tmp_path):
+    """A note how to compute the tables until they are stored; then a chart that states the distance."""
+    monkeypatch.setenv("MODLIB_RESULTS", str(tmp_path))
+    assert "python -m modlib run base-v1 --profile paper" in chart("paper").data
+    found = synthetic.results()
+    tables = {"networks": found.networks, "modules": found.modules, "agreement": found.agreement}
+    store.write_results(experiments.get("base-v1", "paper"), tables, {}, {"seconds": {}})
+    spec = chart("paper").to_dict()
+    assert "arXiv v1 protocol" in spec["usermeta"]["caption"]
+    assert re.search(r"0\.\d{3}", spec["usermeta"]["caption"])
 
 
 def test_an_unchanged_picture_is_left_alone(tmp_path):

@@ -3,9 +3,9 @@
 from modlib.figures import layers, toys, training
 from modlib.figures.agreement import agreement_matrices, agreement_of_families, ecs_against_paper
 from modlib.figures.hero import hero, save_hero
+from modlib.figures.like_for_like import ecs_like_for_like, q_like_for_like
 from modlib.figures.regularisation import (
     difference_of_gains,
-    like_for_like,
     q_against_paper,
     q_against_strength,
 )
@@ -18,11 +18,12 @@ __all__ = [
     "agreement_of_families",
     "difference_of_gains",
     "ecs_against_paper",
+    "ecs_like_for_like",
     "hero",
     "layers",
-    "like_for_like",
     "q_against_paper",
     "q_against_strength",
+    "q_like_for_like",
     "save_hero",
     "setup",
     "toys",

@@ -5,13 +5,11 @@ from __future__ import annotations
 import altair as alt
 import numpy as np
 import pandas as pd
-from IPython.display import Markdown
 
 from modlib import findings, published
 from modlib.figures.theme import NAMES, REGULARIZERS, measure_colour, properties
 from modlib.similarity import MEASURES
 from modlib.store import Results
-from modlib.sweep import run
 
 LEVELS = ["at matched accuracy", "all levels"]
 SERIES = ["raw", "normalised", "paper, raw", "paper, normalised"]
@@ -224,29 +222,4 @@ def q_against_paper(
             caption=caption,
             name=name,
         ),
-    )
-
-
-def like_for_like(profile: str) -> alt.LayerChart | alt.FacetChart | Markdown:
-    """Our Q by the arXiv v1 protocol against the paper's, once its tables are stored; until then, how to.
-
-    Parameters
-    ----------
-    profile
-        Of the experiment ``base-v1``.
-    """
-    if not findings.has_like_for_like(profile):
-        return Markdown(  # type: ignore[no-untyped-call]
-            "*Its tables are not stored yet. `python -m modlib run base-v1 --profile "
-            f"{profile}` computes them (minutes on a large GPU, hours on two cores), and this section then "
-            "fills itself.*"
-        )
-    results = run("base-v1", profile=profile)
-    distance = findings.against_paper(results).difference.abs()
-    middle, most = distance.median(), distance.quantile(0.95)
-    return q_against_paper(
-        results,
-        name="q-like-for-like",
-        caption=f"Our Q against the paper's, both by the arXiv v1 protocol: {len(distance)} points, half "
-        f"of them within {middle:.3f} and 95 % within {most:.3f} of each other.",
     )
