@@ -11,8 +11,7 @@ import vl_convert
 
 from modlib import findings
 from modlib.charts import PAPER
-from modlib.figures.theme import FAMILY_COLOURS, NAMES, estimate, measure_colour, properties
-from modlib.similarity import MEASURES
+from modlib.figures.theme import FAMILY_COLOURS, MEASURE_LABELS, NAMES, estimate, measure_colour, properties
 from modlib.store import Results
 
 
@@ -44,7 +43,7 @@ def _dropout(results: Results) -> alt.LayerChart | alt.FacetChart:
     band = pd.DataFrame({"low": [untrained["mean"].min()], "high": [untrained["mean"].max()]})
     x = alt.X("strength:Q", title="dropout probability", scale=alt.Scale(domain=[0, 0.72], nice=False))
     y = alt.Y("q:Q", title="modularity Q, first hidden layer", scale=alt.Scale(zero=True))
-    legend = alt.Legend(title=None, orient="top-left", labelExpr=_names("datum.label"), symbolOpacity=1)
+    legend = alt.Legend(title=None, orient="top-left", labelExpr=MEASURE_LABELS, symbolOpacity=1)
     base = alt.Chart(points).encode(x=x, color=measure_colour(legend=legend))
     grey = alt.Chart(band).mark_rect(color="#8a8f98", opacity=0.3).encode(y="low:Q", y2="high:Q")
     said = (
@@ -105,11 +104,6 @@ def _families(results: Results) -> alt.LayerChart | alt.FacetChart:
         ],
     )
     return alt.layer(span, dot).properties(width=230, height=240)
-
-
-def _names(label: str) -> str:
-    """Vega expression from a measure's identifier to its name."""
-    return " : ".join(f"{label} == '{m}' ? '{NAMES[m]}'" for m in MEASURES) + f" : {label}"
 
 
 def save_hero(results: Results, path: Path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from modlib import findings, published
-from modlib.figures.theme import NAMES, REGULARIZERS, measure_colour, properties
+from modlib.figures.theme import MEASURE_LABELS, NAMES, REGULARIZERS, estimate, measure_colour, properties
 from modlib.similarity import MEASURES
 from modlib.store import Results
 
@@ -93,9 +93,7 @@ def q_against_strength(results: Results, *, name: str = "", caption: str = "") -
                 alt.Tooltip("series:N"),
                 alt.Tooltip("by:N", title="regulariser"),
                 alt.Tooltip("strength:Q", format="~g"),
-                alt.Tooltip("q:Q", title="Q", format=".3f"),
-                alt.Tooltip("low:Q", title="95 % from", format=".3f"),
-                alt.Tooltip("high:Q", title="to", format=".3f"),
+                *estimate("q", "Q"),
                 alt.Tooltip("seeds:Q"),
             ],
         )
@@ -193,11 +191,10 @@ def q_against_paper(
         .mark_line(strokeDash=[3, 3], strokeWidth=1)
         .encode(x=alt.X("at:Q", scale=scale), y=alt.Y("at:Q", scale=scale), color=alt.value("#8a8f98"))
     )
-    labels = " : ".join(f"datum.label == '{m}' ? '{NAMES[m]}'" for m in MEASURES) + " : datum.label"
     dot = alt.Chart(table).mark_point(size=32, strokeWidth=1.2).encode(
         x=alt.X("q_paper:Q", title="Q, the paper's figures", scale=scale),
         y=alt.Y("q:Q", title="Q, ours", scale=scale),
-        color=measure_colour(legend=alt.Legend(title=None, labelExpr=labels)),
+        color=measure_colour(legend=alt.Legend(title=None, labelExpr=MEASURE_LABELS)),
         shape=alt.Shape(
             "regularizer:N",
             scale=alt.Scale(domain=["dropout", "l1", "l2"], range=["circle", "triangle-up", "square"]),

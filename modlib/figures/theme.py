@@ -25,6 +25,8 @@ NAMES = {
     "output_grad": "output gradient",
     "output_hess": "output Hessian",
 }
+#: Vega expression from a measure's identifier, the label of a legend's entry, to its name.
+MEASURE_LABELS = " : ".join(f"datum.label == '{m}' ? '{NAMES[m]}'" for m in MEASURES) + " : datum.label"
 FAMILY_COLOURS = {"upstream": "#1b6ca8", "downstream": "#d95f02", "across": "#7f7f7f"}
 REGULARIZERS = {"dropout": "dropout", "l1": "L1", "l2": "L2", "none": "untrained"}
 SHAPES = {"dropout": "circle", "l1": "triangle-up", "l2": "square", "none": "cross"}
