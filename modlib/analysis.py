@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import combinations
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
+from itertools import chain, combinations, repeat
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,12 +14,23 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from modlib.agreement import agreement_pairs, rank_correlations, transfers
+from modlib.experiments import Choice
 from modlib.modularity import find_modules
 from modlib.networks import MLPStack
+from modlib.nulls import NULLS, null_test, permute_weights, random_graphs
+from modlib.optimisers import find_modules_by
 from modlib.similarity import MEASURES, adjacency, family, similarity
 
 #: The eight graphs of a layer: each measure raw, then normalised.
 VARIANTS = tuple((measure, normalized) for measure in MEASURES for normalized in (False, True))
+NULLS_COLUMNS = (
+    "network", "layer", "measure", "normalized", "null", "draws", "q", "mean", "sd", "z", "p",
+)  # fmt: skip
+CHOICES_COLUMNS = (
+    "network", "layer", "choice", "measure", "normalized", "q", "n_modules", "effective_modules",
+)  # fmt: skip
+CHOICES_AGREEMENT_COLUMNS = ("network", "layer", "choice", "family_pair", "distinct", "ecs", "ami")
+Each = Callable[..., Iterable[Any]]  # as the built-in map
 _PAIRS = np.array(list(combinations(range(len(VARIANTS)), 2)))
 
 
@@ -66,10 +79,16 @@ def analyse(
     *,
     restarts: int = 20,
     seed: int = 0,
+    each: Each = map,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Modules of every network, layer and variant, and the agreement of every two variants of a layer.
 
     Similarities are computed in double precision. Layers count from 1.
+
+    Parameters
+    ----------
+    each
+        Does what `map` does, perhaps side by side: an executor's ``map``.
 
     Returns
     -------
@@ -77,27 +96,192 @@ def analyse(
         The tables of that name; `transfer_ab` is Q of a's graph under b's partition.
     """
     S = similarity(stack.to(dtype=torch.float64), x, y)
-    modules: list[dict[str, object]] = []
+    found = list(_search(S, names, each, "leiden", restarts, seed))
+    return (
+        pd.concat([modules for modules, _ in found], ignore_index=True),
+        pd.concat([agreement for _, agreement in found], ignore_index=True),
+    )
+
+
+def analyse_by(
+    stack: MLPStack,
+    x: Float[Tensor, "sample _in"],
+    y: Int[Tensor, " sample"],
+    names: Sequence[str],
+    choices: Sequence[Choice],
+    *,
+    restarts: int = 20,
+    seed: int = 0,
+    each: Each = map,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Find what `analyse` would by other choices, in short.
+
+    Returns
+    -------
+    choices, choices_agreement
+        Q and number of modules by `choice`, layer and variant; agreement by `choice`, layer and pair of
+        families, the mean over pairs of variants, with (`distinct` false) and without (true) the pairs of a
+        measure with its own normalised form.
+    """
+    double = stack.to(dtype=torch.float64)
+    whole = similarity(double, x, y)
+    pending = []
+    for choice in choices:
+        S = whole if choice.images is None else similarity(double, x[: choice.images], y[: choice.images])
+        pending.append((choice, _search(S, names, each, choice.optimiser, restarts, seed)))
+    modules: list[pd.DataFrame] = []
     agreement: list[pd.DataFrame] = []
-    for layer in range(stack.n_hidden):
-        for name, A in zip(names, graphs(S, layer), strict=True):
-            parts = [find_modules(a, restarts=restarts, seed=seed) for a in A]
-            for (measure, normalized), part in zip(VARIANTS, parts, strict=True):
-                modules.append(
-                    {
-                        "network": name,
-                        "layer": layer + 1,
-                        "measure": measure,
-                        "normalized": normalized,
-                        "q": part.q,
-                        "n_modules": part.n_modules,
-                        "effective_modules": part.effective_modules,
-                        "stability": part.stability,
-                        "labels": part.labels.astype(np.int8),
-                    }
-                )
-            agreement.append(_compare(A, np.stack([p.labels for p in parts]), name, layer + 1))
-    return pd.DataFrame(modules), pd.concat(agreement, ignore_index=True)
+    for choice, found in pending:
+        for rows, pairs in found:
+            modules.append(rows.drop(columns=["labels", "stability"]).assign(choice=choice.name))
+            for distinct in (False, True):
+                some = pairs[pairs.measure_a != pairs.measure_b] if distinct else pairs
+                means = some.groupby(["network", "layer", "family_pair"], sort=False)[["ecs", "ami"]].mean()
+                agreement.append(means.reset_index().assign(choice=choice.name, distinct=distinct))
+    return _in_order(modules, CHOICES_COLUMNS), _in_order(agreement, CHOICES_AGREEMENT_COLUMNS)
+
+
+def against_nulls(
+    stack: MLPStack,
+    x: Float[Tensor, "sample _in"],
+    y: Int[Tensor, " sample"],
+    names: Sequence[str],
+    *,
+    draws: int,
+    restarts: int = 5,
+    seed: int = 0,
+    each: Each = map,
+) -> pd.DataFrame:
+    """Q of every network, layer and variant beside draws of the nulls of `modlib.nulls`, each re-optimised.
+
+    Parameters
+    ----------
+    draws
+        Of each null, two or more.
+    restarts
+        Leiden runs a graph; the network's own Q, column `q`, is found anew with as many.
+
+    Returns
+    -------
+    nulls
+        Columns `NULLS_COLUMNS`; `p` counts the network itself (see `modlib.nulls.null_test`).
+    """
+    generator = torch.Generator(device=x.device).manual_seed(seed)
+    double = stack.to(dtype=torch.float64)
+    S = similarity(double, x, y)
+    layers = range(stack.n_hidden)
+    own = {layer: each(_qualities, graphs(S, layer), repeat(restarts)) for layer in layers}
+    signed = {
+        layer: torch.stack([S[measure][layer] for measure in MEASURES], 1).cpu().numpy() for layer in layers
+    }
+    by_similarity = {
+        layer: each(
+            _qualities_at_random,
+            signed[layer],
+            repeat(draws),
+            repeat(restarts),
+            [(seed, number, layer) for number in range(len(names))],
+        )
+        for layer in layers
+    }
+    permuted: dict[int, list[Any]] = {layer: [] for layer in layers}
+    for draw in range(draws):
+        S = similarity(permute_weights(stack, generator).to(dtype=torch.float64), x, y)
+        for layer in layers:
+            permuted[layer].append(each(_qualities, graphs(S, layer), repeat(restarts)))
+            if draw >= 2:  # the processors are busy with two draws; no more are held in memory
+                permuted[layer][draw - 2] = list(permuted[layer][draw - 2])
+    rows: list[dict[str, object]] = []
+    for layer in layers:
+        found = {
+            "weights-permuted": np.stack(
+                [list(one) for one in permuted[layer]], -1
+            ),  # (network, variant, draw)
+            "similarity": np.stack(list(by_similarity[layer])),
+        }
+        for name, q, *drawn in zip(names, own[layer], *(found[null] for null in NULLS), strict=True):
+            for null, values in zip(NULLS, drawn, strict=True):
+                for variant, (measure, normalized) in enumerate(VARIANTS):
+                    test = null_test(float(q[variant]), values[variant])
+                    rows.append(
+                        {
+                            "network": name,
+                            "layer": layer + 1,
+                            "measure": measure,
+                            "normalized": normalized,
+                            "null": null,
+                            "draws": draws,
+                            "q": float(q[variant]),
+                            **asdict(test),
+                        }
+                    )
+    return pd.DataFrame(rows, columns=list(NULLS_COLUMNS))
+
+
+def _qualities(A: Float[np.ndarray, "variant unit unit"], restarts: int) -> Float[np.ndarray, " variant"]:
+    """Largest Q found in each graph."""
+    return np.array([find_modules(a, restarts=restarts).q for a in A])
+
+
+def _qualities_at_random(
+    S: Float[np.ndarray, "measure unit unit"], draws: int, restarts: int, seed: tuple[int, ...]
+) -> Float[np.ndarray, "variant draw"]:
+    """Largest Q found in draws of the similarity null, the variants in their order."""
+    generator = np.random.default_rng(seed)
+    drawn = [[_qualities(np.stack(random_graphs(s, generator)), restarts) for s in S] for _ in range(draws)]
+    return np.array(drawn).reshape(draws, -1).T
+
+
+def _search(
+    S: dict[str, list[Tensor]], names: Sequence[str], each: Each, optimiser: str, restarts: int, seed: int
+) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+    """Modules and agreement of every layer and network, begun at once where `each` works side by side."""
+    begun = [
+        each(
+            _layer_tables,
+            graphs(S, layer),
+            names,
+            repeat(layer + 1),
+            repeat(optimiser),
+            repeat(restarts),
+            repeat(seed),
+        )
+        for layer in range(len(S[MEASURES[0]]))
+    ]
+    return chain.from_iterable(begun)
+
+
+def _layer_tables(
+    A: Float[np.ndarray, "variant unit unit"], name: str, layer: int, optimiser: str, restarts: int, seed: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rows of `modules` and `agreement` for one layer of one network."""
+    parts = [
+        find_modules(a, restarts=restarts, seed=seed)
+        if optimiser == "leiden"
+        else find_modules_by(a, optimiser, seed=seed)
+        for a in A
+    ]
+    modules = pd.DataFrame(
+        [
+            {
+                "network": name,
+                "layer": layer,
+                "measure": measure,
+                "normalized": normalized,
+                "q": part.q,
+                "n_modules": part.n_modules,
+                "effective_modules": part.effective_modules,
+                "stability": part.stability,
+                "labels": part.labels.astype(np.int16),
+            }
+            for (measure, normalized), part in zip(VARIANTS, parts, strict=True)
+        ]
+    )
+    return modules, _compare(A, np.stack([p.labels for p in parts]), name, layer)
+
+
+def _in_order(tables: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
+    return pd.concat(tables, ignore_index=True)[list(columns)]
 
 
 def _compare(

@@ -6,9 +6,11 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 
+from modlib.optimisers import OPTIMISERS
 from modlib.training import PROTOCOLS, Protocol
 
 WEIGHT_DECAY = 1e-5  # every network with L1 or dropout carries this much L2
@@ -52,6 +54,25 @@ class Shard:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """Another defensible way to look at the same networks: fewer images, or another optimiser of Q.
+
+    Attributes
+    ----------
+    name
+        What tables call it, such as ``"images=300"``.
+    images
+        So many of the first test images; ``None`` means all that the experiment uses.
+    optimiser
+        ``"leiden"`` (`modlib.find_modules`) or one of `modlib.optimisers.OPTIMISERS`.
+    """
+
+    name: str
+    images: int | None = None
+    optimiser: str = "leiden"
+
+
+@dataclass(frozen=True)
 class Experiment:
     """A grid of networks and how they are looked at; everything that decides the numbers in its tables.
 
@@ -73,6 +94,14 @@ class Experiment:
         Settings whose networks of the first seed are kept with their weights, besides one untrained network.
     restarts
         Leiden runs a graph.
+    labels
+        ``"true"``, or ``"shuffled"``: the training labels in a random order, one for all seeds, so that
+        there is nothing to learn but the images one by one.
+    null_settings, null_draws, null_restarts
+        For the networks of which settings Q is held against nulls, with how many draws of each null, and with
+        how many Leiden runs a draw; the network's own Q is found anew with as many.
+    choices
+        Other ways in which the trained networks are looked at.
     """
 
     name: str
@@ -87,6 +116,11 @@ class Experiment:
     test_samples: int = 10_000
     kept: tuple[Setting, ...] = field(default=())
     restarts: int = 20
+    labels: Literal["true", "shuffled"] = "true"
+    null_settings: tuple[Setting, ...] = field(default=())
+    null_draws: int = 0
+    null_restarts: int = 5
+    choices: tuple[Choice, ...] = field(default=())
 
     @property
     def config(self) -> dict[str, object]:
@@ -103,14 +137,9 @@ class Experiment:
         """Trained and untrained networks."""
         return len(self.settings) * len(self.seeds) + self.untrained
 
-    def shards(self, *, seeds_at_once: int = 1) -> list[Shard]:
-        """Trained networks by the seed, or by several of them, then the untrained networks by the score."""
-        cuts = range(0, len(self.seeds), seeds_at_once)
-        groups = [self.seeds[cut : cut + seeds_at_once] for cut in cuts]
-        trained = [
-            Shard("seed-" + "-".join(f"{s:03d}" for s in seeds), seeds, self.settings, trained=True)
-            for seeds in groups
-        ]
+    def shards(self) -> list[Shard]:
+        """Trained networks by the seed, then the untrained networks by the score."""
+        trained = [Shard(f"seed-{seed:03d}", (seed,), self.settings, trained=True) for seed in self.seeds]
         untrained = [
             Shard(
                 f"untrained-{start:03d}",
@@ -136,37 +165,102 @@ def _logspace(start: int, stop: int, n: int) -> list[float]:
     return [float(f"{10**e:.6g}") for e in np.linspace(start, stop, n)]
 
 
-def _base(name: str, protocol: Protocol) -> dict[str, Experiment]:
+PLAIN = Setting("l2", 1e-5)  # next to no regularisation: the weakest L2 of every grid
+QUICK_GRID = _grid([1e-5, 1e-4, 1e-3, 1e-2], [1e-5, 1e-4, 1e-3], [0.1, 0.3, 0.5, 0.7])
+
+
+QUICK_COARSE = _grid([1e-5, 1e-3], [1e-4], [0.1, 0.5])
+QUICK_CHOICES = ("images=100", "optimiser=spectral")
+QUICK_BY_HEART: dict[str, object] = {
+    "settings": (PLAIN, Setting("dropout", 0.3, dropout=0.3)),
+    "train_samples": 2_000,
+    "protocol": replace(PROTOCOLS["v1"], max_epochs=100),
+}
+
+
+def _dropout(p: float) -> Setting:
+    return Setting("dropout", p, dropout=p)
+
+
+def _both(paper: Experiment, **quick: object) -> dict[str, Experiment]:
+    """Give an experiment at both profiles: at full scale, and on two cores in a minute or two.
+
+    The quick one has a third of the images, fewer epochs and seeds, and what `quick` says besides.
+    """
+    small: dict[str, object] = {
+        "seeds": paper.seeds[:3],
+        "untrained": min(paper.untrained, 20),
+        "train_samples": min(paper.train_samples, 20_000),
+        "test_samples": 2_000,
+        "restarts": 10,
+        "null_settings": (),
+        "null_draws": min(paper.null_draws, 19),
+        "null_restarts": 3,
+        "choices": (),
+        "protocol": replace(paper.protocol, max_epochs=20),
+    }
+    return {"paper": paper, "quick": replace(paper, profile="quick", **(small | quick))}  # type: ignore[arg-type]
+
+
+def _base() -> Experiment:
     """Lange et al. 2022, sec. 3.1, with the grids of their released code: 270 networks and 100 untrained."""
     settings = _grid(_logspace(-5, -1, 9), _logspace(-5, -2, 7), [round(0.05 * i, 2) for i in range(1, 15)])
-    paper = Experiment(
-        name,
+    return Experiment(
+        "base",
         "paper",
         settings=settings,
         seeds=tuple(range(9)),
         untrained=100,
-        protocol=protocol,
-        kept=(Setting("l2", 1e-5), Setting("l1", 1e-3, l1=1e-3), Setting("dropout", 0.5, dropout=0.5)),
+        protocol=PROTOCOLS["final"],
+        kept=(PLAIN, Setting("l1", 1e-3, l1=1e-3), _dropout(0.5)),
+        null_settings=settings,
+        null_draws=99,
+        choices=(
+            *(Choice(f"images={n}", images=n) for n in (100, 300, 1000, 3000)),
+            *(Choice(f"optimiser={name}", optimiser=name) for name in OPTIMISERS),
+        ),
     )
-    # The same question on two cores in a minute or two: a coarser grid, a third of the images, fewer epochs.
-    quick = replace(
-        paper,
-        profile="quick",
-        settings=_grid([1e-5, 1e-4, 1e-3, 1e-2], [1e-5, 1e-4, 1e-3], [0.1, 0.3, 0.5, 0.7]),
-        seeds=(0, 1, 2),
-        untrained=20,
-        protocol=replace(protocol, max_epochs=20),
-        train_samples=20_000,
-        test_samples=2_000,
-        restarts=10,
-    )
-    return {"paper": paper, "quick": quick}
 
 
-EXPERIMENTS = {
-    "base": _base("base", PROTOCOLS["final"]),
-    "base-v1": _base("base-v1", PROTOCOLS["v1"]),
-}
+def _experiments() -> dict[str, dict[str, Experiment]]:
+    base = _base()
+    few = (PLAIN, _dropout(0.5))
+    some = replace(base, kept=(), null_settings=few, null_draws=39, choices=())
+    # Lange et al. 2022: coarser grids for other shapes. Nine seeds where they have three, since the seed is
+    # what intervals rest on.
+    coarse_grid = _grid(_logspace(-5, -1, 5), _logspace(-5, -2, 4), [0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+    coarse = replace(some, settings=coarse_grid, untrained=30)
+    # Memorising: so few images that the networks can learn labels without rhyme or reason by heart, trained
+    # long at a constant rate, since the validation loss has nothing to say.
+    by_heart = replace(
+        base,
+        settings=(PLAIN, Setting("l2", 1e-3, l2=1e-3), Setting("l1", 1e-4, l1=1e-4),
+                  *(_dropout(p) for p in (0.1, 0.3, 0.5))),
+        protocol=PROTOCOLS["v1"], train_samples=5_000, untrained=0, kept=(),
+        null_settings=(), null_draws=0, choices=(),
+    )  # fmt: skip
+    quick_choices = tuple(c for c in base.choices if c.name in QUICK_CHOICES)
+    quick_base = {"settings": QUICK_GRID, "null_settings": few, "choices": quick_choices}
+    quick_coarse = {"settings": QUICK_COARSE, "untrained": 6}
+    return {
+        "base": _both(base, **quick_base),
+        "base-v1": _both(replace(some, name="base-v1", protocol=PROTOCOLS["v1"]), **quick_coarse),
+        "wide": _both(
+            replace(coarse, name="wide", hidden=(256, 256), null_draws=19),
+            **quick_coarse,
+            test_samples=500,
+            restarts=5,
+        ),
+        "deep": _both(replace(coarse, name="deep", hidden=(64,) * 5), **quick_coarse),
+        "fashion": _both(replace(some, name="fashion", dataset="fashion_mnist"), **quick_coarse),
+        "labels-shuffled": _both(
+            replace(by_heart, name="labels-shuffled", labels="shuffled"), **QUICK_BY_HEART
+        ),
+        "labels-kept": _both(replace(by_heart, name="labels-kept"), **QUICK_BY_HEART),
+    }
+
+
+EXPERIMENTS = _experiments()
 PROFILES = ("quick", "paper")
 
 

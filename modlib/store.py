@@ -9,9 +9,9 @@ import logging
 import os
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from modlib.experiments import Experiment
-from modlib.networks import MLPStack
+from modlib.networks import MLPStack, concatenate
 
 try:
     import fcntl
@@ -31,19 +31,21 @@ except ImportError:  # not a POSIX system: runs of one experiment at a time are 
 
 log = logging.getLogger(__name__)
 
-TABLES = ("networks", "modules", "agreement")
+TABLES = ("networks", "modules", "agreement", "nulls", "choices", "choices_agreement")
 _DECIDE = (
     "networks",
     "schedule",
     "training",
     "similarity",
     "modularity",
+    "optimisers",
+    "nulls",
     "contingency",
     "agreement",
     "analysis",
     "sweep",
 )
-FORMAT = 1  # of a results folder; raised when an older one can no longer be read
+FORMAT = 2  # of a results folder; raised when an older one can no longer be read
 
 
 class StoreError(ValueError):
@@ -62,6 +64,10 @@ class Results:
         Configuration, data, versions, times and check sums.
     kept
         The networks kept with their weights, by name: stacks of one.
+    nulls
+        One row a network, layer, graph and null: Q beside draws (`modlib.analysis.against_nulls`).
+    choices, choices_agreement
+        The same networks looked at by other defensible choices (`modlib.analysis.analyse_by`).
     """
 
     networks: pd.DataFrame
@@ -69,6 +75,9 @@ class Results:
     agreement: pd.DataFrame
     manifest: dict[str, Any]
     kept: dict[str, MLPStack]
+    nulls: pd.DataFrame = field(default_factory=pd.DataFrame)
+    choices: pd.DataFrame = field(default_factory=pd.DataFrame)
+    choices_agreement: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,16 +190,47 @@ def _stacks(content: bytes) -> dict[str, MLPStack]:
         }
 
 
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """Networks of a shard after training: names, weights, and what `modlib.train` says of them."""
+
+    names: tuple[str, ...]
+    stack: MLPStack
+    epochs: list[int]
+    val_loss: list[float]
+    seconds: float
+
+
+def write_trained(experiment: Experiment, shard: str, trained: Trained) -> None:
+    """Keep trained networks until their shard is finished, so that looking at them can be interrupted."""
+    about = {
+        "names": trained.names,
+        "epochs": trained.epochs,
+        "val_loss": trained.val_loss,
+        "seconds": trained.seconds,
+    }
+    stacks = {name: trained.stack[i] for i, name in enumerate(trained.names)}
+    _write_archive(experiment, f"{shard}.trained", about, {"weights.npz": _npz(stacks)})
+
+
+def read_trained(experiment: Experiment, shard: str) -> Trained:
+    """Read them back; errors as `read_shard`."""
+    about, files = _read_archive(experiment, f"{shard}.trained", {"weights.npz": _stacks})
+    names = tuple(about["names"])
+    stack = concatenate([files["weights.npz"][name] for name in names])
+    return Trained(names, stack, about["epochs"], about["val_loss"], about["seconds"])
+
+
+def drop_trained(experiment: Experiment, shard: str) -> None:
+    """Remove trained networks, whose shard is finished."""
+    shard_file(experiment, f"{shard}.trained").unlink(missing_ok=True)
+
+
 def write_shard(experiment: Experiment, shard: str, results: ShardResults) -> None:
     """Keep a finished shard: one file, an archive whose members carry check sums."""
-    sink = io.BytesIO()
-    about = {"format": FORMAT, "experiment": experiment.digest, "shard": shard, "seconds": results.seconds}
-    with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr(zipfile.ZipInfo("about.json"), json.dumps(about))
-        archive.writestr(zipfile.ZipInfo("weights.npz"), _npz(results.weights))
-        for name in TABLES:
-            archive.writestr(zipfile.ZipInfo(f"{name}.parquet"), _parquet(results.tables[name]))
-    _write(shard_file(experiment, shard), sink.getvalue())
+    tables = {f"{name}.parquet": _parquet(results.tables[name]) for name in TABLES}
+    files = {"weights.npz": _npz(results.weights), **tables}
+    _write_archive(experiment, shard, {"seconds": results.seconds}, files)
 
 
 def read_shard(experiment: Experiment, shard: str) -> ShardResults:
@@ -203,20 +243,40 @@ def read_shard(experiment: Experiment, shard: str) -> ShardResults:
     StoreError
         If it is damaged, or belongs to another experiment or format.
     """
+    readers = {"weights.npz": _stacks, **{f"{name}.parquet": _table for name in TABLES}}
+    about, files = _read_archive(experiment, shard, readers)
+    return ShardResults(
+        {name: files[f"{name}.parquet"] for name in TABLES}, files["weights.npz"], dict(about["seconds"])
+    )
+
+
+def _write_archive(
+    experiment: Experiment, shard: str, about: Mapping[str, Any], files: Mapping[str, bytes]
+) -> None:
+    sink = io.BytesIO()
+    whole = {"format": FORMAT, "experiment": experiment.digest, "shard": shard, **about}
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr(zipfile.ZipInfo("about.json"), json.dumps(whole))
+        for name, content in files.items():
+            archive.writestr(zipfile.ZipInfo(name), content)
+    _write(shard_file(experiment, shard), sink.getvalue())
+
+
+def _read_archive(
+    experiment: Experiment, shard: str, readers: Mapping[str, Callable[[bytes], Any]]
+) -> tuple[dict[str, Any], dict[str, Any]]:
     path = shard_file(experiment, shard)
     content = path.read_bytes()
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             about = json.loads(archive.read("about.json"))
             found = (about["format"], about["experiment"], about["shard"])
-            seconds = dict(about["seconds"])
-            tables = {name: _table(archive.read(f"{name}.parquet")) for name in TABLES}
-            weights = _stacks(archive.read("weights.npz"))
+            files = {name: read(archive.read(name)) for name, read in readers.items()}
     except Exception as error:  # whatever a damaged archive makes zipfile, json or pyarrow raise
         raise StoreError(f"{path} is damaged ({error}); delete it and run again") from error
     if found != (FORMAT, experiment.digest, shard):
         raise StoreError(f"{path} belongs to another experiment or format; delete it and run again")
-    return ShardResults(tables, weights, seconds)
+    return about, files
 
 
 def write_results(

@@ -20,13 +20,23 @@ from typing import Any, Literal
 
 import pandas as pd
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from modlib import data, experiments, store
-from modlib.analysis import analyse, describe
+from modlib.analysis import (
+    CHOICES_AGREEMENT_COLUMNS,
+    CHOICES_COLUMNS,
+    NULLS_COLUMNS,
+    Each,
+    against_nulls,
+    analyse,
+    analyse_by,
+    describe,
+)
 from modlib.experiments import Experiment, Shard
 from modlib.networks import MLPStack
-from modlib.store import Results, ShardResults, StoreError
+from modlib.store import Results, ShardResults, StoreError, Trained
 from modlib.training import Protocol, denormals_flushed, train
 
 log = logging.getLogger(__name__)
@@ -34,6 +44,7 @@ log = logging.getLogger(__name__)
 Device = Literal["auto", "cpu", "cuda"]
 MINUTES_UNASKED = 5.0  # a call that would take longer than this wants `long=True`
 N_CLASSES = 10
+TRAIN_ACCURACY_ON = 10_000  # training images, the first so many: a held-out tenth among them
 
 
 class LongRunError(RuntimeError):
@@ -56,14 +67,15 @@ def run(
     Parameters
     ----------
     experiment
-        ``"base"`` or ``"base-v1"``; see `modlib.experiments.EXPERIMENTS`.
+        ``"base"``, for example; see `modlib.experiments.EXPERIMENTS`.
     profile
         ``"quick"`` (a coarse grid, a minute or two on two cores) or ``"paper"`` (full scale).
     device
         ``"auto"`` takes a CUDA device if there is one. On a CPU every shard uses one thread, so that the
         tables do not depend on the number of workers.
     workers
-        Shards at a time: by default one a core on a CPU, one on a GPU; 0 works in this process.
+        Processes at a time, by default one a core: on a CPU each trains and looks at a shard, beside a GPU,
+        which trains all shards together, each looks for modules; 0 works in this process.
     long
         Compute even if that takes more than five minutes.
 
@@ -87,14 +99,13 @@ def run(
     """
     plan = experiments.get(experiment, profile)
     on = _device(device)
-    n_workers = workers if workers is not None else (1 if on == "cuda" else _cores())
+    n_workers = workers if workers is not None else _cores()
     if n_workers < 0:
         raise ValueError(f"workers must be 0 or more, got {workers}")
     if _is_stored(plan):
         return store.read_results(plan)
 
-    # A GPU is filled by all seeds at once; a core by one, which leaves the other seeds to the other cores.
-    shards = plan.shards(seeds_at_once=len(plan.seeds) if on == "cuda" else 1)
+    shards = plan.shards()
     if on != "cpu":  # another device rounds otherwise: its shards are never mixed with the processor's
         shards = [replace(shard, name=f"{on}-{shard.name}") for shard in shards]
     missing = [shard for shard in shards if not _is_finished(plan, shard)]
@@ -125,7 +136,7 @@ def estimate(
     """Seconds that shards will take here, from a few steps and one analysis of the first one (measured now).
 
     Epochs under early stopping are not known beforehand; 40 are reckoned with, which the base experiment
-    needs on average. Workers do not help beyond one a shard.
+    needs on average. On a CPU workers do not help beyond one a shard; beside a GPU they share the analysis.
     """
     trained = [shard for shard in shards if shard.trained]
     shard = (trained or list(shards))[0]
@@ -155,11 +166,25 @@ def estimate(
             analyse(stack[:1], x[:500], y[:500], ["trial"], restarts=experiment.restarts)
         start = time.perf_counter()
         analyse(stack[:1], x[:500], y[:500], ["trial"], restarts=experiment.restarts)
-        per_network = (time.perf_counter() - start) * max(1.0, experiment.test_samples / 2000)
+        look = (time.perf_counter() - start) * max(1.0, experiment.test_samples / 2000)
     training = (
         _expected_epochs(plan) * experiment.train_samples * (1 - plan.validation) / plan.batch * per_step
     )
-    seconds = [s.trained * training * len(s) / len(shard) + len(s) * per_network for s in shards]
+    # Two nulls, each draw searched less than the network itself; and one null's draws pass the images again.
+    draw = 2 * experiment.null_restarts / experiment.restarts + 0.3
+    looks = {
+        shard.name: len(shard) * (1 + shard.trained * len(experiment.choices))
+        + len(shard.seeds)
+        * sum(s in experiment.null_settings for s in shard.settings)
+        * experiment.null_draws
+        * draw
+        for shard in shards
+    }
+    teaching = [s.trained * training * len(s) / len(shard) for s in shards]
+    looking = [look * looks[s.name] for s in shards]
+    if device == "cuda":
+        return sum(teaching) + sum(looking) / max(1, workers)
+    seconds = [a + b for a, b in zip(teaching, looking, strict=True)]
     return max(*seconds, sum(seconds) / max(1, workers))
 
 
@@ -173,6 +198,8 @@ def _compute(plan: Experiment, missing: Sequence[Shard], device: str, workers: i
     data.load(plan.dataset)  # fetched once, before many ask for it
     if workers == 0:
         with _threads(1 if device == "cpu" else None):
+            if device != "cpu":
+                _train_together(plan, missing, device)
             for shard in missing:
                 compute_shard(plan, shard, device)
         return
@@ -180,11 +207,20 @@ def _compute(plan: Experiment, missing: Sequence[Shard], device: str, workers: i
     news = context.Queue()
     with (
         ProcessPoolExecutor(
-            min(workers, len(missing)), mp_context=context, initializer=_start_worker, initargs=(news,)
+            min(workers, len(missing)) if device == "cpu" else workers,
+            mp_context=context,
+            initializer=_start_worker,
+            initargs=(news,),
         ) as pool,
         _progress_bar(plan, missing, news),
     ):
-        _submit(pool, plan, missing, device)
+        if device == "cpu":
+            _submit(pool, plan, missing, device)
+        else:
+            _note_news(news)
+            _train_together(plan, missing, device)
+            for shard in missing:
+                compute_shard(plan, shard, device, each=pool.map)
 
 
 def _submit(pool: Executor, plan: Experiment, missing: Sequence[Shard], device: str) -> None:
@@ -199,13 +235,17 @@ def _submit(pool: Executor, plan: Experiment, missing: Sequence[Shard], device: 
         raise
 
 
-_news: Any = None  # in a worker: where it reports progress
+_news: Any = None  # where progress is reported
+
+
+def _note_news(news: Any) -> None:
+    global _news
+    _news = news
 
 
 def _start_worker(news: Any) -> None:
     """Prepare a worker: one thread, and an end as soon as its parent ends, killed or not."""
-    global _news
-    _news = news
+    _note_news(news)
     torch.set_num_threads(1)
     parent = parent_process()
     if parent is not None:
@@ -217,33 +257,101 @@ def _start_worker(news: Any) -> None:
         threading.Thread(target=follow, daemon=True).start()
 
 
-@denormals_flushed()  # in the analysis as in training: no shard depends on what ran before it
-def compute_shard(plan: Experiment, shard: Shard, device: str) -> None:
-    """Train and analyse the networks of a shard, and keep the results in its file."""
-    clock = _Clock()
-    loaded = data.load(plan.dataset)
-    x_test, y_test = (
-        loaded.x_test[: plan.test_samples].to(device),
-        loaded.y_test[: plan.test_samples].to(device),
-    )
-    stack, settings = _initial(plan, shard)
-    stack = stack.to(device)
-    clock.note("loading")
-    epochs, val_loss = [0] * len(stack), [float("nan")] * len(stack)
-    if shard.trained:
-        trained = train(
-            stack,
-            loaded.x_train[: plan.train_samples].to(device),
-            loaded.y_train[: plan.train_samples].to(device),
-            **settings,
-            protocol=plan.protocol,
-            progress=lambda *state: _report(shard, *state),
+def _train_together(plan: Experiment, shards: Sequence[Shard], device: str) -> None:
+    """Fill a GPU: train all shards that are not trained yet as one stack, and keep each for `compute_shard`.
+
+    (A core is filled by one shard, and the other cores by the other shards.)
+    """
+    todo = [shard for shard in shards if shard.trained and _trained(plan, shard) is None]
+    if not todo:
+        return
+    whole = replace(todo[0], name="together", seeds=tuple(seed for shard in todo for seed in shard.seeds))
+    together = _train(plan, whole, device, reported_as=todo)
+    size = len(todo[0])
+    for number, shard in enumerate(todo):
+        part = slice(number * size, (number + 1) * size)
+        store.write_trained(
+            plan,
+            shard.name,
+            Trained(
+                together.names[part],
+                together.stack[part],
+                together.epochs[part],
+                together.val_loss[part],
+                round(together.seconds / len(todo), 2),
+            ),
         )
-        stack, epochs, val_loss = trained.stack, trained.epochs.tolist(), trained.val_loss.tolist()
-        clock.note("training")
+
+
+def _trained(plan: Experiment, shard: Shard) -> Trained | None:
+    """Return a shard's networks if they are trained already."""
+    try:
+        return store.read_trained(plan, shard.name)
+    except FileNotFoundError:
+        return None
+    except StoreError as error:
+        log.warning("training again: %s", error)
+        return None
+
+
+def _train(
+    plan: Experiment, shard: Shard, device: str, *, reported_as: Sequence[Shard] | None = None
+) -> Trained:
+    """Train the networks of a shard, or leave them as initialised."""
+    shown = reported_as or [shard]
+
+    def progress(epoch: int, training: int, accuracy: float) -> None:
+        for one in shown:
+            _report(one, epoch, training // len(shown), accuracy)
+
+    stack, settings = _initial(plan, shard)
+    names = tuple(network_name(setting, seed) for seed in shard.seeds for setting in shard.settings)
+    if not shard.trained:
+        return Trained(names, stack, [0] * len(stack), [float("nan")] * len(stack), 0.0)
+    x, y = _training_data(plan)
+    start = time.perf_counter()
+    trained = train(
+        stack.to(device),
+        x.to(device),
+        y.to(device),
+        **settings,
+        protocol=plan.protocol,
+        progress=progress,
+    )
+    return Trained(
+        names,
+        trained.stack.to("cpu"),
+        trained.epochs.tolist(),
+        trained.val_loss.tolist(),
+        round(time.perf_counter() - start, 2),
+    )
+
+
+def _training_data(plan: Experiment) -> tuple[Tensor, Tensor]:
+    """Training images and labels, shuffled where the experiment says so: one order for all seeds."""
+    loaded = data.load(plan.dataset)
+    x, y = loaded.x_train[: plan.train_samples], loaded.y_train[: plan.train_samples]
+    if plan.labels == "shuffled":
+        y = y[torch.randperm(len(y), generator=torch.Generator().manual_seed(0))]
+    return x, y
+
+
+@denormals_flushed()  # in the analysis as in training: no shard depends on what ran before it
+def compute_shard(plan: Experiment, shard: Shard, device: str, *, each: Each = map) -> None:
+    """Train the networks of a shard, unless that is done, look at them, and keep the results in its file."""
+    trained = _trained(plan, shard)
+    if trained is None:
+        trained = _train(plan, shard, device)
+        if shard.trained:
+            store.write_trained(plan, shard.name, trained)
+    clock = _Clock()
+    stack, names = trained.stack.to(device), trained.names
+    loaded = data.load(plan.dataset)
+    x, y = (t[: plan.test_samples].to(device) for t in (loaded.x_test, loaded.y_test))
+    seen = describe(stack, x, y, names)
+    x_train, y_train = (t[:TRAIN_ACCURACY_ON].to(device) for t in _training_data(plan))
+    seen["train_accuracy"] = describe(stack, x_train, y_train, names).test_accuracy
     rows = [(seed, setting) for seed in shard.seeds for setting in shard.settings]
-    names = [network_name(setting, seed) for seed, setting in rows]
-    seen = describe(stack, x_test, y_test, names)
     networks = pd.DataFrame(
         {
             "network": names,
@@ -257,21 +365,51 @@ def compute_shard(plan: Experiment, shard: Shard, device: str) -> None:
             "dropout": [s.dropout for _, s in rows],
             "seed": [seed for seed, _ in rows],
             "trained": shard.trained,
-            "epochs": epochs,
-            "val_loss": val_loss,
+            "epochs": trained.epochs,
+            "val_loss": trained.val_loss,
         }
     ).merge(seen, on="network", validate="one_to_one")
-    modules, agreement = analyse(stack, x_test, y_test, names, restarts=plan.restarts)
+    modules, agreement = analyse(stack, x, y, names, restarts=plan.restarts, each=each)
     clock.note("analysis")
+    tables = {"networks": networks, "modules": modules, "agreement": agreement, **_no_rows()}
+    some = [i for i, (_, setting) in enumerate(rows) if setting in plan.null_settings]
+    if some and plan.null_draws:
+        tables["nulls"] = against_nulls(
+            stack[some],
+            x,
+            y,
+            [names[i] for i in some],
+            draws=plan.null_draws,
+            restarts=plan.null_restarts,
+            seed=shard.seeds[0],
+            each=each,
+        )
+        clock.note("nulls")
+    if shard.trained and plan.choices:
+        tables["choices"], tables["choices_agreement"] = analyse_by(
+            stack, x, y, names, plan.choices, restarts=plan.restarts, each=each
+        )
+        clock.note("choices")
     keep = [
         i
         for i, (seed, setting) in enumerate(rows)
-        if (setting in plan.kept and seed == plan.seeds[0]) or (not shard.trained and seed == 0)
+        if (setting in plan.kept and seed == plan.seeds[0]) or (plan.kept and not shard.trained and seed == 0)
     ]
-    tables = {"networks": networks, "modules": modules, "agreement": agreement}
     weights = {names[i]: stack[i].to("cpu") for i in keep}
-    store.write_shard(plan, shard.name, ShardResults(tables, weights, clock.seconds))
+    seconds = {**({"training": trained.seconds} if shard.trained else {}), **clock.seconds}
+    store.write_shard(plan, shard.name, ShardResults(tables, weights, seconds))
+    store.drop_trained(plan, shard.name)
     _report(shard, None, 0, float("nan"))
+
+
+def _no_rows() -> dict[str, pd.DataFrame]:
+    """Return the tables that only some experiments fill."""
+    columns = {
+        "nulls": NULLS_COLUMNS,
+        "choices": CHOICES_COLUMNS,
+        "choices_agreement": CHOICES_AGREEMENT_COLUMNS,
+    }
+    return {name: pd.DataFrame(columns=list(names)) for name, names in columns.items()}
 
 
 def network_name(setting: experiments.Setting, seed: int) -> str:
@@ -311,9 +449,11 @@ def _is_finished(plan: Experiment, shard: Shard) -> bool:
 def _merge(plan: Experiment, shards: Sequence[Shard], device: str) -> None:
     """Make the tables out of all shards, in the order of the experiment, whoever computed them and when."""
     found = [store.read_shard(plan, shard.name) for shard in shards]
-    tables = {
-        name: pd.concat([shard.tables[name] for shard in found], ignore_index=True) for name in store.TABLES
-    }
+    tables = {}
+    for name in store.TABLES:
+        parts = [shard.tables[name] for shard in found]
+        filled = [part for part in parts if len(part)]  # a table without rows knows no types
+        tables[name] = pd.concat(filled, ignore_index=True) if filled else parts[0]
     weights = {name: stack for shard in found for name, stack in shard.weights.items()}
     stages = sorted({stage for shard in found for stage in shard.seconds})
     manifest = {
@@ -409,7 +549,7 @@ def _cores() -> int:
 
 
 def _commit() -> str:
-    """Commit that the code is at, marked if the code has changed since; empty outside a checkout."""
+    """Commit that the code is at, marked if the code has changed since; outside a checkout $MODLIB_COMMIT."""
     root = Path(__file__).parents[1]
 
     def git(*words: str) -> str:
@@ -418,9 +558,10 @@ def _commit() -> str:
 
     try:
         changed = git("status", "--porcelain", "--", "modlib")
-        return git("rev-parse", "HEAD") + (" with changes" if changed else "")
+        commit = git("rev-parse", "HEAD") + (" with changes" if changed else "")
     except OSError:
-        return ""
+        commit = ""
+    return commit or os.environ.get("MODLIB_COMMIT", "")
 
 
 def _duration(seconds: float) -> str:

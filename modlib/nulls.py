@@ -1,0 +1,177 @@
+"""What Q would be without modules: draws that have everything of a layer but its pattern, and tests on them.
+
+Each draw is a graph like the one that is tested, and its best partition is searched for anew: a partition
+found elsewhere and only scored on the draw would make any graph look modular beside it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import ArrayLike
+
+from modlib.modularity import as_numpy
+from modlib.networks import MLPStack
+
+#: Nulls that are drawn, network by network. (Untrained networks and memorised labels are experiments.)
+NULLS = ("weights-permuted", "similarity")
+MOST_DIMENSIONS = 10_000  # beyond it a draw is as good as the constant matrix that its mean is
+
+
+@dataclass(frozen=True)
+class NullTest:
+    """How a value stands beside draws of a null.
+
+    Attributes
+    ----------
+    mean, sd
+        Of the draws (sd with n − 1).
+    z
+        (value − mean) / sd; nan where the draws do not vary.
+    p
+        (1 + the number of draws that reach the value) / (1 + the number of draws), one-sided. The ones count
+        the value itself, without which the test would reject too often (Phipson & Smyth 2010).
+    """
+
+    mean: float
+    sd: float
+    z: float
+    p: float
+
+
+def null_test(value: float, draws: ArrayLike) -> NullTest:
+    """Hold a value against draws of a null; draws that are nan (a graph without edges) do not count.
+
+    Raises
+    ------
+    ValueError
+        If fewer than two draws are numbers.
+
+    Examples
+    --------
+    >>> null_test(4.0, [1.0, 2.0, 3.0])
+    NullTest(mean=2.0, sd=1.0, z=2.0, p=0.25)
+    """
+    found = as_numpy(draws).astype(np.float64).ravel()
+    found = found[np.isfinite(found)]
+    if len(found) < 2:
+        raise ValueError(f"draws must hold two numbers or more, got {len(found)}")
+    mean, sd = float(found.mean()), float(found.std(ddof=1))
+    if not np.isfinite(value):
+        return NullTest(mean, sd, np.nan, np.nan)
+    z = (value - mean) / sd if sd > 0 else np.nan
+    return NullTest(mean, sd, z, (1 + np.count_nonzero(found >= value)) / (1 + len(found)))
+
+
+def permute_weights(stack: MLPStack, generator: torch.Generator) -> MLPStack:
+    """Shuffle the weights of every layer of every network among themselves (Filan et al. 2021, sec. 4).
+
+    What stays is the distribution of each layer's weights; what goes is which weight stands where. Biases
+    stay in place.
+
+    Parameters
+    ----------
+    stack
+        The networks.
+    generator
+        On the device of the stack.
+    """
+    weights = []
+    for w in stack.weights:
+        flat = w.flatten(1)
+        order = torch.rand(flat.shape, generator=generator, device=w.device).argsort(1)
+        weights.append(flat.gather(1, order).view(w.shape))
+    return MLPStack(weights, stack.biases)
+
+
+def random_associations(
+    R: Float[np.ndarray, "unit unit"], generator: np.random.Generator
+) -> Float[np.ndarray, "unit unit"]:
+    r"""Correlations of units without modules, with the mean and the variance of those given.
+
+    Hirschberger, Qi & Steuer 2007 (used for brain networks by Zalesky, Fornito & Bullmore 2012): the
+    correlations of n random vectors in m dimensions with entries μ + σ z, z standard normal, where
+
+    .. math:: m = (1 - e^2) / v, \quad \mu^2 = e / m, \quad \sigma^2 = (1 - e) / m
+
+    make the mean of the associations e and their variance v. Whatever shares dimensions is correlated
+    transitively, as units of a layer are; a null that shuffled the entries of R would lose that, and would
+    call any layer modular.
+
+    Parameters
+    ----------
+    R
+        (unit, unit) normalised similarities, signed, 1 on the diagonal; rows of zeros are dead units.
+    generator
+        Source of the draws.
+
+    Returns
+    -------
+    array
+        As R; dead units stay dead.
+
+    Raises
+    ------
+    ValueError
+        If R is not square.
+
+    Notes
+    -----
+    Deviations: m is rounded up or down at random, so that 1/m (and with it v) is right on average, where the
+    authors round down, which makes the draws more variable than the data when m is small (ten or less for
+    the output gradient of the last layer). A mean below zero, possible only by rounding of size 1/n, is taken
+    as zero.
+    """
+    matrix = as_numpy(R).astype(np.float64)
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
+        raise ValueError(f"R must be a square (unit, unit) matrix, got shape {matrix.shape}")
+    alive = np.diagonal(matrix) > 0
+    n = int(alive.sum())
+    found = np.zeros_like(matrix)
+    if n < 3:
+        return found
+    pairs = matrix[np.ix_(alive, alive)][np.triu_indices(n, 1)]
+    e, v = max(float(pairs.mean()), 0.0), float(pairs.var())
+    m = _dimensions(min((1 - e**2) / max(v, 1e-12), MOST_DIMENSIONS), generator)
+    vectors = np.sqrt(e) + np.sqrt(1 - e) * generator.standard_normal((n, m))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    found[np.ix_(alive, alive)] = vectors @ vectors.T
+    return found
+
+
+def _dimensions(m: float, generator: np.random.Generator) -> int:
+    """Round m, at least 1, at random so that the mean of 1/m is right."""
+    low = max(1, int(np.floor(m)))
+    share_low = np.clip((1 / max(m, 1) - 1 / (low + 1)) / (1 / low - 1 / (low + 1)), 0, 1)
+    return low if generator.random() < share_low else low + 1
+
+
+def random_graphs(
+    S: Float[np.ndarray, "unit unit"], generator: np.random.Generator
+) -> tuple[Float[np.ndarray, "unit unit"], Float[np.ndarray, "unit unit"]]:
+    """Raw and normalised graph of units that associate at random, as strongly as those of S.
+
+    The normalised one is the absolute value of `random_associations`; the raw one has each unit's own size
+    besides, √(S_ii S_jj), since how large units are is no matter of modules.
+
+    Parameters
+    ----------
+    S
+        (unit, unit) signed similarities, the diagonal in place.
+    generator
+        Source of the draw.
+
+    Returns
+    -------
+    raw, normalised
+        Absolute values, zero diagonal, dead rows zero, as `modlib.adjacency` gives them.
+    """
+    matrix = as_numpy(S).astype(np.float64)
+    size = np.sqrt(np.clip(np.diagonal(matrix), 0, None))
+    scale = np.divide(1, size, out=np.zeros_like(size), where=size > 0)
+    normalised = np.abs(random_associations(matrix * np.outer(scale, scale), generator))
+    np.fill_diagonal(normalised, 0)
+    return normalised * np.outer(size, size), normalised
