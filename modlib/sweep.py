@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 import pandas as pd
 import torch
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 from tqdm import tqdm
 
@@ -247,6 +248,7 @@ def _start_worker(news: Any) -> None:
     """Prepare a worker: one thread, and an end as soon as its parent ends, killed or not."""
     _note_news(news)
     torch.set_num_threads(1)
+    threadpool_limits(1)  # NumPy's library of linear algebra would start a thread a core in every worker
     parent = parent_process()
     if parent is not None:
 
@@ -549,7 +551,9 @@ def _cores() -> int:
 
 
 def _commit() -> str:
-    """Commit that the code is at, marked if the code has changed since; outside a checkout $MODLIB_COMMIT."""
+    """Commit of the code, marked if it has changed since; $MODLIB_COMMIT names it where there is no checkout."""
+    if named := os.environ.get("MODLIB_COMMIT"):
+        return named
     root = Path(__file__).parents[1]
 
     def git(*words: str) -> str:
@@ -558,10 +562,9 @@ def _commit() -> str:
 
     try:
         changed = git("status", "--porcelain", "--", "modlib")
-        commit = git("rev-parse", "HEAD") + (" with changes" if changed else "")
+        return git("rev-parse", "HEAD") + (" with changes" if changed else "")
     except OSError:
-        commit = ""
-    return commit or os.environ.get("MODLIB_COMMIT", "")
+        return ""
 
 
 def _duration(seconds: float) -> str:
