@@ -214,10 +214,10 @@ def _base() -> Experiment:
         protocol=PROTOCOLS["final"],
         kept=(PLAIN, Setting("l1", 1e-3, l1=1e-3), _dropout(0.5)),
         null_settings=settings,  # so many networks that their draws are searched with less effort
-        null_draws=49,
+        null_draws=19,
         null_restarts=2,
         choices=(
-            *(Choice(f"images={n}", images=n) for n in (100, 300, 1000)),
+            *(Choice(f"images={n}", images=n) for n in (100, 1000)),
             *(Choice(f"optimiser={name}", optimiser=name) for name in OPTIMISERS),
         ),
     )
@@ -230,7 +230,7 @@ def _experiments() -> dict[str, dict[str, Experiment]]:
     # Lange et al. 2022: coarser grids for other shapes. Nine seeds where they have three, since the seed is
     # what intervals rest on.
     coarse_grid = _grid(_logspace(-5, -1, 5), _logspace(-5, -2, 4), [0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
-    coarse = replace(some, settings=coarse_grid, untrained=30)
+    coarse = replace(some, settings=coarse_grid, untrained=20)
     # Memorising: so few images that the networks can learn labels without rhyme or reason by heart, trained
     # long at a constant rate, since the validation loss has nothing to say.
     by_heart = replace(
@@ -247,13 +247,15 @@ def _experiments() -> dict[str, dict[str, Experiment]]:
         "base": _both(base, **quick_base),
         "base-v1": _both(replace(some, name="base-v1", protocol=PROTOCOLS["v1"]), **quick_coarse),
         "wide": _both(
-            replace(coarse, name="wide", hidden=(256, 256), null_draws=19),
+            replace(coarse, name="wide", hidden=(256, 256), null_settings=(), null_draws=0),
             **quick_coarse,
             test_samples=500,
             restarts=5,
         ),
         "deep": _both(replace(coarse, name="deep", hidden=(64,) * 5), **quick_coarse),
-        "fashion": _both(replace(some, name="fashion", dataset="fashion_mnist"), **quick_coarse),
+        "fashion": _both(
+            replace(some, name="fashion", dataset="fashion_mnist", untrained=40), **quick_coarse
+        ),
         "labels-shuffled": _both(
             replace(by_heart, name="labels-shuffled", labels="shuffled"), **QUICK_BY_HEART
         ),

@@ -551,7 +551,7 @@ def _cores() -> int:
 
 
 def _commit() -> str:
-    """Commit of the code, marked if it has changed since; $MODLIB_COMMIT names it where there is no checkout."""
+    """Commit of the code, marked if it has changed since; $MODLIB_COMMIT names it for a mere copy."""
     if named := os.environ.get("MODLIB_COMMIT"):
         return named
     root = Path(__file__).parents[1]

@@ -213,7 +213,8 @@ class _Trainer:
             [torch.zeros_like(p) for p in (*stack.weights, *stack.biases)],
         )
         self.compiled = compile
-        self.gradients, self.adam = _gradients, _adam_in_cache
+        on_gpu = stack.weights[0].device.type == "cuda"  # where pieces would cost a launch each
+        self.gradients, self.adam = _gradients, _adam if on_gpu else _adam_in_cache
         if compile:
             torch._dynamo.config.suppress_errors = True  # what cannot be compiled runs as it is
             self.gradients = torch.compile(_gradients, dynamic=True)
