@@ -213,7 +213,22 @@ def _base() -> Experiment:
         untrained=100,
         protocol=PROTOCOLS["final"],
         kept=(PLAIN, Setting("l1", 1e-3, l1=1e-3), _dropout(0.5)),
-        null_settings=settings,  # so many networks that their draws are searched with less effort
+    )
+
+
+def _experiments() -> dict[str, dict[str, Experiment]]:
+    base = _base()
+    few = (PLAIN, _dropout(0.5))
+    some = replace(base, kept=(), null_settings=few, null_draws=39)
+    # A third of the levels of the base grid, looked at as closely as can be: all networks held against nulls,
+    # and seen by other choices. Many draws in all, hence few runs a draw.
+    close_up = replace(
+        base,
+        name="close-up",
+        settings=QUICK_GRID,
+        untrained=0,
+        kept=(),
+        null_settings=QUICK_GRID,
         null_draws=19,
         null_restarts=2,
         choices=(
@@ -221,16 +236,10 @@ def _base() -> Experiment:
             *(Choice(f"optimiser={name}", optimiser=name) for name in OPTIMISERS),
         ),
     )
-
-
-def _experiments() -> dict[str, dict[str, Experiment]]:
-    base = _base()
-    few = (PLAIN, _dropout(0.5))
-    some = replace(base, kept=(), null_settings=few, null_draws=39, null_restarts=5, choices=())
-    # Lange et al. 2022: coarser grids for other shapes. Nine seeds where they have three, since the seed is
-    # what intervals rest on.
+    # Lange et al. 2022: coarser grids for other shapes. More seeds than their three, since the seed is what
+    # intervals rest on.
     coarse_grid = _grid(_logspace(-5, -1, 5), _logspace(-5, -2, 4), [0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
-    coarse = replace(some, settings=coarse_grid, untrained=20)
+    coarse = replace(base, kept=(), settings=coarse_grid, untrained=20)
     # Memorising: so few images that the networks can learn labels without rhyme or reason by heart, trained
     # long at a constant rate, since the validation loss has nothing to say.
     by_heart = replace(
@@ -238,21 +247,24 @@ def _experiments() -> dict[str, dict[str, Experiment]]:
         settings=(PLAIN, Setting("l2", 1e-3, l2=1e-3), Setting("l1", 1e-4, l1=1e-4),
                   *(_dropout(p) for p in (0.1, 0.3, 0.5))),
         protocol=PROTOCOLS["v1"], train_samples=5_000, untrained=0, kept=(),
-        null_settings=(), null_draws=0, choices=(),
     )  # fmt: skip
-    quick_choices = tuple(c for c in base.choices if c.name in QUICK_CHOICES)
-    quick_base = {"settings": QUICK_GRID, "null_settings": few, "choices": quick_choices}
+    quick_close_up = {
+        "settings": (*few, _dropout(0.3), Setting("l1", 1e-4, l1=1e-4)),
+        "null_settings": few,
+        "choices": tuple(c for c in close_up.choices if c.name in QUICK_CHOICES),
+    }
     quick_coarse = {"settings": QUICK_COARSE, "untrained": 6}
     return {
-        "base": _both(base, **quick_base),
+        "base": _both(base, settings=QUICK_GRID),
+        "close-up": _both(close_up, **quick_close_up),
         "base-v1": _both(replace(some, name="base-v1", protocol=PROTOCOLS["v1"]), **quick_coarse),
         "wide": _both(
-            replace(coarse, name="wide", hidden=(256, 256), null_settings=(), null_draws=0),
+            replace(coarse, name="wide", hidden=(256, 256)),
             **quick_coarse,
             test_samples=500,
             restarts=5,
         ),
-        "deep": _both(replace(coarse, name="deep", hidden=(64,) * 5), **quick_coarse),
+        "deep": _both(replace(coarse, name="deep", hidden=(64,) * 5, seeds=tuple(range(5))), **quick_coarse),
         "fashion": _both(
             replace(some, name="fashion", dataset="fashion_mnist", untrained=40), **quick_coarse
         ),
