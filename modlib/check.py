@@ -1,0 +1,216 @@
+"""Whether the verdicts and numbers on record are still what the tables say.
+
+Four files in ``results/verdicts``: ``claims.csv`` (items), ``verdicts.csv``, ``numbers.json`` (the numbers
+that the prose of the book cites) and ``tables.json`` (SHA-256 of each manifest, which lists those of its
+tables).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from modlib import claims, experiments, findings, store, verdicts
+
+PROFILE = "paper"
+#: Relative difference up to which two numbers are the same: another processor may add in another order.
+RTOL = 1e-9
+#: And the absolute one, for what is zero but for rounding.
+ATOL = 1e-12
+#: Numbers of the book as built in this checkout.
+BOOK_NUMBERS = Path(__file__).parents[1] / "book" / "executed" / "numbers.json"
+
+_CLAIMS_KEY = ("claim", "experiment", "item")
+_VERDICTS_KEY = ("claim", "experiment")
+
+
+def folder() -> Path:
+    """Where the verdicts on record are."""
+    return store.results_folder() / "verdicts"
+
+
+def write() -> list[Path]:
+    """Put on record what the stored tables of the paper profile say now; return the files.
+
+    Raises
+    ------
+    StoreError
+        If stored tables are damaged.
+    FileNotFoundError
+        If the base experiment has no tables.
+    """
+    items, verdict, numbers = _recomputed()
+    folder().mkdir(parents=True, exist_ok=True)
+    content = {
+        "claims.csv": items.to_csv(index=False, lineterminator="\n"),
+        "verdicts.csv": verdict.to_csv(index=False, lineterminator="\n"),
+        "numbers.json": _json(numbers),
+        "tables.json": _json(_manifests()),
+    }
+    for name, text in content.items():
+        (folder() / name).write_text(text, encoding="utf-8")
+    return [folder() / name for name in content]
+
+
+def problems(*, book: Path | None = None) -> list[str]:
+    """Everything on record that the tables no longer say, a sentence each; none if all is well.
+
+    Every stored table of the paper profile is verified against its manifest, and the manifests against those
+    on record; items, verdicts and numbers are computed again and compared, numbers to a relative 1e-9. The
+    numbers of the built book are compared too, if there is one at the paper profile.
+
+    Parameters
+    ----------
+    book
+        Numbers of the built book; by default `BOOK_NUMBERS`.
+    """
+    unreadable = list(_unreadable_tables())
+    if unreadable:  # there is nothing to compute from
+        return unreadable
+    try:
+        items, verdict, numbers = _recomputed()
+    except FileNotFoundError:
+        return [f"{store.results_folder()} has no tables of base at the {PROFILE} profile"]
+    found = list(_compare_json("tables.json", _manifests()))
+    found += _compare_csv("claims.csv", items, _CLAIMS_KEY)
+    found += _compare_csv("verdicts.csv", verdict, _VERDICTS_KEY)
+    found += _compare_json("numbers.json", numbers)
+    return found + list(_compare_book(book or BOOK_NUMBERS, numbers))
+
+
+def _recomputed() -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
+    base = experiments.get("base", PROFILE)
+    if not store.is_stored(base):  # `findings.numbers` would begin to compute it
+        raise FileNotFoundError(store.folder_of(base) / "manifest.json")
+    items = claims.table(PROFILE)
+    numbers = {
+        key: value.item() if hasattr(value, "item") else value
+        for key, value in findings.numbers(PROFILE).items()
+    }
+    return items, verdicts.table(items), numbers
+
+
+def _unreadable_tables() -> Iterator[str]:
+    """Tables that are damaged, altered or of another configuration than this code asks for."""
+    for name in experiments.EXPERIMENTS:
+        plan = experiments.get(name, PROFILE)
+        if (store.folder_of(plan) / "manifest.json").exists():
+            try:
+                store.read_results(plan)
+            except ValueError as error:  # StoreError, or what a forged file makes its reader raise
+                yield str(error)
+
+
+def _manifests() -> dict[str, str]:
+    """SHA-256 of the manifest of every experiment at the paper profile, by folder."""
+    files = sorted(store.results_folder().glob(f"*-{PROFILE}/manifest.json"))
+    return {path.parent.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def _json(values: Mapping[str, Any]) -> str:
+    return json.dumps(dict(values), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _same(a: object, b: object) -> bool:
+    if isinstance(a, bool) or isinstance(b, bool) or not (_is_number(a) and _is_number(b)):
+        return type(a) is type(b) and a == b
+    x, y = float(a), float(b)  # type: ignore[arg-type]
+    return (math.isnan(x) and math.isnan(y)) or math.isclose(x, y, rel_tol=RTOL, abs_tol=ATOL)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float)
+
+
+def _read(name: str) -> str | None:
+    path = folder() / name
+    return path.read_text(encoding="utf-8") if path.is_file() else None
+
+
+def _missing(name: str) -> str:
+    return f"{folder() / name} is missing"
+
+
+def _compare_json(name: str, now: Mapping[str, Any]) -> Iterator[str]:
+    text = _read(name)
+    if text is None:
+        yield _missing(name)
+        return
+    try:
+        stored = json.loads(text)
+        if not isinstance(stored, dict):
+            raise ValueError("not an object")
+    except ValueError as error:
+        yield f"{folder() / name} is damaged ({error})"
+        return
+    yield from _compare_values(str(folder() / name), stored, now)
+
+
+def _compare_book(path: Path, now: Mapping[str, Any]) -> Iterator[str]:
+    if not path.is_file():
+        return
+    try:
+        built = json.loads(path.read_text(encoding="utf-8"))
+        profile = built["profile"]
+    except (ValueError, KeyError, TypeError) as error:
+        yield f"{path} is damaged ({type(error).__name__}: {error})"
+        return
+    if profile == PROFILE:
+        yield from _compare_values(str(path), built, now)
+
+
+def _compare_values(where: str, stored: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    for key in sorted(stored.keys() | now.keys()):
+        if key not in stored:
+            yield f"{where}: {key} is missing; the tables give {now[key]!r}"
+        elif key not in now:
+            yield f"{where}: {key} is on record as {stored[key]!r}, but the tables no longer give it"
+        elif not _same(stored[key], now[key]):
+            yield f"{where}: {key} is on record as {stored[key]!r}, but the tables give {now[key]!r}"
+
+
+def _compare_csv(name: str, now: pd.DataFrame, key: tuple[str, ...]) -> Iterator[str]:
+    text = _read(name)
+    if text is None:
+        yield _missing(name)
+        return
+    where = str(folder() / name)
+    try:
+        stored = _parse(text)
+        rows, expected = _rows(stored, key), _rows(_parse(now.to_csv(index=False)), key)
+    except (ValueError, KeyError) as error:  # pandas' parser errors are ValueErrors
+        yield f"{where} is damaged ({type(error).__name__}: {error})"
+        return
+    if list(stored.columns) != list(now.columns):
+        yield f"{where} has the columns {', '.join(stored.columns)} and not {', '.join(now.columns)}"
+        return
+    if len(rows) < len(stored):
+        yield f"{where} has {len(stored) - len(rows)} rows twice"
+    for label in dict.fromkeys([*expected, *rows]):
+        at = f"{where}, row {', '.join(label)}"
+        if label not in rows:
+            yield f"{at}: the row is missing"
+        elif label not in expected:
+            yield f"{at}: the row is on record, but the tables do not give it"
+        else:
+            yield from _compare_values(at, rows[label], expected[label])
+
+
+def _parse(text: str) -> pd.DataFrame:
+    """Read a table as it was written, only an empty cell as nan."""
+    return pd.read_csv(io.StringIO(text), keep_default_na=False, na_values=[""])
+
+
+def _rows(table: pd.DataFrame, key: tuple[str, ...]) -> dict[tuple[str, ...], dict[str, Any]]:
+    rest = [column for column in table.columns if column not in key]
+    return {
+        tuple(str(row[column]) for column in key): {column: row[column] for column in rest}
+        for row in table.to_dict("records")
+    }

@@ -1,0 +1,241 @@
+"""The paper's claims, each with the statistic that tests it and the experiments in which it is tested.
+
+Statistics, thresholds, margins (`modlib.evidence`) and the rule (`modlib.verdicts`) were fixed before the
+outcome of any was looked at. One thing changed since, and not for its outcome: intervals of the best of
+several levels are those of the bootstrap, after simulations (`modlib.coverage`) showed those by Student's t
+to be too short.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from modlib import evidence, experiments, multiverse, reported, store, verdicts
+from modlib.evidence import Item
+from modlib.inference import Estimate
+from modlib.store import Results
+
+EXPERIMENTS = ("base", "base-v1", "wide", "deep", "fashion")
+ELSEWHERE = "elsewhere"  # stands in the column `experiment` for a claim about all experiments but base
+COLUMNS = [
+    "claim", "experiment", "item", "value", "low", "high", "n", "p", "p_holm", "paper", "direction",
+    "threshold", "outcome",
+]  # fmt: skip
+_FINDING_1 = "its first finding: dropout raises modularity strongly, weight penalties only modestly"
+_FINDING_2 = "its second finding: partitions agree within a family but hardly across families"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim and how it is tested.
+
+    Attributes
+    ----------
+    id
+        Short name, as in the tables.
+    statement, where, statistic
+        In words: what is claimed, where Lange et al. (2022) make it, what is computed.
+    items
+        From an experiment's tables, and whether the paper's figures are of that experiment, to items; None
+        for the claim about all experiments.
+    experiments
+        Where it is tested.
+    """
+
+    id: str
+    statement: str
+    where: str
+    statistic: str
+    items: Callable[[Results, bool], Iterator[Item]] | None
+    experiments: tuple[str, ...] = EXPERIMENTS
+
+
+CLAIMS = (
+    Claim(
+        "dropout-raises-q",
+        "Dropout raises Q.",
+        _FINDING_1,
+        "Q at the level of dropout that is best on the other seeds, less Q at the weakest L2, seed by seed.",
+        evidence.dropout_raises_q,
+    ),
+    Claim(
+        "weights-raise-less",
+        "L1 and L2 raise Q less than dropout does, among networks that are as accurate.",
+        _FINDING_1,
+        "Q at the best level of dropout less Q at the best level of L1 or L2, both best on the other seeds; "
+        "among levels at least as accurate as the least accurate dropout.",
+        evidence.weights_raise_less,
+    ),
+    Claim(
+        "weights-raise-less-anywhere",
+        "L1 and L2 raise Q less than dropout does, at whatever accuracy.",
+        _FINDING_1,
+        "The same over all levels that pass the accuracy filter.",
+        evidence.weights_raise_less_anywhere,
+    ),
+    Claim(
+        "within-families-high",
+        "Partitions by measures of one family agree well.",
+        _FINDING_2,
+        "Mean element-centric similarity within a family, against the midpoint between the paper's mean "
+        "across families and its lowest value within one.",
+        evidence.within_families_high,
+    ),
+    Claim(
+        "across-families-low",
+        "Partitions by measures of different families agree little.",
+        _FINDING_2,
+        "Mean element-centric similarity across families, against the same midpoint.",
+        evidence.across_families_low,
+    ),
+    Claim(
+        "across-above-chance",
+        "Agreement across families is low, but above chance.",
+        "its figure of agreement, trained beside untrained; not in its abstract",
+        "Mean adjusted mutual information and mean adjusted Rand index across families, dead units left out.",
+        evidence.across_above_chance,
+    ),
+    Claim(
+        "training-raises-upstream",
+        "Training raises agreement within upstream.",
+        "its figure of agreement, trained beside untrained",
+        "Mean element-centric similarity within upstream, trained less untrained networks (Welch).",
+        evidence.training_raises_upstream,
+    ),
+    Claim(
+        "training-leaves-downstream",
+        "Training does not raise agreement within downstream.",
+        "its figure of agreement, trained beside untrained; not in its abstract",
+        "Mean element-centric similarity within downstream, trained less untrained networks (Welch): no more "
+        "than a margin of a tenth of the paper's own value.",
+        evidence.training_leaves_downstream,
+    ),
+    Claim(
+        "dropout-keeps-modules",
+        "Dropout keeps the number of modules.",
+        "its number of clusters, the exponential of the entropy of their sizes",
+        "Effective number of modules at the strongest dropout less that at the weakest L2: within one.",
+        evidence.dropout_keeps_modules,
+    ),
+    Claim(
+        "strong-penalties-shrink-upstream",
+        "Strong L1 and L2 leave fewer upstream modules.",
+        "its number of clusters, the exponential of the entropy of their sizes",
+        "Effective number of modules at the strongest L1, and L2, that passes the filter, less that at the "
+        "weakest L2; upstream graphs.",
+        evidence.strong_penalties_shrink_upstream,
+    ),
+    Claim(
+        "accurate-where-modular",
+        "Networks stay accurate where dropout makes them most modular.",
+        "its figure of test accuracy",
+        "Test accuracy at the weakest L2 less that at the strongest dropout: below .05.",
+        evidence.accurate_where_modular,
+    ),
+    Claim(
+        "survives-choices",
+        "Both findings survive the choice of metric, optimiser, filter, graphs, layer and number of images.",
+        "both findings, under choices that it made one way",
+        "Both effects with one analysis choice changed at a time: best dropout less best L1 or L2 at matched "
+        "accuracy, and agreement within less across families.",
+        evidence.survives_choices,
+        ("base",),
+    ),
+    Claim(
+        "holds-elsewhere",
+        "Both findings hold by another protocol, at other widths, depths and on other data.",
+        "both findings; its experiments with other widths and depths (Fashion-MNIST is ours)",
+        "Both effects, one item an experiment and effect.",
+        None,
+        (ELSEWHERE,),
+    ),
+    Claim(
+        "more-than-nulls",
+        "Q is larger than what the same search finds in networks and graphs made without modules.",
+        "not a claim of the paper; asked here",
+        "Q less the mean of each null, without regularisation and at the strongest dropout.",
+        evidence.more_than_nulls,
+    ),
+)
+
+
+def table(profile: str) -> pd.DataFrame:
+    """All items of all claims in the experiments whose tables are stored; none is computed.
+
+    Parameters
+    ----------
+    profile
+        ``"quick"`` or ``"paper"``.
+
+    Returns
+    -------
+    DataFrame
+        One row an item: `claim`, `experiment`, `item`; `value` with its 95 % interval `low` to `high`, `n`
+        seeds, `p` (two-sided, against the threshold; nan where only the interval is judged) and `p_holm`;
+        `paper`, the same statistic from the paper's figures, nan if they do not give it; `direction`,
+        `threshold` and `outcome` as in `modlib.verdicts.judge`.
+
+    Raises
+    ------
+    ValueError
+        If there is no such profile.
+    StoreError
+        If stored tables are damaged.
+    """
+    return items(stored(profile))
+
+
+def stored(profile: str) -> dict[str, Results]:
+    """Tables of the experiments that claims are tested in, by name, as far as they are stored."""
+    plans = [experiments.get(name, profile) for name in EXPERIMENTS if name in experiments.EXPERIMENTS]
+    return {plan.name: store.read_results(plan) for plan in plans if store.is_stored(plan)}
+
+
+def items(results: Mapping[str, Results]) -> pd.DataFrame:
+    """Judge the items of all claims, from the tables of experiments by name; columns as for `table`."""
+    rows = []
+    for claim in CLAIMS:
+        if claim.items is None:
+            rows += _rows(claim, ELSEWHERE, _holds_elsewhere(results)) if results else []
+            continue
+        for name in claim.experiments:
+            if name in results:
+                found = list(claim.items(results[name], name in reported.LIKE_THE_FIGURES))
+                rows += _rows(claim, name, found or [_no_data("no rows in the tables")])
+    raw = [column for column in COLUMNS if column not in ("p_holm", "outcome")]
+    return verdicts.judge(pd.DataFrame(rows, columns=raw))[COLUMNS]
+
+
+def _holds_elsewhere(results: Mapping[str, Results]) -> Iterator[Item]:
+    for name in EXPERIMENTS[1:]:
+        found = multiverse.default(results[name]) if name in results else {}
+        for effect in multiverse.EFFECTS:
+            label = f"{name}; {effect}"
+            yield Item(label, found[effect]) if effect in found else _no_data(label)
+
+
+def _no_data(label: str) -> Item:
+    return Item(label, Estimate(**dict.fromkeys(("value", "low", "high", "p", "effect"), np.nan), n=0))
+
+
+def _rows(claim: Claim, experiment: str, found: Iterable[Item]) -> list[dict[str, object]]:
+    return [
+        {
+            "claim": claim.id,
+            "experiment": experiment,
+            "item": item.label,
+            "value": item.estimate.value,
+            "low": item.estimate.low,
+            "high": item.estimate.high,
+            "n": item.estimate.n,
+            "p": item.estimate.p if item.direction in ("above", "below") else float("nan"),
+            "paper": item.paper,
+            "direction": item.direction,
+            "threshold": item.threshold,
+        }
+        for item in found
+    ]

@@ -1,0 +1,237 @@
+"""Contrasts between levels of regularisation, and between families of measures, with the seed as the unit.
+
+A level that is chosen as the best on the same seeds that are then averaged looks better than it is, the more
+so the more levels there are to choose from. Here a seed never has a say in the level that it is read at, and
+intervals are those of `modlib.inference.difference_of_best`, which know that seeds share their choices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int
+
+from modlib import findings, inference
+from modlib.inference import Estimate
+from modlib.store import Results
+
+MEASURE_NAMES = {
+    "input_cov": "input covariance",
+    "input_grad": "input gradient",
+    "output_grad": "output gradient",
+    "output_hess": "output Hessian",
+}
+#: Mean accuracies of levels are sums of floats: equal ones may differ by their rounding.
+_ROUNDING = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class Levels:
+    """Q of one graph, seed by seed (nan where a network was left out), at the levels to choose from.
+
+    Attributes
+    ----------
+    key
+        Layer, measure and whether normalised.
+    plain
+        At the weakest L2, which stands for no regularisation; one column, or none.
+    dropout, weights
+        At each level of dropout, and of L1 or L2.
+    dropout_levels, weights_levels
+        What the columns are: regulariser and strength.
+    """
+
+    key: tuple[int, str, bool]
+    plain: Float[np.ndarray, "seed plain_level"]
+    dropout: Float[np.ndarray, "seed dropout_level"]
+    weights: Float[np.ndarray, "seed weights_level"]
+    dropout_levels: tuple[tuple[str, float], ...]
+    weights_levels: tuple[tuple[str, float], ...]
+
+
+def graph_key(key: Any) -> tuple[int, str, bool]:
+    """Layer, measure and whether normalised, out of a group's key."""
+    layer, measure, normalized = key
+    return int(layer), str(measure), bool(normalized)
+
+
+def graph_name(layer: int, measure: str, normalized: bool) -> str:
+    """Name a graph of a layer, such as ``input gradient, normalised, layer 1``."""
+    return f"{MEASURE_NAMES[measure]}, {'normalised' if normalized else 'raw'}, layer {layer}"
+
+
+def least_accurate_dropout(networks: pd.DataFrame) -> float:
+    """Mean test accuracy of the least accurate level of dropout among `networks`; nan without dropout.
+
+    Levels that reach it are, on average, at least as good as every level of dropout: a contrast among them is
+    between networks of matched accuracy.
+    """
+    levels = networks[networks.regularizer == "dropout"].groupby("strength").test_accuracy.mean()
+    return float(levels.min()) if len(levels) else float("nan")
+
+
+def weakest_l2(networks: pd.DataFrame) -> tuple[str, float]:
+    """Level that stands for no regularisation: L2 at its weakest, as in the paper's grid."""
+    return "l2", float(networks[networks.regularizer == "l2"].strength.min())
+
+
+def levels(modules: pd.DataFrame, networks: pd.DataFrame, *, min_accuracy: float = 0.0) -> list[Levels]:
+    """Q by graph, seed and level, as far as levels may be chosen as the best.
+
+    Parameters
+    ----------
+    modules
+        Rows with `network`, `layer`, `measure`, `normalized` and `q`.
+    networks
+        The networks that take part, one row each; untrained ones do not.
+    min_accuracy
+        Only levels whose networks reach this test accuracy on average may be chosen; plain stays.
+
+    Returns
+    -------
+    list of Levels
+        One a layer and graph, in their order; all of the same seeds.
+    """
+    trained = networks[networks.trained]
+    accuracy = trained.groupby(findings.LEVEL).test_accuracy.mean()
+    good = set(accuracy[accuracy >= min_accuracy - _ROUNDING].index)
+    plain_level = weakest_l2(trained)
+    table = modules.merge(trained[["network", *findings.LEVEL, "seed"]], on="network")
+    wide = table.groupby([*findings.GRAPH, "seed", *findings.LEVEL]).q.mean().unstack(findings.LEVEL)
+    columns = list(wide.columns.to_frame(index=False).itertuples(index=False, name=None))
+    seeds = np.unique(table.seed)
+    rivals = {"dropout": ("dropout",), "weights": findings.WEIGHT_PENALTIES}
+    found = []
+    for key, group in wide.groupby(findings.GRAPH, sort=True):
+        q = group.reset_index(findings.GRAPH, drop=True).reindex(seeds).to_numpy(dtype=float)
+        there = np.isfinite(q).any(axis=0)
+        chosen = {
+            name: [i for i, level in enumerate(columns) if level[0] in among and level in good and there[i]]
+            for name, among in rivals.items()
+        }
+        found.append(
+            Levels(
+                key=graph_key(key),
+                plain=q[:, [i for i, level in enumerate(columns) if level == plain_level and there[i]]],
+                dropout=q[:, chosen["dropout"]],
+                weights=q[:, chosen["weights"]],
+                dropout_levels=tuple(columns[i] for i in chosen["dropout"]),
+                weights_levels=tuple(columns[i] for i in chosen["weights"]),
+            )
+        )
+    return found
+
+
+def difference_of_best(
+    pairs: Sequence[tuple[Float[np.ndarray, "seed _a"], Float[np.ndarray, "seed _b"]]],
+) -> Estimate:
+    """How much better the best level of a is than the best of b, on average over graphs.
+
+    `modlib.inference.difference_of_best` for several graphs at once: the mean over graphs is the statistic
+    that seeds are resampled for, since graphs share their seeds. Graphs where one side has no levels are left
+    out; without any the estimate is nan, on no seeds. With fewer than 3 seeds there is no interval.
+
+    Parameters
+    ----------
+    pairs
+        For each graph, Q at the levels of a and of b, row by row of the same seed.
+    """
+    usable = [(a, b) for a, b in pairs if a.shape[1] and b.shape[1]]
+    if not usable:
+        return Estimate(value=np.nan, low=np.nan, high=np.nan, n=0, p=np.nan, effect=np.nan)
+    n = len(usable[0][0])
+    if n < inference.FEWEST_SEEDS:
+        value = np.mean([_held_out(a).mean() - _held_out(b).mean() for a, b in usable]) if n > 1 else np.nan
+        return Estimate(value=float(value), low=np.nan, high=np.nan, n=n, p=np.nan, effect=np.nan)
+
+    def statistic(chosen: Int[np.ndarray, "draw seed"]) -> Float[np.ndarray, " draw"]:
+        copies = (chosen[:, :, None] == np.arange(n)).sum(axis=1).astype(float)
+        return np.asarray(np.mean([_mean_gain(a, b, copies) for a, b in usable], axis=0))
+
+    return inference.bootstrap(statistic, np.arange(n))
+
+
+def _mean_gain(
+    a: Float[np.ndarray, "seed _a"], b: Float[np.ndarray, "seed _b"], copies: Float[np.ndarray, "draw seed"]
+) -> Float[np.ndarray, " draw"]:
+    """Mean over the seeds of a resample, each with all its copies held out when its level is chosen."""
+    gain = inference._held_out(a, copies) - inference._held_out(b, copies)
+    weight = np.where(np.isnan(gain), 0.0, copies)
+    total = weight.sum(axis=1)
+    summed = (weight * np.nan_to_num(gain)).sum(axis=1)
+    return np.asarray(np.where(total > 0, summed / np.maximum(total, 1.0), np.nan))
+
+
+def _held_out(q: Float[np.ndarray, "seed level"]) -> Float[np.ndarray, " kept_seed"]:
+    """Each seed's Q at the level best on the others, as far as there is one."""
+    if q.shape[1] == 0 or len(q) < 2:
+        return np.zeros(0)
+    found = inference.held_out_best(q)
+    return np.asarray(found[np.isfinite(found)])
+
+
+def contrasts(results: Results, *, min_accuracy: float = 0.0) -> pd.DataFrame:
+    """Gain in Q by dropout and by weight penalties, and which gain is larger, by layer and graph.
+
+    Parameters
+    ----------
+    results
+        Tables of an experiment; its networks are filtered by `modlib.findings.kept_networks`.
+    min_accuracy
+        As for `levels`; `least_accurate_dropout` makes the contrast one at matched accuracy.
+
+    Returns
+    -------
+    DataFrame
+        One row a layer and graph. Means over seeds: `plain`, and `dropout` and `weights` at the level best on
+        the other seeds. The levels best on all seeds: `dropout_at`, `weights_by`, `weights_at` (None and nan
+        if there are none). Gains over plain: `dropout_gain` and `weights_gain` with ``_low``, ``_high`` and
+        ``_p``. And `difference`, dropout less weights, with `low`, `high`, `n` seeds and `p`. Intervals are
+        95 %.
+    """
+    rows = []
+    for graph in levels(results.modules, findings.kept_networks(results), min_accuracy=min_accuracy):
+        row: dict[str, object] = dict(zip(findings.GRAPH, graph.key, strict=True))
+        row["plain"] = float(np.nanmean(graph.plain)) if graph.plain.size else np.nan
+        for name, q in (("dropout", graph.dropout), ("weights", graph.weights)):
+            held_out = _held_out(q)
+            row[name] = float(held_out.mean()) if len(held_out) else np.nan
+            gain = difference_of_best([(q, graph.plain)])
+            row |= {f"{name}_gain": gain.value, f"{name}_gain_low": gain.low}
+            row |= {f"{name}_gain_high": gain.high, f"{name}_gain_p": gain.p}
+        row["dropout_at"] = _best(graph.dropout, graph.dropout_levels)[1]
+        row["weights_by"], row["weights_at"] = _best(graph.weights, graph.weights_levels)
+        found = difference_of_best([(graph.dropout, graph.weights)])
+        row |= {"difference": found.value, "low": found.low, "high": found.high, "n": found.n, "p": found.p}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _best(
+    q: Float[np.ndarray, "seed level"], names: tuple[tuple[str, float], ...]
+) -> tuple[str | None, float]:
+    return names[int(np.nanmean(q, axis=0).argmax())] if names else (None, float("nan"))
+
+
+def families_by_seed(
+    agreement: pd.DataFrame, networks: pd.DataFrame, metric: str = "ecs", *, by_layer: bool = True
+) -> pd.DataFrame:
+    """Mean agreement within `upstream`, within `downstream` and `across`, one column each, by seed.
+
+    Parameters
+    ----------
+    agreement
+        Rows with `network`, `layer`, `family_pair` and the metric.
+    networks
+        The networks that take part; a seed's value is the mean over its networks.
+    by_layer
+        One row a layer and seed, or one a seed, the mean over all layers.
+    """
+    table = agreement.merge(networks[["network", "seed"]], on="network")
+    index = ["layer", "seed"] if by_layer else ["seed"]
+    wide = table.pivot_table(index=index, columns="family_pair", values=metric, aggfunc="mean")
+    return wide.reindex(columns=["upstream", "downstream", "across"]).rename_axis(columns=None).reset_index()

@@ -1,0 +1,198 @@
+"""What the tables say to each claim: its items, each one testable statement with its estimate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from modlib import contrasts, findings, multiverse, reported
+from modlib.contrasts import graph_key, graph_name
+from modlib.findings import GRAPH
+from modlib.inference import Estimate, difference, mean
+from modlib.similarity import UPSTREAM
+from modlib.store import Results
+
+DOWNSTREAM_MARGIN = 0.05
+"""What still passes for "no rise" of downstream agreement: a tenth of the paper's own agreement within
+downstream, rounded."""
+
+MODULES_MARGIN = 1.0
+"""What still passes for the same number of modules: one more or one less."""
+
+ACCURACY_MARGIN = 0.05
+"""Loss of test accuracy up to which a network counts as accurate still."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """A testable statement; its direction is one of `modlib.verdicts.DIRECTIONS`."""
+
+    label: str
+    estimate: Estimate
+    direction: str = "above"
+    threshold: float = 0.0
+    paper: float = float("nan")
+
+
+def dropout_raises_q(results: Results, like_paper: bool) -> Iterator[Item]:
+    """Q at the best dropout (held out) less Q at the weakest L2, by layer and graph."""
+    for graph in contrasts.levels(results.modules, _kept(results)):
+        paper = reported.dropout_gain(*graph.key) if like_paper else np.nan
+        found = contrasts.difference_of_best([(graph.dropout, graph.plain)])
+        yield Item(graph_name(*graph.key), found, paper=paper)
+
+
+def weights_raise_less(results: Results, like_paper: bool, *, matched: bool = True) -> Iterator[Item]:
+    """Q at the best dropout less Q at the best L1 or L2 (both held out), by layer and graph."""
+    kept = _kept(results)
+    least = contrasts.least_accurate_dropout(kept) if matched else 0.0
+    for graph in contrasts.levels(results.modules, kept, min_accuracy=least):
+        paper = reported.dropout_less_weights(*graph.key, matched=matched) if like_paper else np.nan
+        found = contrasts.difference_of_best([(graph.dropout, graph.weights)])
+        yield Item(graph_name(*graph.key), found, paper=paper)
+
+
+def weights_raise_less_anywhere(results: Results, like_paper: bool) -> Iterator[Item]:
+    """Yield the same as `weights_raise_less`, over all levels that pass the filter."""
+    yield from weights_raise_less(results, like_paper, matched=False)
+
+
+def within_families_high(results: Results, like_paper: bool) -> Iterator[Item]:
+    """Agreement within each family, by layer, against the threshold between high and low."""
+    yield from _families(results, like_paper, ("upstream", "downstream"), "above")
+
+
+def across_families_low(results: Results, like_paper: bool) -> Iterator[Item]:
+    """Agreement across families, by layer, against the same threshold."""
+    yield from _families(results, like_paper, ("across",), "below")
+
+
+def _families(results: Results, like_paper: bool, pairs: tuple[str, ...], direction: str) -> Iterator[Item]:
+    threshold = reported.high_agreement()
+    seeds = contrasts.families_by_seed(results.agreement, _kept(results))
+    for layer, group in seeds.groupby("layer"):
+        for pair in pairs:
+            found = mean(group[pair].to_numpy(), null=threshold)
+            paper = reported.family_ecs(pair) if like_paper else np.nan
+            yield Item(f"{_pair_name(pair)}, layer {layer}", found, direction, threshold, paper)
+
+
+def across_above_chance(results: Results, like_paper: bool) -> Iterator[Item]:
+    """Agreement across families by metrics that are 0 by chance, by layer."""
+    for metric in ("ami", "ari"):
+        seeds = contrasts.families_by_seed(results.agreement, _kept(results), metric)
+        for layer, group in seeds.groupby("layer"):
+            yield Item(f"across, {metric.upper()}, layer {layer}", mean(group.across.to_numpy()))
+
+
+def training_raises_upstream(results: Results, like_paper: bool) -> Iterator[Item]:
+    """Agreement within upstream, trained less untrained, by layer."""
+    yield from _training(results, like_paper, "upstream", "above", 0.0)
+
+
+def training_leaves_downstream(results: Results, like_paper: bool) -> Iterator[Item]:
+    """Agreement within downstream, trained less untrained, by layer: no more than the margin."""
+    yield from _training(results, like_paper, "downstream", "not above", DOWNSTREAM_MARGIN)
+
+
+def _training(
+    results: Results, like_paper: bool, pair: str, direction: str, threshold: float
+) -> Iterator[Item]:
+    kept = findings.kept_networks(results)
+    after, before = (
+        contrasts.families_by_seed(results.agreement, kept[kept.trained == state]) for state in (True, False)
+    )
+    paper = np.nan
+    if like_paper:
+        paper = reported.family_ecs(pair) - reported.family_ecs(pair, trained=False)
+    for layer, group in after.groupby("layer"):
+        untrained = before[before.layer == layer][pair]
+        found = difference(group[pair].to_numpy(dtype=float), untrained.to_numpy(dtype=float))
+        yield Item(f"{_pair_name(pair)}, layer {layer}", found, direction, threshold, paper)
+
+
+def dropout_keeps_modules(results: Results, like_paper: bool) -> Iterator[Item]:
+    """Effective number of modules, the strongest dropout less the weakest L2, by layer and graph."""
+    for key, values in _modules_lost(results, "dropout"):
+        yield Item(graph_name(*key), mean(values), "within", MODULES_MARGIN)
+
+
+def strong_penalties_shrink_upstream(results: Results, like_paper: bool) -> Iterator[Item]:
+    """Effective number of modules, the strongest L1 or L2 less the weakest L2, by upstream graph."""
+    for penalty in findings.WEIGHT_PENALTIES:
+        for key, values in _modules_lost(results, penalty):
+            if key[1] in UPSTREAM:
+                yield Item(f"{penalty.upper()}, {graph_name(*key)}", mean(values), "below")
+
+
+def _modules_lost(results: Results, regularizer: str) -> Iterator[tuple[tuple[int, str, bool], np.ndarray]]:
+    """Change of the effective number of modules from the weakest L2 to the strongest kept level, by seed."""
+    kept = _kept(results)
+    levels = kept[kept.regularizer == regularizer]
+    if levels.empty:
+        return
+    strongest, plain = (regularizer, float(levels.strength.max())), contrasts.weakest_l2(kept)
+    table = results.modules.merge(kept[["network", *findings.LEVEL, "seed"]], on="network")
+    for key, group in table.groupby(GRAPH):
+        wide = group.pivot_table(index="seed", columns=findings.LEVEL, values="effective_modules")
+        if strongest in wide and plain in wide and strongest != plain:
+            yield graph_key(key), (wide[strongest] - wide[plain]).to_numpy(dtype=float)
+
+
+def accurate_where_modular(results: Results, like_paper: bool) -> Iterator[Item]:
+    """Test accuracy at the weakest L2 less that at the strongest dropout of the grid.
+
+    No network is filtered out here: the filter looks at the accuracy, which is what is asked about.
+    """
+    trained = results.networks[results.networks.trained]
+    wide = trained.pivot_table(index="seed", columns=findings.LEVEL, values="test_accuracy")
+    dropout = trained[trained.regularizer == "dropout"]
+    if dropout.empty:
+        return
+    strongest = ("dropout", float(dropout.strength.max()))
+    loss = (wide[contrasts.weakest_l2(trained)] - wide[strongest]).to_numpy(dtype=float)
+    paper = reported.accuracy_loss() if like_paper else np.nan
+    label = f"dropout {strongest[1]:g}"
+    yield Item(label, mean(loss, null=ACCURACY_MARGIN), "below", ACCURACY_MARGIN, paper)
+
+
+def survives_choices(results: Results, like_paper: bool) -> Iterator[Item]:
+    """Both findings under each analysis choice of `modlib.multiverse`."""
+    for row in multiverse.table(results).to_dict("records"):
+        found = Estimate(
+            **{name: row[name] for name in ("value", "low", "high", "n", "p")}, effect=float("nan")
+        )
+        choice = (
+            row["choice_kind"]
+            if row["choice_kind"] == "default"
+            else f"{row['choice_kind']}: {row['choice']}"
+        )
+        yield Item(f"{choice}; {row['effect']}", found)
+
+
+def more_than_nulls(results: Results, like_paper: bool) -> Iterator[Item]:
+    """Q less the mean of each null, at the weakest L2 and the strongest dropout, by layer and graph."""
+    if results.nulls.empty:
+        return
+    kept = _kept(results)
+    table = results.nulls.merge(kept[["network", *findings.LEVEL, "seed"]], on="network")
+    dropout = table[table.regularizer == "dropout"].strength
+    levels = {"plain": contrasts.weakest_l2(kept), f"dropout {dropout.max():g}": ("dropout", dropout.max())}
+    table["excess"] = table.q - table["mean"]
+    for name, (regularizer, strength) in levels.items():
+        here = table[(table.regularizer == regularizer) & (table.strength == strength)]
+        for (null, *key), group in here.groupby(["null", *GRAPH]):
+            excess = group.groupby("seed").excess.mean().to_numpy(dtype=float)
+            yield Item(f"{name}, {null}, {graph_name(*key)}", mean(excess))
+
+
+def _kept(results: Results) -> pd.DataFrame:
+    kept = findings.kept_networks(results)
+    return kept[kept.trained]
+
+
+def _pair_name(pair: str) -> str:
+    return pair if pair == "across" else f"within {pair}"

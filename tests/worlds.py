@@ -1,0 +1,120 @@
+"""Results of made-up worlds in which every claim is true, every claim is false, or nothing can be told."""
+
+import numpy as np
+import pandas as pd
+
+from modlib import evidence, reported
+from modlib.analysis import VARIANTS
+from modlib.similarity import family
+from modlib.store import Results
+
+LEVELS = [("l2", 1e-5), ("l2", 1e-2), ("l1", 1e-3), ("dropout", 0.2), ("dropout", 0.6)]
+PLAIN, STRONGEST = ("l2", 1e-5), ("dropout", 0.6)
+GAINS = {
+    "true": {("dropout", 0.2): 0.1, STRONGEST: 0.3, ("l1", 1e-3): 0.05, ("l2", 1e-2): 0.02},
+    "false": {("dropout", 0.2): -0.1, STRONGEST: -0.2, ("l1", 1e-3): 0.05, ("l2", 1e-2): 0.02},
+    "noise": {},
+}
+EXCESS = {"true": 0.1, "false": -0.1, "noise": 0.0}  # of Q over its nulls
+# trained: upstream, downstream, across; then untrained
+ECS = {
+    "true": [(0.7, 0.6, 0.3), (0.5, 0.6, 0.3)],
+    "false": [(0.3, 0.3, 0.5), (0.5, 0.1, 0.3)],
+    "noise": [(reported.high_agreement(),) * 3] * 2,
+}
+CORRECTED = {"true": (0.5, 0.5, 0.1), "false": (-0.3, -0.3, -0.1), "noise": (0.0, 0.0, 0.0)}  # AMI, ARI, RMI
+MODULES = {"true": (5.0, 3.0), "false": (8.0, 7.0), "noise": (5.0, 5.0)}  # strongest dropout; penalties
+LOSS = {"true": 0.01, "false": 0.1, "noise": evidence.ACCURACY_MARGIN}
+PAIRS = ("upstream", "downstream", "across")
+
+
+def results(truth, *, seeds=4, layers=(1, 2), noise=None, rng=0):
+    """Tables of one experiment; `noise` is the standard deviation of every value, scaled to its kind."""
+    draw = np.random.default_rng(rng)
+    scale = noise if noise is not None else {"true": 0.002, "false": 0.002, "noise": 0.3}[truth]
+    tables = {name: [] for name in ("networks", "modules", "agreement", "nulls", "choices", "in_short")}
+    rows = [(*level, seed, True) for seed in range(seeds) for level in LEVELS]
+    rows += [("none", 0.0, seed, False) for seed in range(seeds + 2)]
+    for regularizer, strength, seed, trained in rows:
+        level, name = (regularizer, strength), f"{regularizer}={strength},seed={seed}"
+        loss = {STRONGEST: LOSS[truth], ("dropout", 0.2): 0.005}.get(level, 0.0)
+        accuracy = 0.97 - loss + 0.05 * scale * draw.normal()
+        tables["networks"].append(
+            {
+                "network": name,
+                "regularizer": regularizer,
+                "strength": strength,
+                "seed": seed,
+                "trained": trained,
+                "epochs": 10 * trained,
+                "test_accuracy": accuracy if trained else 0.1,
+                "train_accuracy": accuracy if trained else 0.1,
+            }
+        )
+        for layer in layers:
+            key = {"network": name, "layer": layer}
+            tables["modules"] += [key | row for row in _modules(truth, level, seed, trained, scale, draw)]
+            pairs = [key | row for row in _agreement(truth, trained, scale, draw)]
+            tables["agreement"] += pairs
+            if not trained:
+                continue
+            for choice in ("images=100", "optimiser=spectral"):
+                for row in _modules(truth, level, seed, trained, scale, draw):
+                    tables["choices"].append(key | row | {"choice": choice})
+                for distinct in (False, True):
+                    for pair in PAIRS:
+                        chosen = [p["ecs"] for p in pairs if p["family_pair"] == pair]
+                        short = {"choice": choice, "family_pair": pair, "distinct": distinct}
+                        # where pairs of a measure with itself are out, agreement is made to look reversed
+                        value = float(np.mean(chosen)) * (-1.0 if distinct else 1.0)
+                        tables["in_short"].append(key | short | {"ecs": value, "ami": value})
+            if level in (PLAIN, STRONGEST):
+                for measure, normalized in VARIANTS:
+                    q = 0.3 + scale * draw.normal()
+                    row = {"measure": measure, "normalized": normalized, "null": "similarity", "draws": 10}
+                    row |= {"q": q, "mean": q - EXCESS[truth] - scale * draw.normal()}
+                    tables["nulls"].append(key | row | {"sd": 0.01, "z": 0.0, "p": 0.5})
+    frames = {name: pd.DataFrame(table) for name, table in tables.items()}
+    manifest = {"seconds": {"training": 60.0}}
+    short = frames.pop("in_short")
+    return Results(**frames, choices_agreement=short, manifest=manifest, kept={})
+
+
+def _modules(truth, level, seed, trained, scale, draw):
+    """In the noisy world half of the seeds have four modules more at the strongest levels, half four less."""
+    dropout, penalties = MODULES[truth]
+    swing = 4.0 * (-1) ** seed if truth == "noise" else 0.0
+    for measure, normalized in VARIANTS:
+        number = 5.0
+        if level == STRONGEST:
+            number = dropout + swing
+        elif level in (("l1", 1e-3), ("l2", 1e-2)):
+            number = penalties + swing
+        yield {
+            "measure": measure,
+            "normalized": normalized,
+            "q": (0.3 + GAINS[truth].get(level, 0.0) if trained else 0.2) + scale * draw.normal(),
+            "n_modules": 6,
+            "effective_modules": number + draw.normal() / 50,
+        }
+
+
+def _agreement(truth, trained, scale, draw):
+    for i, (a, normalized_a) in enumerate(VARIANTS):
+        for b, normalized_b in VARIANTS[i + 1 :]:
+            pair = family(a) if family(a) == family(b) else "across"
+            which = PAIRS.index(pair)
+            values = {m: CORRECTED[truth][which] + scale * draw.normal() for m in ("ami", "ari", "rmi")}
+            ecs = ECS[truth][0 if trained else 1][which] + scale * draw.normal()
+            yield {
+                "measure_a": a,
+                "normalized_a": normalized_a,
+                "measure_b": b,
+                "normalized_b": normalized_b,
+                "family_pair": pair,
+                "ecs": ecs,
+                **values,
+                "vi": 1 - ecs,
+                "matching": ecs,
+                "rank_correlation": ecs,
+            }
