@@ -93,7 +93,7 @@ def test_modules_can_be_recomputed_from_their_labels(graph_of, tables):
     modules, _ = tables
     for row in modules.itertuples():
         A = graph_of(row.network, row.layer, row.measure, row.normalized)
-        assert row.labels.dtype == np.int8
+        assert row.labels.dtype == np.int16
         assert len(row.labels) == len(A)
         np.testing.assert_array_equal(row.labels == -1, ~A.any(0))
         assert modularity(A, row.labels) == pytest.approx(row.q, abs=1e-12, nan_ok=True)

@@ -20,23 +20,26 @@ import torch
 
 from modlib import experiments, store
 from modlib.experiments import Experiment, Setting
-from modlib.networks import MLPStack
+from modlib.networks import MLPStack, concatenate
 from modlib.store import (
     ShardResults,
     StoreError,
+    Trained,
     exclusive,
     folder_of,
     is_stored,
     read_results,
     read_shard,
+    read_trained,
     shard_file,
     write_results,
     write_shard,
+    write_trained,
 )
 from modlib.training import Protocol
 
 PLAN = Experiment("tiny", "quick", (Setting("l2", 1e-5),), (0, 1), 3, Protocol())
-FILES = ("networks.parquet", "modules.parquet", "agreement.parquet", "weights.npz", "manifest.json")
+FILES = (*(f"{table}.parquet" for table in store.TABLES), "weights.npz", "manifest.json")
 
 
 @pytest.fixture(autouse=True)
@@ -68,7 +71,17 @@ def results():
         }
     )
     agreement = pd.DataFrame(rng.random((50, 3)), columns=["ecs", "ami", "transfer_ab"])
-    tables = {"networks": networks, "modules": modules, "agreement": agreement}
+    nulls = pd.DataFrame({"null": ["similarity"], "draws": [19], "p": [0.05]})
+    choices = pd.DataFrame(columns=["network", "choice", "q"])  # not every experiment has rows in each table
+    few = pd.DataFrame({"choice": ["images=100"], "distinct": [True]})
+    tables = {
+        "networks": networks,
+        "modules": modules,
+        "agreement": agreement,
+        "nulls": nulls,
+        "choices": choices,
+        "choices_agreement": few,
+    }
     weights = {
         "l2=1e-05,seed=0": MLPStack.initialise([5, 4, 3], seeds=[0]),
         "a/b": MLPStack.initialise([5, 4, 3], seeds=[1]),
@@ -133,8 +146,33 @@ def test_results_round_trip():
         "networks.parquet": 2,
         "modules.parquet": 3,
         "agreement.parquet": 50,
+        "nulls.parquet": 1,
+        "choices.parquet": 0,
+        "choices_agreement.parquet": 1,
         "weights.npz": None,
     }
+
+
+def test_trained_networks_wait_for_their_shard():
+    stack = concatenate([MLPStack.initialise([5, 4, 3], seeds=[seed]) for seed in range(12)])
+    names = tuple(f"network {seed}" for seed in range(12))  # "10" sorts before "2": the order must be kept
+    trained = Trained(names, stack, list(range(12)), [0.1 * i for i in range(12)], 2.5)
+    write_trained(PLAN, "seed-000", trained)
+    back = read_trained(PLAN, "seed-000")
+    assert (back.names, back.epochs, back.val_loss, back.seconds) == (
+        names,
+        trained.epochs,
+        trained.val_loss,
+        2.5,
+    )
+    for a, b in zip(back.stack.weights + back.stack.biases, stack.weights + stack.biases, strict=True):
+        assert torch.equal(a, b)
+    with pytest.raises(FileNotFoundError):
+        read_shard(PLAN, "seed-000")  # trained is not finished
+    store.drop_trained(PLAN, "seed-000")
+    store.drop_trained(PLAN, "seed-000")  # gone already
+    with pytest.raises(FileNotFoundError):
+        read_trained(PLAN, "seed-000")
 
 
 def test_no_network_need_be_kept():
@@ -258,7 +296,7 @@ def test_no_single_bit_of_the_manifest_gives_other_tables(folder):
 @pytest.mark.parametrize(
     "change",
     [
-        {"format": 2},
+        {"format": 1},
         {"digest": "0" * 64},
         {"config": {}},
         {"format": None},

@@ -8,9 +8,11 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import cache
 from importlib.metadata import version
+from multiprocessing import get_context
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,7 +23,7 @@ import torch
 
 from modlib import data, experiments, store, sweep
 from modlib.analysis import VARIANTS, analyse
-from modlib.experiments import Experiment, Setting
+from modlib.experiments import Choice, Experiment, Setting
 from modlib.networks import MLPStack
 from modlib.store import StoreError
 from modlib.training import Protocol, train
@@ -43,9 +45,13 @@ TINY = Experiment(
     test_samples=200,
     kept=(SETTINGS[2],),
     restarts=2,
+    null_settings=SETTINGS[2:],
+    null_draws=2,
+    null_restarts=1,
+    choices=(Choice("images=50", images=50), Choice("optimiser=spectral", optimiser="spectral")),
 )
 SHARDS = ["seed-004", "seed-007", "untrained-000"]
-TABLES = ["networks.parquet", "modules.parquet", "agreement.parquet", "weights.npz"]
+TABLES = [*(f"{name}.parquet" for name in store.TABLES), "weights.npz"]
 
 needs_kill = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="POSIX")
 
@@ -194,7 +200,7 @@ def test_manifest_says_what_was_run(uninterrupted, monkeypatch):
     assert manifest["digest"] == TINY.digest
     assert manifest["data_sha256"] == data.load("mnist").sha256
     assert manifest["versions"]["torch"] == version("torch")
-    assert set(manifest["seconds"]) == {"loading", "training", "analysis"}
+    assert set(manifest["seconds"]) == {"training", "analysis", "nulls", "choices"}
     assert all(seconds > 0 for seconds in manifest["seconds"].values())
 
 
@@ -303,6 +309,79 @@ def test_an_error_in_a_worker_reaches_the_caller(folder, monkeypatch):
     assert not (folder / "manifest.json").exists()
 
 
+# ---------------------------------------------------------------- as on a GPU
+
+
+@pytest.fixture
+def pool():
+    context = get_context("spawn")
+    with ProcessPoolExecutor(
+        2, mp_context=context, initializer=sweep._start_worker, initargs=(context.Queue(),)
+    ) as pool:
+        yield pool
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("one_thread")
+def test_the_way_of_a_gpu_gives_the_same_tables(uninterrupted, folder, pool):
+    """Shards trained as one stack, then looked at side by side: equal but for rounding in the training."""
+    shards = TINY.shards()
+    sweep._train_together(TINY, shards, "cpu")
+    together = [store.read_trained(TINY, shard.name).stack for shard in shards[:2]]
+    for shard, stack in zip(shards, together, strict=False):
+        alone = sweep._train(TINY, shard, "cpu").stack
+        for a, b in zip(stack.weights, alone.weights, strict=True):
+            torch.testing.assert_close(a, b, rtol=0, atol=1e-4)
+    for shard in shards[:2]:  # the very same weights, so that what is compared is the looking
+        store.write_trained(TINY, shard.name, sweep._train(TINY, shard, "cpu"))
+    for shard in shards:
+        sweep.compute_shard(TINY, shard, "cpu", each=pool.map)
+    assert shards_in(folder) == SHARDS
+    assert not list(folder.rglob("*.trained.zip"))
+    sweep._merge(TINY, shards, "cpu")
+    assert_same_tables(folder, uninterrupted)
+
+
+def test_what_is_trained_is_not_trained_again(uninterrupted, folder, monkeypatch):
+    """A run that was stopped while it looked at its networks goes on with the looking."""
+    shard = TINY.shards()[0]
+    store.write_trained(TINY, shard.name, sweep._train(TINY, shard, "cpu"))
+    monkeypatch.setattr(sweep, "train", lambda *_, **__: pytest.fail("trained again"))
+    with sweep._threads(1):
+        sweep.compute_shard(TINY, shard, "cpu")
+    monkeypatch.setenv("MODLIB_RESULTS", str(uninterrupted.parent))
+    expected = store.read_shard(TINY, shard.name).tables
+    monkeypatch.setenv("MODLIB_RESULTS", str(folder.parent))
+    found = store.read_shard(TINY, shard.name).tables
+    for name in store.TABLES:
+        pd.testing.assert_frame_equal(found[name], expected[name], rtol=1e-4)
+
+
+def test_shuffled_labels_are_the_same_labels_in_one_order_for_all():
+    true, shuffled = (sweep._training_data(replace(TINY, labels=labels)) for labels in ("true", "shuffled"))
+    assert torch.equal(true[0], shuffled[0])
+    assert torch.equal(true[1].bincount(), shuffled[1].bincount())
+    assert (true[1] == shuffled[1]).float().mean() < 0.2  # a tenth by chance
+    assert torch.equal(shuffled[1], sweep._training_data(replace(TINY, labels="shuffled", seeds=(9,)))[1])
+
+
+def test_nulls_and_choices_have_a_row_for_each_network_layer_and_graph(uninterrupted, monkeypatch):
+    monkeypatch.setenv("MODLIB_RESULTS", str(uninterrupted.parent))
+    results = sweep.run("tiny")
+    dropped = [f"dropout=0.25,seed={seed}" for seed in (4, 7)]
+    assert results.nulls.groupby("network").size().to_dict() == dict.fromkeys(dropped, 2 * 8 * 2)
+    trained = results.networks[results.networks.trained].network
+    assert results.choices.groupby("network").size().to_dict() == dict.fromkeys(trained, 2 * 2 * 8)
+    pairs = results.choices_agreement.groupby(["network", "choice"]).size()
+    assert set(pairs) == {2 * 3 * 2}  # layers, pairs of families, with and without a measure's own form
+    spectral = results.choices[results.choices.choice == "optimiser=spectral"]
+    both = spectral.merge(results.modules, on=["network", "layer", "measure", "normalized"])
+    assert len(both) == 6 * 2 * 8
+    assert (both.q_x.isna() == both.q_y.isna()).all()  # a layer may be dead
+    assert both.q_x.mean() < both.q_y.mean()
+    assert np.isclose(both.q_x, both.q_y, rtol=1e-9).any()
+
+
 # ---------------------------------------------------------------- interrupted
 
 
@@ -310,11 +389,11 @@ class PowerCutError(Exception):
     """Stands for whatever ends a process between two instructions."""
 
 
-@pytest.mark.parametrize("file", range(8))
+@pytest.mark.parametrize("file", range(11))
 def test_interrupted_at_any_file_a_run_ends_in_the_same_tables(
     uninterrupted, folder, computed, monkeypatch, file
 ):
-    """The files of a run in order: three shards, three tables, the weights, the manifest."""
+    """The files of a run in order: three shards, six tables, the weights, the manifest."""
     copy_shards(uninterrupted, folder, SHARDS[:file])
     left, write = max(0, file - len(SHARDS)), store._write
 
@@ -386,7 +465,7 @@ def end(process):
 
 
 def shards_in(folder):
-    return sorted(path.stem for path in folder.rglob("*.zip"))
+    return sorted(path.stem for path in folder.rglob("*.zip") if not path.stem.endswith(".trained"))
 
 
 def children(pid):
@@ -403,8 +482,8 @@ def children(pid):
 @needs_kill
 @pytest.mark.slow
 def test_killed_again_and_again_a_run_ends_in_the_same_tables(uninterrupted, folder, start):
-    """Die within the second shard; then, two shards and two tables later, within the third table."""
-    for fatal, shards, files in ((2, SHARDS[:1], 0), (5, SHARDS, 2)):
+    """Die as the second shard is kept; then, two shards and two tables later, within the third table."""
+    for fatal, shards, files in ((4, SHARDS[:1], 0), (5, SHARDS, 2)):
         process = start(fatal=fatal)
         said = end(process)
         assert process.returncode == -signal.SIGKILL, said
@@ -413,7 +492,7 @@ def test_killed_again_and_again_a_run_ends_in_the_same_tables(uninterrupted, fol
         assert not (folder / "manifest.json").exists()
         assert len(list(folder.rglob(".*.part"))) == 1
     process = start()
-    assert "finished, 5 files" in end(process)
+    assert "finished, 8 files" in end(process)
     assert process.returncode == 0
     assert_same_tables(folder, uninterrupted)
     assert not list(folder.rglob(".*.part"))
@@ -448,7 +527,7 @@ def test_two_processes_at_once_share_the_work(uninterrupted, folder, start):
     both = [start(), start()]
     said = [end(process) for process in both]
     assert [process.returncode for process in both] == [0, 0], said
-    assert sorted(words.split("finished, ")[1] for words in said) == ["0 files\n", "8 files\n"]
+    assert sorted(words.split("finished, ")[1] for words in said) == ["0 files\n", "13 files\n"]
     assert_same_tables(folder, uninterrupted)
 
 
@@ -500,7 +579,7 @@ def test_estimate_is_of_the_right_size(folder, monkeypatch):
     monkeypatch.setitem(experiments.EXPERIMENTS, "tiny", {"quick": plan})
     expected = sweep.estimate(plan, plan.shards())
     seconds = sweep.run("tiny", device="cpu", workers=0).manifest["seconds"]
-    measured = seconds["training"] + seconds["analysis"]
+    measured = sum(seconds.values())
     assert measured / 5 < expected < 5 * measured
 
 
@@ -528,7 +607,8 @@ def fake_clock(monkeypatch):
         ("base", "paper", 0, 9 * 40 * 270 * 0.01 + 370 * 0.2 * 5),
         ("base", "paper", 1, 9 * 40 * 270 * 0.01 + 370 * 0.2 * 5),
         ("base", "paper", 2, (9 * 40 * 270 * 0.01 + 370 * 0.2 * 5) / 2),
-        ("base-v1", "paper", 1, 9 * 500 * 270 * 0.01 + 370 * 0.2 * 5),
+        # 18 networks with 39 draws, each two searches with a quarter of the runs, and the images again.
+        ("base-v1", "paper", 1, 9 * 500 * 270 * 0.01 + (370 + 18 * 39 * (2 / 4 + 0.3)) * 0.2 * 5),
         # However many the workers, the longest shard takes its time.
         ("base", "paper", 64, 40 * 270 * 0.01 + 30 * 0.2 * 5),
         ("base", "quick", 1, 3 * 20 * 90 * 0.01 + 53 * 0.2),
@@ -546,8 +626,6 @@ def test_estimate_of_what_is_left():
     untrained = [shard for shard in plan.shards() if not shard.trained]
     assert sweep.estimate(plan, untrained[:2]) == pytest.approx(40 * 0.2 * 5)
     assert sweep.estimate(plan, [last]) == pytest.approx(40 * 270 * 0.01 + 30 * 0.2 * 5)
-    at_once = plan.shards(seeds_at_once=9)[:1]  # a step of nine seeds was measured with nine seeds
-    assert sweep.estimate(plan, at_once) == pytest.approx(40 * 270 * 0.01 + 270 * 0.2 * 5)
     assert len(trained) == 9
 
 
@@ -555,7 +633,8 @@ def test_estimate_of_what_is_left():
 @pytest.mark.parametrize("batch", [1, 20, 50, 200, 1000])
 def test_estimate_takes_any_batch(batch):
     plan = replace(TINY, protocol=replace(TINY.protocol, batch=batch))
-    expected = 2 * 2 * 360 / batch * 0.01 + 9 * 0.2
+    looks = 9 + 6 * 2 + 2 * 2 * (2 / 2 + 0.3)  # by itself, by two choices, and two draws of the nulls
+    expected = 2 * 2 * 360 / batch * 0.01 + looks * 0.2
     assert sweep.estimate(plan, plan.shards()) == pytest.approx(expected, rel=1e-9)
 
 
@@ -573,7 +652,7 @@ def test_durations_are_words(seconds, words):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"experiment": "huge"}, "experiment must be one of base, base-v1.*; got 'huge'"),
+        ({"experiment": "huge"}, "experiment must be one of base, .*base-v1.*; got 'huge'"),
         ({"profile": "full"}, "profile must be one of quick, paper; got 'full'"),
         ({"device": "gpu"}, "device must be auto, cpu or cuda; got 'gpu'"),
         ({"workers": -1}, "workers must be 0 or more, got -1"),
