@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: book quick test sweep browser clean help
+.PHONY: book quick test sweep check browser clean help
 
 book: $(READY) ## run the notebooks on the stored tables and render the site
 	$(BIN)/python -m modlib book --profile paper
@@ -15,8 +15,13 @@ quick: $(READY) ## the same book computed live, from training on, at a small sca
 test: $(READY) browser ## all tests, the built site in a browser included
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-sweep: $(READY) ## compute the stored tables anew (a GPU, or hours)
-	$(BIN)/python -m modlib run base --profile paper
+sweep: $(READY) ## compute the stored tables anew (a GPU, or hours an experiment)
+	for name in base base-v1 close-up wide deep fashion labels-kept labels-shuffled; do \
+	  $(BIN)/python -m modlib run $$name --profile paper || exit; \
+	done
+
+check: $(READY) ## verdicts and numbers on record against the stored tables
+	$(BIN)/python -m modlib check
 
 # A Chromium of the system does, by one of these names or named in $CHROMIUM; else Playwright brings its own.
 browser: $(READY)

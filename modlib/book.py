@@ -29,7 +29,9 @@ __all__ = ["PROFILES", "BookError", "build", "clean"]
 
 PROFILES = ("quick", "paper")
 EXECUTED = Path("book/executed")  # where the pages of notebooks are rendered from
-Numbers = Callable[[str], Mapping[str, float | str]]
+#: Computed for the book at the profile "quick"; pages say of the others that they are not stored.
+QUICK_EXPERIMENTS = ("base", "close-up", "labels-kept", "labels-shuffled")
+Numbers = Callable[[str], Mapping[str, float | str | None]]
 Prepare = Callable[[str], object]
 
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
@@ -266,7 +268,8 @@ def _prepare(profile: str) -> None:
     if profile == "quick":
         from modlib.sweep import run
 
-        run("base", profile=profile, long=True)
+        for experiment in QUICK_EXPERIMENTS:
+            run(experiment, profile=profile, long=True)
 
 
 def _kernel_environment(scratch: Path, *, threads: int) -> dict[str, str]:
@@ -389,14 +392,12 @@ def _write_numbers(root: Path, cache: Path, profile: str, force: bool, numbers: 
     if target.is_file() and inputs.get("numbers.json") == state and not force:
         return
     if numbers is None:
-        from modlib.findings import numbers as found
+        from modlib.numbers import numbers as found
 
         numbers = found
-    # Values out of NumPy and pandas are written as the plain numbers they are.
-    values = {
-        key: value.item() if hasattr(value, "item") else value for key, value in numbers(profile).items()
-    }
-    _write_if_changed(target, json.dumps(values, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    _write_if_changed(
+        target, json.dumps(dict(numbers(profile)), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    )
     inputs["numbers.json"] = [_code(root), _results(profile)]
     _write_if_changed(cache / "inputs.json", json.dumps(inputs, indent=1, sort_keys=True) + "\n")
 

@@ -75,6 +75,23 @@ def test_profiles_are_as_described():
         assert rows["Leiden restarts a graph"][profile] == str(plan.restarts)
 
 
+def test_experiments_are_as_described():
+    rows = {}
+    for line in PAGE.split("| experiment | hidden layers |", 1)[1].split("\n\n", 1)[0].splitlines()[2:]:
+        names, hidden, data, _, varied, seeds, besides = (cell.strip() for cell in line.strip("|").split("|"))
+        rows |= {name: (hidden, data, varied, seeds, besides) for name in re.findall(r"`([\w-]+)`", names)}
+    assert set(rows) == set(experiments.EXPERIMENTS)
+    for name, (hidden, data, varied, seeds, besides) in rows.items():
+        plan = experiments.get(name, "paper")
+        assert hidden == "-".join(map(str, plan.hidden))
+        assert ("Fashion" in data) == (plan.dataset == "fashion_mnist")
+        assert (f"{plan.train_samples:,} images" in data) == (plan.train_samples < 60_000)
+        assert varied.startswith(f"{len(plan.settings)} ")
+        assert seeds == str(len(plan.seeds))
+        assert (f"{plan.untrained} untrained" in besides) == bool(plan.untrained)
+        assert ("nulls" in besides) == bool(plan.null_draws)
+
+
 def test_the_worked_example_runs_as_printed(capsys):
     example = PAGE.split("## Your own model", 1)[1]
     code = re.search(r"```python\n(.*?)```", example, re.DOTALL).group(1)
