@@ -1,4 +1,4 @@
-"""The command line: ``python -m modlib data | run | book``."""
+"""The command line: ``python -m modlib data | run | book | check``."""
 
 from __future__ import annotations
 
@@ -74,6 +74,31 @@ def book(profile: str, force: bool, only: tuple[str, ...], jobs: int | None) -> 
         if profile == "paper" and not only:  # the picture of the README belongs to a whole book
             figures.setup()
             figures.save_hero(sweep.run("base", profile=profile), Path("book/hero.svg"))
+    except (OSError, RuntimeError, ValueError) as error:
+        raise _failed(error) from error
+
+
+@main.command("check")
+@click.option("--write", is_flag=True, help="Put on record what the tables say now.")
+def check_record(write: bool) -> None:
+    """Compute verdicts and numbers again from the stored tables, and compare them with those on record.
+
+    Prints what no longer matches, a line each, and then exits with 1. The numbers of the book are compared
+    too, if it was built from the tables of the paper profile.
+    """
+    from modlib import check
+
+    try:
+        if write:
+            for path in check.write():
+                click.echo(path)
+            return
+        found = check.problems()
+        for problem in found:
+            click.echo(problem)
+        if found:
+            raise SystemExit(1)
+        click.echo(check.summary())
     except (OSError, RuntimeError, ValueError) as error:
         raise _failed(error) from error
 

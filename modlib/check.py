@@ -17,7 +17,8 @@ from typing import Any
 
 import pandas as pd
 
-from modlib import claims, experiments, findings, store, verdicts
+from modlib import claims, experiments, store, verdicts
+from modlib.numbers import numbers
 
 PROFILE = "paper"
 #: Relative difference up to which two numbers are the same: another processor may add in another order.
@@ -46,12 +47,12 @@ def write() -> list[Path]:
     FileNotFoundError
         If the base experiment has no tables.
     """
-    items, verdict, numbers = _recomputed()
+    items, verdict, values = _recomputed()
     folder().mkdir(parents=True, exist_ok=True)
     content = {
         "claims.csv": items.to_csv(index=False, lineterminator="\n"),
         "verdicts.csv": verdict.to_csv(index=False, lineterminator="\n"),
-        "numbers.json": _json(numbers),
+        "numbers.json": _json(values),
         "tables.json": _json(_manifests()),
     }
     for name, text in content.items():
@@ -71,30 +72,40 @@ def problems(*, book: Path | None = None) -> list[str]:
     book
         Numbers of the built book; by default `BOOK_NUMBERS`.
     """
+    if not folder().is_dir():
+        return [f"there is no {folder()}: nothing is on record"]
     unreadable = list(_unreadable_tables())
     if unreadable:  # there is nothing to compute from
         return unreadable
     try:
-        items, verdict, numbers = _recomputed()
+        items, verdict, values = _recomputed()
     except FileNotFoundError:
         return [f"{store.results_folder()} has no tables of base at the {PROFILE} profile"]
     found = list(_compare_json("tables.json", _manifests()))
     found += _compare_csv("claims.csv", items, _CLAIMS_KEY)
     found += _compare_csv("verdicts.csv", verdict, _VERDICTS_KEY)
-    found += _compare_json("numbers.json", numbers)
-    return found + list(_compare_book(book or BOOK_NUMBERS, numbers))
+    found += _compare_json("numbers.json", values)
+    return found + list(_compare_book(book or BOOK_NUMBERS, values))
+
+
+def summary() -> str:
+    """Say in a sentence how much is on record."""
+    tables = json.loads((folder() / "tables.json").read_text(encoding="utf-8"))
+    values = json.loads((folder() / "numbers.json").read_text(encoding="utf-8"))
+    verdict, items = (pd.read_csv(folder() / f"{name}.csv") for name in ("verdicts", "claims"))
+    return (
+        f"{len(verdict)} verdicts on {verdict.claim.nunique()} claims, from {len(items)} items, and "
+        f"{len(values)} numbers are what the tables of {len(tables)} "
+        f"experiment{'s' if len(tables) > 1 else ''} say"
+    )
 
 
 def _recomputed() -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
     base = experiments.get("base", PROFILE)
-    if not store.is_stored(base):  # `findings.numbers` would begin to compute it
+    if not store.is_stored(base):  # `numbers` would begin to compute it
         raise FileNotFoundError(store.folder_of(base) / "manifest.json")
     items = claims.table(PROFILE)
-    numbers = {
-        key: value.item() if hasattr(value, "item") else value
-        for key, value in findings.numbers(PROFILE).items()
-    }
-    return items, verdicts.table(items), numbers
+    return items, verdicts.table(items), numbers(PROFILE)
 
 
 def _unreadable_tables() -> Iterator[str]:
@@ -167,13 +178,22 @@ def _compare_book(path: Path, now: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _compare_values(where: str, stored: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
-    for key in sorted(stored.keys() | now.keys()):
-        if key not in stored:
-            yield f"{where}: {key} is missing; the tables give {now[key]!r}"
-        elif key not in now:
-            yield f"{where}: {key} is on record as {stored[key]!r}, but the tables no longer give it"
-        elif not _same(stored[key], now[key]):
+    missing, surplus = sorted(now.keys() - stored.keys()), sorted(stored.keys() - now.keys())
+    if missing:
+        yield f"{where}: {_listed(missing)} missing, which the tables give"
+    if surplus:
+        yield f"{where}: {_listed(surplus)} on record, which the tables no longer give"
+    for key in sorted(stored.keys() & now.keys()):
+        if not _same(stored[key], now[key]):
             yield f"{where}: {key} is on record as {stored[key]!r}, but the tables give {now[key]!r}"
+
+
+def _listed(keys: list[str]) -> str:
+    """Name some keys, and count the others: a record from before a chapter was written misses hundreds."""
+    shown = ", ".join(keys[:3])
+    if len(keys) > 3:
+        shown += f" and {len(keys) - 3} more"
+    return f"{shown} {'is' if len(keys) == 1 else 'are'}"
 
 
 def _compare_csv(name: str, now: pd.DataFrame, key: tuple[str, ...]) -> Iterator[str]:

@@ -2,29 +2,26 @@
 
 A level that is chosen as the best on the same seeds that are then averaged looks better than it is, the more
 so the more levels there are to choose from. Here a seed never has a say in the level that it is read at, and
-intervals are those of `modlib.inference.difference_of_best`, which know that seeds share their choices.
+intervals are those of `modlib.best_level.difference_of_best`, which know that seeds share their choices.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
-from modlib import findings, inference
-from modlib.inference import Estimate
+from modlib import inference
+from modlib.best_level import difference_of_best as difference_of_best
+from modlib.best_level import held_out_best
 from modlib.store import Results
+from modlib.tables import GRAPH, LEVEL, MEASURE_NAMES, WEIGHT_PENALTIES, kept_networks
 
-MEASURE_NAMES = {
-    "input_cov": "input covariance",
-    "input_grad": "input gradient",
-    "output_grad": "output gradient",
-    "output_hess": "output Hessian",
-}
+LEVELS_COMPARED = ("at matched accuracy", "all levels")
+SIGNIFICANT = 0.05  # Holm's p up to which a difference is told from none
 #: Mean accuracies of levels are sums of floats: equal ones may differ by their rounding.
 _ROUNDING = 1e-12
 
@@ -97,17 +94,17 @@ def levels(modules: pd.DataFrame, networks: pd.DataFrame, *, min_accuracy: float
         One a layer and graph, in their order; all of the same seeds.
     """
     trained = networks[networks.trained]
-    accuracy = trained.groupby(findings.LEVEL).test_accuracy.mean()
+    accuracy = trained.groupby(LEVEL).test_accuracy.mean()
     good = set(accuracy[accuracy >= min_accuracy - _ROUNDING].index)
     plain_level = weakest_l2(trained)
-    table = modules.merge(trained[["network", *findings.LEVEL, "seed"]], on="network")
-    wide = table.groupby([*findings.GRAPH, "seed", *findings.LEVEL]).q.mean().unstack(findings.LEVEL)
+    table = modules.merge(trained[["network", *LEVEL, "seed"]], on="network")
+    wide = table.groupby([*GRAPH, "seed", *LEVEL]).q.mean().unstack(LEVEL)
     columns = list(wide.columns.to_frame(index=False).itertuples(index=False, name=None))
     seeds = np.unique(table.seed)
-    rivals = {"dropout": ("dropout",), "weights": findings.WEIGHT_PENALTIES}
+    rivals = {"dropout": ("dropout",), "weights": WEIGHT_PENALTIES}
     found = []
-    for key, group in wide.groupby(findings.GRAPH, sort=True):
-        q = group.reset_index(findings.GRAPH, drop=True).reindex(seeds).to_numpy(dtype=float)
+    for key, group in wide.groupby(GRAPH, sort=True):
+        q = group.reset_index(GRAPH, drop=True).reindex(seeds).to_numpy(dtype=float)
         there = np.isfinite(q).any(axis=0)
         chosen = {
             name: [i for i, level in enumerate(columns) if level[0] in among and level in good and there[i]]
@@ -126,61 +123,13 @@ def levels(modules: pd.DataFrame, networks: pd.DataFrame, *, min_accuracy: float
     return found
 
 
-def difference_of_best(
-    pairs: Sequence[tuple[Float[np.ndarray, "seed _a"], Float[np.ndarray, "seed _b"]]],
-) -> Estimate:
-    """How much better the best level of a is than the best of b, on average over graphs.
-
-    `modlib.inference.difference_of_best` for several graphs at once: the mean over graphs is the statistic
-    that seeds are resampled for, since graphs share their seeds. Graphs where one side has no levels are left
-    out; without any the estimate is nan, on no seeds. With fewer than 3 seeds there is no interval.
-
-    Parameters
-    ----------
-    pairs
-        For each graph, Q at the levels of a and of b, row by row of the same seed.
-    """
-    usable = [(a, b) for a, b in pairs if a.shape[1] and b.shape[1]]
-    if not usable:
-        return Estimate(value=np.nan, low=np.nan, high=np.nan, n=0, p=np.nan, effect=np.nan)
-    n = len(usable[0][0])
-    if n < inference.FEWEST_SEEDS:
-        value = np.mean([_held_out(a).mean() - _held_out(b).mean() for a, b in usable]) if n > 1 else np.nan
-        return Estimate(value=float(value), low=np.nan, high=np.nan, n=n, p=np.nan, effect=np.nan)
-
-    def statistic(chosen: Int[np.ndarray, "draw seed"]) -> Float[np.ndarray, " draw"]:
-        copies = (chosen[:, :, None] == np.arange(n)).sum(axis=1).astype(float)
-        return np.asarray(np.mean([_mean_gain(a, b, copies) for a, b in usable], axis=0))
-
-    return inference.bootstrap(statistic, np.arange(n))
-
-
-def _mean_gain(
-    a: Float[np.ndarray, "seed _a"], b: Float[np.ndarray, "seed _b"], copies: Float[np.ndarray, "draw seed"]
-) -> Float[np.ndarray, " draw"]:
-    """Mean over the seeds of a resample, each with all its copies held out when its level is chosen."""
-    gain = inference._held_out(a, copies) - inference._held_out(b, copies)
-    weight = np.where(np.isnan(gain), 0.0, copies)
-    total = weight.sum(axis=1)
-    summed = (weight * np.nan_to_num(gain)).sum(axis=1)
-    return np.asarray(np.where(total > 0, summed / np.maximum(total, 1.0), np.nan))
-
-
-def _held_out(q: Float[np.ndarray, "seed level"]) -> Float[np.ndarray, " kept_seed"]:
-    """Each seed's Q at the level best on the others, as far as there is one."""
-    if q.shape[1] == 0 or len(q) < 2:
-        return np.zeros(0)
-    found = inference.held_out_best(q)
-    return np.asarray(found[np.isfinite(found)])
-
-
 def contrasts(results: Results, *, min_accuracy: float = 0.0) -> pd.DataFrame:
     """Gain in Q by dropout and by weight penalties, and which gain is larger, by layer and graph.
 
     Parameters
     ----------
     results
-        Tables of an experiment; its networks are filtered by `modlib.findings.kept_networks`.
+        Tables of an experiment; its networks are filtered by `modlib.tables.kept_networks`.
     min_accuracy
         As for `levels`; `least_accurate_dropout` makes the contrast one at matched accuracy.
 
@@ -190,16 +139,15 @@ def contrasts(results: Results, *, min_accuracy: float = 0.0) -> pd.DataFrame:
         One row a layer and graph. Means over seeds: `plain`, and `dropout` and `weights` at the level best on
         the other seeds. The levels best on all seeds: `dropout_at`, `weights_by`, `weights_at` (None and nan
         if there are none). Gains over plain: `dropout_gain` and `weights_gain` with ``_low``, ``_high`` and
-        ``_p``. And `difference`, dropout less weights, with `low`, `high`, `n` seeds and `p`. Intervals are
-        95 %.
+        ``_p``. And `difference`, dropout less weights, with `low`, `high`, `n` seeds, `p`, Hedges' g `effect`
+        and `p_holm`, corrected for the number of rows (Holm 1979). Intervals are 95 %, each for itself.
     """
     rows = []
-    for graph in levels(results.modules, findings.kept_networks(results), min_accuracy=min_accuracy):
-        row: dict[str, object] = dict(zip(findings.GRAPH, graph.key, strict=True))
+    for graph in levels(results.modules, kept_networks(results), min_accuracy=min_accuracy):
+        row: dict[str, object] = dict(zip(GRAPH, graph.key, strict=True))
         row["plain"] = float(np.nanmean(graph.plain)) if graph.plain.size else np.nan
         for name, q in (("dropout", graph.dropout), ("weights", graph.weights)):
-            held_out = _held_out(q)
-            row[name] = float(held_out.mean()) if len(held_out) else np.nan
+            row[name] = _mean_of_best(q)
             gain = difference_of_best([(q, graph.plain)])
             row |= {f"{name}_gain": gain.value, f"{name}_gain_low": gain.low}
             row |= {f"{name}_gain_high": gain.high, f"{name}_gain_p": gain.p}
@@ -207,8 +155,33 @@ def contrasts(results: Results, *, min_accuracy: float = 0.0) -> pd.DataFrame:
         row["weights_by"], row["weights_at"] = _best(graph.weights, graph.weights_levels)
         found = difference_of_best([(graph.dropout, graph.weights)])
         row |= {"difference": found.value, "low": found.low, "high": found.high, "n": found.n, "p": found.p}
+        row["effect"] = found.effect
         rows.append(row)
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    return table.assign(p_holm=inference.holm(table.p.to_numpy(dtype=float)))
+
+
+def both_ways(results: Results) -> pd.DataFrame:
+    """Contrasts at matched accuracy and over all levels: `contrasts` twice, told apart by `levels`.
+
+    The column `levels` has the names in `LEVELS_COMPARED`. Holm's correction is for each of the two by
+    itself, since they answer two questions and are reported beside each other, not the better of them.
+    """
+    least = (least_accurate_dropout(kept_networks(results)), 0.0)
+    return pd.concat(
+        [
+            contrasts(results, min_accuracy=accuracy).assign(levels=name)
+            for name, accuracy in zip(LEVELS_COMPARED, least, strict=True)
+        ],
+        ignore_index=True,
+    )
+
+
+def _mean_of_best(q: Float[np.ndarray, "seed level"]) -> float:
+    """Mean over seeds at the level best on the others; nan where there is none."""
+    found = held_out_best(q) if len(q) > 1 and q.shape[1] else np.zeros(0)
+    found = found[np.isfinite(found)]
+    return float(found.mean()) if len(found) else np.nan
 
 
 def _best(

@@ -1,13 +1,14 @@
-"""How often the intervals of `modlib.inference` hold the truth, on made-up data whose truth is known.
+"""How often the intervals of `modlib.inference` and `modlib.best_level` hold a truth that is known.
 
-A 95 % interval should hold it in 95 of 100 repetitions. Beside the intervals that the book uses stand those
-that one might have used instead, to show why it does not.
+On made-up data, a 95 % interval should hold the truth in 95 of 100 repetitions. Beside the intervals that
+the book uses stand those that one might have used instead, to show why it does not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,16 @@ from jaxtyping import Float
 from numpy.random import Generator
 from scipy import special, stats
 
-from modlib import inference
+from modlib import best_level, inference
 from modlib.inference import Estimate
+
+#: Belongs to the project, like the code: it does not move with ``$MODLIB_RESULTS``.
+FILE = Path(__file__).parents[1] / "results" / "simulations" / "coverage.csv"
+COLUMNS = [
+    "interval", "data", "method", "seeds", "used", "limit", "nominal", "coverage", "low", "high", "length",
+    "repetitions",
+]  # fmt: skip
+DIGITS = 6  # of the stored table
 
 Interval = tuple[float, float]
 Sample = Any  # what a draw of a case gives and its methods take
@@ -46,7 +55,7 @@ class Case:
     Attributes
     ----------
     interval
-        Function of `modlib.inference` under test.
+        Function of `modlib.inference` or `modlib.best_level` under test.
     data
         The data in words.
     draw
@@ -78,7 +87,7 @@ def simulate(*, repetitions: int = 2000, seed: int = 0, only: str | None = None)
     seed
         Same seed, same table.
     only
-        Name of one function of `modlib.inference` to stay with.
+        Name of one function of `modlib.inference` or `modlib.best_level` to stay with.
 
     Returns
     -------
@@ -112,22 +121,38 @@ def simulate(*, repetitions: int = 2000, seed: int = 0, only: str | None = None)
             for method, hit, ends in zip(case.methods, hits, found.swapaxes(0, 1), strict=True):
                 wilson = stats.binomtest(int(hit), repetitions).proportion_ci(method="wilson")
                 rows.append(
-                    {
-                        "interval": case.interval,
-                        "data": case.data,
-                        "method": method.name,
-                        "seeds": n,
-                        "used": method.used,
-                        "limit": case.limit,
-                        "nominal": inference.LEVEL,
-                        "coverage": hit / repetitions,
-                        "low": wilson.low,
-                        "high": wilson.high,
-                        "length": float(np.median(ends[:, 1] - ends[:, 0])),
-                        "repetitions": repetitions,
-                    }
+                    [
+                        *(case.interval, case.data, method.name, n, method.used, case.limit, inference.LEVEL),
+                        *(hit / repetitions, wilson.low, wilson.high),
+                        *(float(np.median(ends[:, 1] - ends[:, 0])), repetitions),
+                    ]
                 )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def write() -> None:
+    """Simulate everything and store the table that `stored` reads; one to two minutes."""
+    FILE.parent.mkdir(parents=True, exist_ok=True)
+    simulate().round(DIGITS).to_csv(FILE, index=False)
+
+
+def stored() -> pd.DataFrame:
+    """Table of `simulate` with its defaults, as it was stored, to six digits.
+
+    Raises
+    ------
+    ValueError
+        If the file does not have the columns and methods that `simulate` gives.
+    """
+    table = pd.read_csv(FILE)
+    here = {(c.interval, c.data, m.name, n) for c in _cases() for m in c.methods for n in c.seeds}
+    there = set(table.reindex(columns=COLUMNS[:4]).itertuples(index=False, name=None))
+    if list(table.columns) != COLUMNS or there != here:
+        raise ValueError(
+            f"{FILE.name} has columns {list(table.columns)} and {len(there)} rows, which are not the rows of "
+            "modlib.coverage.simulate; modlib.coverage.write() makes it anew"
+        )
+    return table
 
 
 def _cases() -> Iterator[Case]:
@@ -348,12 +373,12 @@ _TREND = (
 _CONTRAST = (
     Method(
         "best on other seeds, bootstrap over seeds",
-        lambda x, rng: _ends(inference.difference_of_best(*x, draws=DRAWS, seed=int(rng.integers(2**31)))),
+        lambda x, rng: _ends(best_level.difference_of_best([x], draws=DRAWS, seed=int(rng.integers(2**31)))),
         used=True,
     ),
     Method(
         "best on other seeds, Student's t",
-        lambda x, _: _ends(inference.mean(inference.held_out_best(x[0]) - inference.held_out_best(x[1]))),
+        lambda x, _: _ends(inference.mean(best_level.held_out_best(x[0]) - best_level.held_out_best(x[1]))),
     ),
     Method("best on the same seeds, Student's t", lambda x, _: _best_on_same_seeds(*x)),
 )

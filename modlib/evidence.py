@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from modlib import contrasts, findings, multiverse, reported
+from modlib import contrasts, multiverse, reported
 from modlib.contrasts import graph_key, graph_name
-from modlib.findings import GRAPH
 from modlib.inference import Estimate, difference, mean
 from modlib.similarity import UPSTREAM
 from modlib.store import Results
+from modlib.tables import GRAPH, LEVEL, WEIGHT_PENALTIES, kept_networks
 
 DOWNSTREAM_MARGIN = 0.05
 """What still passes for "no rise" of downstream agreement: a tenth of the paper's own agreement within
@@ -24,6 +24,12 @@ MODULES_MARGIN = 1.0
 
 ACCURACY_MARGIN = 0.05
 """Loss of test accuracy up to which a network counts as accurate still."""
+
+SAME_PARTITIONS = ("metric", "accuracy filter", "graphs", "layer")
+"""Kinds of choices of `modlib.multiverse` that leave the partitions as they are."""
+
+OWN_PARTITIONS = ("images", "optimiser")
+"""Kinds of choices that need partitions of their own."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +107,7 @@ def training_leaves_downstream(results: Results, like_paper: bool) -> Iterator[I
 def _training(
     results: Results, like_paper: bool, pair: str, direction: str, threshold: float
 ) -> Iterator[Item]:
-    kept = findings.kept_networks(results)
+    kept = kept_networks(results)
     after, before = (
         contrasts.families_by_seed(results.agreement, kept[kept.trained == state]) for state in (True, False)
     )
@@ -122,7 +128,7 @@ def dropout_keeps_modules(results: Results, like_paper: bool) -> Iterator[Item]:
 
 def strong_penalties_shrink_upstream(results: Results, like_paper: bool) -> Iterator[Item]:
     """Effective number of modules, the strongest L1 or L2 less the weakest L2, by upstream graph."""
-    for penalty in findings.WEIGHT_PENALTIES:
+    for penalty in WEIGHT_PENALTIES:
         for key, values in _modules_lost(results, penalty):
             if key[1] in UPSTREAM:
                 yield Item(f"{penalty.upper()}, {graph_name(*key)}", mean(values), "below")
@@ -135,11 +141,13 @@ def _modules_lost(results: Results, regularizer: str) -> Iterator[tuple[tuple[in
     if levels.empty:
         return
     strongest, plain = (regularizer, float(levels.strength.max())), contrasts.weakest_l2(kept)
-    table = results.modules.merge(kept[["network", *findings.LEVEL, "seed"]], on="network")
-    for key, group in table.groupby(GRAPH):
-        wide = group.pivot_table(index="seed", columns=findings.LEVEL, values="effective_modules")
-        if strongest in wide and plain in wide and strongest != plain:
-            yield graph_key(key), (wide[strongest] - wide[plain]).to_numpy(dtype=float)
+    if strongest == plain:
+        return
+    two = kept[_at(kept, *strongest) | _at(kept, *plain)]
+    table = results.modules.merge(two[["network", *LEVEL, "seed"]], on="network")
+    wide = table.pivot_table(index=[*GRAPH, "seed"], columns=LEVEL, values="effective_modules")
+    for key, group in (wide[strongest] - wide[plain]).groupby(GRAPH):
+        yield graph_key(key), group.to_numpy(dtype=float)
 
 
 def accurate_where_modular(results: Results, like_paper: bool) -> Iterator[Item]:
@@ -148,7 +156,7 @@ def accurate_where_modular(results: Results, like_paper: bool) -> Iterator[Item]
     No network is filtered out here: the filter looks at the accuracy, which is what is asked about.
     """
     trained = results.networks[results.networks.trained]
-    wide = trained.pivot_table(index="seed", columns=findings.LEVEL, values="test_accuracy")
+    wide = trained.pivot_table(index="seed", columns=LEVEL, values="test_accuracy")
     dropout = trained[trained.regularizer == "dropout"]
     if dropout.empty:
         return
@@ -160,37 +168,74 @@ def accurate_where_modular(results: Results, like_paper: bool) -> Iterator[Item]
 
 
 def survives_choices(results: Results, like_paper: bool) -> Iterator[Item]:
-    """Both findings under each analysis choice of `modlib.multiverse`."""
-    for row in multiverse.table(results).to_dict("records"):
+    """Both findings under each analysis choice of `modlib.multiverse`.
+
+    Tables with rows in `choices` are asked about those choices only, beside the default: their networks are
+    some of those of `base`, which answers for the others.
+    """
+    kinds = OWN_PARTITIONS if len(results.choices) else SAME_PARTITIONS
+    table = multiverse.table(results)
+    for row in table[table.choice_kind.isin(["default", *kinds])].to_dict("records"):
         found = Estimate(
             **{name: row[name] for name in ("value", "low", "high", "n", "p")}, effect=float("nan")
         )
-        choice = (
-            row["choice_kind"]
-            if row["choice_kind"] == "default"
-            else f"{row['choice_kind']}: {row['choice']}"
-        )
-        yield Item(f"{choice}; {row['effect']}", found)
+        kind, choice = row["choice_kind"], row["choice"]
+        yield Item(f"{kind if kind == choice else f'{kind}: {choice}'}; {row['effect']}", found)
 
 
 def more_than_nulls(results: Results, like_paper: bool) -> Iterator[Item]:
-    """Q less the mean of each null, at the weakest L2 and the strongest dropout, by layer and graph."""
+    """Q less the mean of each null, by layer and graph.
+
+    Of the levels that were held against nulls: the weakest L2 and the strongest dropout.
+    """
     if results.nulls.empty:
         return
     kept = _kept(results)
-    table = results.nulls.merge(kept[["network", *findings.LEVEL, "seed"]], on="network")
-    dropout = table[table.regularizer == "dropout"].strength
-    levels = {"plain": contrasts.weakest_l2(kept), f"dropout {dropout.max():g}": ("dropout", dropout.max())}
+    table = results.nulls.merge(kept[["network", *LEVEL, "seed"]], on="network")
     table["excess"] = table.q - table["mean"]
-    for name, (regularizer, strength) in levels.items():
-        here = table[(table.regularizer == regularizer) & (table.strength == strength)]
-        for (null, *key), group in here.groupby(["null", *GRAPH]):
-            excess = group.groupby("seed").excess.mean().to_numpy(dtype=float)
-            yield Item(f"{name}, {null}, {graph_name(*key)}", mean(excess))
+    for name, level in _two_levels(table).items():
+        by_seed = table[_at(table, *level)].groupby(["null", *GRAPH, "seed"]).excess.mean()
+        for (null, *key), group in by_seed.groupby(["null", *GRAPH]):
+            yield Item(f"{name}, {null}, {graph_name(*graph_key(key))}", mean(group.to_numpy(dtype=float)))
+
+
+def more_with_a_task(kept: Results, shuffled: Results) -> Iterator[Item]:
+    """Q of networks trained on true labels less that of those trained on shuffled ones, by layer and graph.
+
+    At the weakest L2 and the strongest dropout, seed by seed: both see the same images in the same order from
+    the same start. There is no filter: nothing can be learnt from shuffled labels that a test would show.
+    """
+    by_level = [*GRAPH, *LEVEL, "seed"]
+    with_task, without = (
+        r.modules.merge(r.networks[r.networks.trained][["network", *LEVEL, "seed"]], on="network")
+        .groupby(by_level)
+        .q.mean()
+        for r in (kept, shuffled)
+    )
+    table = (with_task - without).dropna().rename("more").reset_index()
+    for name, level in _two_levels(table).items():
+        for key, group in table[_at(table, *level)].groupby(GRAPH):
+            yield Item(f"{name}, {graph_name(*graph_key(key))}", mean(group.more.to_numpy(dtype=float)))
+
+
+def _two_levels(table: pd.DataFrame) -> dict[str, tuple[str, float]]:
+    """Find the weakest L2 and the strongest dropout in a table, by what items call them."""
+    found = {}
+    if (table.regularizer == "l2").any():
+        found["plain"] = contrasts.weakest_l2(table)
+    dropout = table[table.regularizer == "dropout"].strength
+    if len(dropout):
+        found[f"dropout {dropout.max():g}"] = ("dropout", float(dropout.max()))
+    return found
+
+
+def _at(table: pd.DataFrame, regularizer: str, strength: float) -> pd.Series:
+    """Mark the rows of a level."""
+    return (table.regularizer == regularizer) & (table.strength == strength)
 
 
 def _kept(results: Results) -> pd.DataFrame:
-    kept = findings.kept_networks(results)
+    kept = kept_networks(results)
     return kept[kept.trained]
 
 

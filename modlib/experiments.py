@@ -236,7 +236,7 @@ def _experiments() -> dict[str, dict[str, Experiment]]:
             *(Choice(f"optimiser={name}", optimiser=name) for name in OPTIMISERS),
         ),
     )
-    # Lange et al. 2022: coarser grids for other shapes, and three seeds; nine for wide, since intervals rest on
+    # Lange et al. 2022: coarser grids for other shapes, and three seeds; nine for wide, as intervals rest on
     # the seeds.
     coarse_grid = _grid(_logspace(-5, -1, 5), _logspace(-5, -2, 4), [0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
     coarse = replace(base, kept=(), settings=coarse_grid, untrained=20)

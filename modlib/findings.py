@@ -5,34 +5,26 @@ The seed is the statistical unit: whatever is averaged within a seed first, inte
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
-from scipy import stats
 
-from modlib import experiments, published, store
+from modlib import contrasts, experiments, inference, published, store
 from modlib.similarity import DOWNSTREAM, UPSTREAM
 from modlib.store import Results
 from modlib.sweep import run
+from modlib.tables import GRAPH as GRAPH
+from modlib.tables import LEVEL as LEVEL
+from modlib.tables import MIN_ACCURACY as MIN_ACCURACY
+from modlib.tables import PAIR as PAIR
+from modlib.tables import WEIGHT_PENALTIES as WEIGHT_PENALTIES
+from modlib.tables import kept_networks as kept_networks
 
-MIN_ACCURACY = 0.8  # below it a network is dropped (Lange et al. 2022)
-GRAPH = ["layer", "measure", "normalized"]
-LEVEL = ["regularizer", "strength"]
-PAIR = ["measure_a", "normalized_a", "measure_b", "normalized_b"]
-WEIGHT_PENALTIES = ("l1", "l2")
-
-
-def kept_networks(results: Results) -> pd.DataFrame:
-    """Networks that take part in the findings: untrained ones, and trained ones that learned the task.
-
-    A trained network under 0.8 test accuracy is dropped, and so is every network of a level of regularisation
-    more than half of whose networks fall under it (Lange et al. 2022).
-    """
-    networks = results.networks
-    passes = networks.test_accuracy >= MIN_ACCURACY
-    level_passes = passes.groupby([networks.regularizer, networks.strength]).transform("mean") >= 0.5
-    return networks[~networks.trained | (passes & level_passes)].reset_index(drop=True)
+LIKE_FOR_LIKE = [
+    *(f"like_for_like_q_{what}" for what in ("points", "median", "95")),
+    *(f"like_for_like_ecs_{what}" for what in ("trained", "untrained")),
+    *(f"like_for_like_graphs_{won}_matched" for won in ("dropout_wins", "weights_win", "undecided")),
+    *(f"like_for_like_graphs_{won}" for won in ("dropout_wins", "weights_win", "undecided")),
+]
 
 
 def dropped_levels(results: Results) -> pd.DataFrame:
@@ -45,36 +37,13 @@ def dropped_levels(results: Results) -> pd.DataFrame:
     return table[table.dropped > 0].reset_index()
 
 
-def interval(values: Sequence[float] | np.ndarray) -> tuple[float, float, float]:
-    """Mean and 95 % interval of independent values (Student's t); without width for a single value.
-
-    Examples
-    --------
-    >>> [round(v, 3) for v in interval([1.0, 2.0, 3.0])]
-    [2.0, -0.484, 4.484]
-    """
-    finite = np.asarray(values, dtype=float)
-    finite = finite[np.isfinite(finite)]
-    if len(finite) == 0:
-        return (np.nan,) * 3
-    mean = float(finite.mean())
-    if len(finite) == 1:
-        return mean, mean, mean
-    half = float(stats.t.ppf(0.975, len(finite) - 1) * finite.std(ddof=1) / np.sqrt(len(finite)))
-    return mean, mean - half, mean + half
-
-
 def _summarise(table: pd.DataFrame, by: list[str], value: str) -> pd.DataFrame:
     """Mean, 95 % interval and number of seeds of `value`, averaged within a seed first."""
     seeds = table.groupby([*by, "seed"], sort=False)[value].mean().reset_index()
-    rows = [
-        (
-            *(key if isinstance(key, tuple) else (key,)),
-            *interval(group[value].to_numpy()),
-            group.seed.nunique(),
-        )
-        for key, group in seeds.groupby(by, sort=False)
-    ]
+    rows = []
+    for key, group in seeds.groupby(by, sort=False):
+        found = inference.mean(group[value].to_numpy(dtype=float))
+        rows.append([*key, found.value, found.low, found.high, found.n])
     return pd.DataFrame(rows, columns=[*by, value, "low", "high", "seeds"])
 
 
@@ -93,64 +62,6 @@ def q_untrained(results: Results) -> pd.DataFrame:
     untrained = results.networks[~results.networks.trained][["network"]]
     table = results.modules.merge(untrained, on="network")
     return table.groupby(GRAPH, sort=False).q.agg(["mean", "std"]).reset_index()
-
-
-def gains(results: Results, *, min_accuracy: float = 0.0) -> pd.DataFrame:
-    """How far Q rises, by layer and graph: at the best level of dropout, and at the best of L1 or L2.
-
-    `plain` is Q at the weakest L2 (the paper's networks without regularisation), `dropout` and `weights` Q
-    at the level of the largest mean; `difference` is dropout less weights, paired by seed, with its 95 %
-    interval `low` to `high`. Both levels were chosen as the best of about as many, which favours neither.
-
-    Parameters
-    ----------
-    min_accuracy
-        Only levels whose networks reach this test accuracy on average take part. `matched_accuracy` gives the
-        one at which every level of dropout does: the contrast is then between networks that are as good.
-    """
-    kept = kept_networks(results)
-    accuracy = kept[kept.trained].groupby(LEVEL).test_accuracy.mean()
-    good = accuracy[accuracy >= min_accuracy].reset_index()[LEVEL]
-    by_strength = q_by_strength(results).merge(good, on=LEVEL)
-    table = results.modules.merge(kept[kept.trained][["network", *LEVEL, "seed"]], on="network")
-    rows = []
-    for key, group in by_strength.groupby(GRAPH, sort=False):
-        rivals = group[group.regularizer.isin(WEIGHT_PENALTIES)]
-        l2 = group[group.regularizer == "l2"]
-        plain = l2.nsmallest(1, "strength").iloc[0]
-        drop = group[group.regularizer == "dropout"].nlargest(1, "q").iloc[0]
-        rival = rivals.nlargest(1, "q").iloc[0]
-        values = table[(table[GRAPH] == pd.Series(key, index=GRAPH)).all(axis=1)]
-        a, b = (
-            values[(values.regularizer == level.regularizer) & (values.strength == level.strength)]
-            .set_index("seed")
-            .q
-            for level in (drop, rival)
-        )
-        mean, low, high = interval((a - b).dropna().to_numpy())
-        rows.append(
-            (
-                *key,
-                plain.q,
-                drop.q,
-                drop.strength,
-                rival.q,
-                rival.regularizer,
-                rival.strength,
-                mean,
-                low,
-                high,
-            )
-        )
-    columns = ["plain", "dropout", "dropout_at", "weights", "weights_by", "weights_at", "difference"]
-    return pd.DataFrame(rows, columns=[*GRAPH, *columns, "low", "high"])
-
-
-def matched_accuracy(results: Results) -> float:
-    """Mean test accuracy of the least accurate level of dropout."""
-    kept = kept_networks(results)
-    levels = kept[kept.regularizer == "dropout"].groupby("strength").test_accuracy.mean()
-    return float(levels.min())
 
 
 def agreement_matrix(results: Results, metric: str = "ecs") -> pd.DataFrame:
@@ -229,19 +140,20 @@ def has_like_for_like(profile: str) -> bool:
     return store.is_stored(experiments.get("base-v1", profile))
 
 
-def numbers(profile: str) -> dict[str, float | str]:
-    """Every number that the prose of the book cites, by name; see the ``num`` role.
+def numbers(profile: str) -> dict[str, float | str | None]:
+    """Numbers that the prose of the book cites, by name; see the ``num`` role.
 
     Names of Q read ``q_<what>_<measure>_<layer>`` for raw graphs, with `what` one of plain (weakest L2),
-    dropout and weights (the best level of each), weights_matched (among levels of matched accuracy) and
-    untrained; agreement reads
-    ``<metric>_<within or across>_<trained or untrained>``.
+    dropout and weights (the best level of each, held out: `modlib.contrasts`), weights_matched (among levels
+    of matched accuracy) and untrained; agreement reads
+    ``<metric>_<within or across>_<trained or untrained>``. Those of `LIKE_FOR_LIKE` are None until the tables
+    of the arXiv v1 protocol are stored.
     """
     results = run("base", profile=profile)
     trained = results.networks[results.networks.trained]
     kept = kept_networks(results)
     strongest = trained[trained.regularizer == "dropout"].strength.max()
-    found: dict[str, float | str] = {
+    found: dict[str, float | str | None] = {
         "profile": profile,
         "networks_trained": len(trained),
         "networks_untrained": int((~results.networks.trained).sum()),
@@ -256,29 +168,12 @@ def numbers(profile: str) -> dict[str, float | str]:
     }
     for stage, seconds in results.manifest["seconds"].items():
         found[f"minutes_{stage}"] = seconds / 60
-    gain = gains(results)
-    raw = gain[~gain.normalized]
-    for row in raw.to_dict("records"):
-        for what in ("plain", "dropout"):
-            found[f"q_{what}_{row['measure']}_{row['layer']}"] = row[what]
     untrained = q_untrained(results)
     for row in untrained[~untrained.normalized].to_dict("records"):
         found[f"q_untrained_{row['measure']}_{row['layer']}"] = row["mean"]
     found["q_untrained_lowest"] = float(untrained["mean"].min())
     found["q_untrained_highest"] = float(untrained["mean"].max())
-    found["graphs"] = len(gain)
-    found["matched_accuracy"] = matched_accuracy(results)
-    for suffix, contrast in (
-        ("", gain),
-        ("_matched", gains(results, min_accuracy=matched_accuracy(results))),
-    ):
-        found[f"graphs_dropout_wins{suffix}"] = int((contrast.low > 0).sum())
-        found[f"graphs_weights_win{suffix}"] = int((contrast.high < 0).sum())
-        found[f"graphs_undecided{suffix}"] = int(((contrast.low <= 0) & (contrast.high >= 0)).sum())
-        found[f"gain_dropout_mean{suffix}"] = float((contrast.dropout - contrast.plain).mean())
-        found[f"gain_weights_mean{suffix}"] = float((contrast.weights - contrast.plain).mean())
-        for row in contrast[~contrast.normalized].to_dict("records"):
-            found[f"q_weights{suffix}_{row['measure']}_{row['layer']}"] = row["weights"]
+    found |= _contrast_numbers(results)
     for regularizer in WEIGHT_PENALTIES:
         level = kept[kept.regularizer == regularizer]
         strongest_kept = level.strength.max()
@@ -294,7 +189,40 @@ def numbers(profile: str) -> dict[str, float | str]:
             state = "trained" if row["trained"] else "untrained"
             found[f"{metric}_{row['family_pair']}_{state}_distinct"] = row[metric]
     found |= _paper_numbers(results)
+    found |= dict.fromkeys(LIKE_FOR_LIKE)
+    if has_like_for_like(profile):
+        v1 = run("base-v1", profile=profile)
+        both = contrasts.both_ways(v1)
+        counts = [n for levels in contrasts.LEVELS_COMPARED for n in _score(both[both["levels"] == levels])]
+        found |= dict(zip(LIKE_FOR_LIKE, (*_q_apart(v1), *_ecs_apart(v1), *counts), strict=True))
     return found
+
+
+def _contrast_numbers(results: Results) -> dict[str, float]:
+    """Dropout against L1 or L2, over all levels and (``_matched``) among those as accurate as dropout."""
+    matched = contrasts.least_accurate_dropout(kept_networks(results))
+    found: dict[str, float] = {"matched_accuracy": matched}
+    both = contrasts.both_ways(results)
+    for levels, suffix in zip(contrasts.LEVELS_COMPARED, ("_matched", ""), strict=True):
+        table = both[both["levels"] == levels]
+        found["graphs"] = len(table)
+        for won, count in zip(("dropout_wins", "weights_win", "undecided"), _score(table), strict=True):
+            found[f"graphs_{won}{suffix}"] = count
+        found[f"gain_dropout_mean{suffix}"] = float(table.dropout_gain.mean())
+        found[f"gain_weights_mean{suffix}"] = float(table.weights_gain.mean())
+        for row in table[~table.normalized].to_dict("records"):
+            graph = f"{row['measure']}_{row['layer']}"
+            found[f"q_weights{suffix}_{graph}"] = row["weights"]
+            if not suffix:
+                found[f"q_plain_{graph}"], found[f"q_dropout_{graph}"] = row["plain"], row["dropout"]
+    return found
+
+
+def _score(table: pd.DataFrame) -> tuple[int, int, int]:
+    """Graphs that dropout wins, that weight penalties win, and undecided ones, after Holm's correction."""
+    clear = table.p_holm <= contrasts.SIGNIFICANT
+    won, lost = (int((clear & side).sum()) for side in (table.difference > 0, table.difference < 0))
+    return won, lost, len(table) - won - lost
 
 
 def _mean_accuracy(trained: pd.DataFrame, regularizer: str, strength: float) -> float:
@@ -316,11 +244,23 @@ def _paper_numbers(results: Results) -> dict[str, float | str]:
             found[f"paper_ecs_{name}_{state}"] = float(values.mean())
             found[f"paper_ecs_{name}_{state}_low"] = float(values.min())
             found[f"paper_ecs_{name}_{state}_high"] = float(values.max())
-    distance = against_paper(results).difference.abs()
-    found["paper_points"] = len(distance)
-    found["paper_q_difference_median"] = float(distance.median())
-    found["paper_q_difference_95"] = float(distance.quantile(0.95))
-    ecs = agreement_against_paper(results)
-    for state in ("trained", "untrained"):
-        found[f"paper_ecs_difference_{state}"] = float((ecs[state] - ecs[f"ecs_{state}"]).abs().mean())
+    names = ("paper_points", "paper_q_difference_median", "paper_q_difference_95")
+    found |= dict(zip(names, _q_apart(results), strict=True))
+    for state, apart in zip(("trained", "untrained"), _ecs_apart(results), strict=True):
+        found[f"paper_ecs_difference_{state}"] = apart
     return found
+
+
+def _q_apart(results: Results) -> tuple[int, float, float]:
+    """Points that the paper's figures share with ours, and how far they lie apart: median and 95 %."""
+    distance = against_paper(results).difference.abs()
+    return len(distance), float(distance.median()), float(distance.quantile(0.95))
+
+
+def _ecs_apart(results: Results) -> tuple[float, float]:
+    """How far element-centric similarities lie from the paper's on average, trained and untrained."""
+    table = agreement_against_paper(results)
+    trained, untrained = (
+        float((table[s] - table[f"ecs_{s}"]).abs().mean()) for s in ("trained", "untrained")
+    )
+    return trained, untrained

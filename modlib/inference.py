@@ -1,8 +1,9 @@
-"""From seeds to intervals: means, differences, trends, the best of many levels, and many tests at once.
+"""From seeds to intervals: means, differences, trends, any other statistic, and many tests at once.
 
 Networks of one seed share initialisation, data order and split; layers and measures of a network share the
 network. So the seed is the statistical unit: average within a seed first, then use what is here. How often
-the intervals hold the truth is measured in `modlib.coverage`.
+the intervals hold the truth is measured in `modlib.coverage`; the best of many levels is a matter of its own
+(`modlib.best_level`).
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass, replace
 from math import comb
 
 import numpy as np
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float, Shaped
 from scipy import special, stats
 
 LEVEL = 0.95  # of all intervals
@@ -138,98 +139,6 @@ def difference(
     return replace(found, effect=_hedges(value - null, pooled, float(n_x + n_y - 2)))
 
 
-def held_out_best(q: Float[np.ndarray, "seed level"]) -> Float[np.ndarray, " seed"]:
-    """Value of each seed at the level that is best on the *other* seeds.
-
-    The largest of many noisy means is larger than the mean at the best level: noise is chosen along with
-    signal. A seed that had no say in the choice is free of that. Its value estimates the mean at the chosen
-    level, which falls a little short of the best one where the choice goes wrong.
-
-    Parameters
-    ----------
-    q
-        nan where a network was left out; means over the other seeds skip it.
-
-    Returns
-    -------
-    array
-        (seed,); nan where the seed itself has nan at the level chosen for it.
-
-    Raises
-    ------
-    ValueError
-        If `q` is not (seed, level) with at least 2 seeds and 1 level, or holds ±inf.
-
-    Notes
-    -----
-    The values of two seeds are unbiased but **not independent**, since each has a say in the other's level:
-    where several levels are about as good, an interval by `mean` is far too short (`modlib.coverage` shows
-    how far). Use `difference_of_best` for an interval.
-
-    Examples
-    --------
-    Seed 0 alone would choose level 1; the others send it to level 0.
-
-    >>> held_out_best(np.array([[0.1, 0.9], [0.5, 0.2], [0.6, 0.1]])).tolist()
-    [0.1, 0.2, 0.1]
-    """
-    q = _checked_levels(q, "q")
-    return np.asarray(_held_out(q, np.ones((1, len(q))))[0])
-
-
-def difference_of_best(
-    a: Float[np.ndarray, "seed level_a"],
-    b: Float[np.ndarray, "seed level_b"],
-    *,
-    null: float = 0.0,
-    draws: int = 2000,
-    seed: int = 0,
-) -> Estimate:
-    """How much better the best level of `a` is than the best level of `b`, both chosen on other seeds.
-
-    The mean over seeds of `held_out_best(a) − held_out_best(b)`, with the interval of `bootstrap`. In a
-    resample all copies of a seed are held out together, else a seed would help to choose its own level.
-
-    Parameters
-    ----------
-    a, b
-        Row by row of the same seed; nan where a network was left out. One column makes it a given level
-        instead of the best one.
-    null, draws, seed
-        As for `bootstrap`.
-
-    Raises
-    ------
-    ValueError
-        If `a` and `b` are not as for `held_out_best` or differ in their seeds, or as for `bootstrap`.
-
-    Notes
-    -----
-    The interval is conservative: where levels tie, it holds the truth in more than 95 of 100 cases.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(0)
-    >>> dropout, penalty = (m + 0.01 * rng.normal(size=(9, 3)) for m in ([0.1, 0.3, 0.5], [0.1, 0.2, 0.2]))
-    >>> found = difference_of_best(dropout, penalty)
-    >>> found.low < 0.3 < found.high, found.p < 0.001
-    (True, True)
-    """
-    a, b = _checked_levels(a, "a"), _checked_levels(b, "b")
-    if len(a) != len(b):
-        raise ValueError(f"a and b must have the same seeds row by row, got {len(a)} and {len(b)} rows")
-
-    def statistic(chosen: Int[np.ndarray, "draw seed"]) -> Float[np.ndarray, " draw"]:
-        copies = (chosen[:, :, None] == np.arange(len(a))).sum(axis=1).astype(float)
-        gain = _held_out(a, copies) - _held_out(b, copies)
-        copies[np.isnan(gain)] = 0.0
-        total = copies.sum(axis=1)
-        summed = (copies * np.nan_to_num(gain)).sum(axis=1)
-        return np.where(total > 0, summed / np.maximum(total, 1.0), np.nan)
-
-    return bootstrap(statistic, np.arange(len(a)), null=null, draws=draws, seed=seed)
-
-
 def trend(strength: Float[np.ndarray, " level"], q: Float[np.ndarray, "seed level"]) -> Estimate:
     """Mean over seeds of Spearman's rank correlation between strength and `q`; 0 means no trend.
 
@@ -264,7 +173,7 @@ def trend(strength: Float[np.ndarray, " level"], q: Float[np.ndarray, "seed leve
     >>> round(found.value, 3), found.high
     (0.833, 1.0)
     """
-    q = _checked_levels(q, "q", fewest_seeds=1)
+    q = checked_levels(q, "q", fewest_seeds=1)
     strength = np.asarray(strength, dtype=float)
     if strength.shape != q.shape[1:] or not np.isfinite(strength).all():
         raise ValueError(f"strength must have a finite entry a level of q {q.shape}, got {strength}")
@@ -379,18 +288,17 @@ def holm(p: Float[np.ndarray, " claim"] | Sequence[float]) -> Float[np.ndarray, 
     return adjusted
 
 
-def _held_out(
-    q: Float[np.ndarray, "seed level"], copies: Float[np.ndarray, "draw seed"]
-) -> Float[np.ndarray, "draw seed"]:
-    """`held_out_best` for samples that hold so many copies of each seed, all held out together."""
-    there = np.isfinite(q).astype(float)
-    known = np.where(there, q, 0.0)
-    own = copies[..., None]
-    total = (copies @ known)[:, None] - own * known  # over the other seeds: (draw, seed, level)
-    count = (copies @ there)[:, None] - own * there
-    others = np.where(count > 0, total / np.maximum(count, 1.0), -np.inf)
-    values = q[np.arange(len(q)), others.argmax(axis=-1)]
-    return np.where((count > 0).any(axis=-1), values, np.nan)
+def checked_levels(
+    q: Float[np.ndarray, "seed level"], name: str, fewest_seeds: int = 2
+) -> Float[np.ndarray, "seed level"]:
+    """Return `q` as floats; raise a ValueError that names it if it is not (seed, level) or holds ±inf."""
+    x = np.asarray(q, dtype=float)
+    if x.ndim != 2 or len(x) < fewest_seeds or x.shape[1] < 1 or np.isinf(x).any():
+        raise ValueError(
+            f"{name} must be (seed, level), finite or nan, with at least {fewest_seeds} seeds and 1 level, "
+            f"got shape {x.shape}"
+        )
+    return x
 
 
 def _rank_correlations(
@@ -451,18 +359,6 @@ def _seed_values(
     if x.ndim != 1 or np.isinf(x).any():
         raise ValueError(f"{name} must be one finite number (or nan) a seed, got shape {x.shape}: {x}")
     return np.asarray(x[~np.isnan(x)])
-
-
-def _checked_levels(
-    q: Float[np.ndarray, "seed level"], name: str, fewest_seeds: int = 2
-) -> Float[np.ndarray, "seed level"]:
-    x = np.asarray(q, dtype=float)
-    if x.ndim != 2 or len(x) < fewest_seeds or x.shape[1] < 1 or np.isinf(x).any():
-        raise ValueError(
-            f"{name} must be (seed, level), finite or nan, with at least {fewest_seeds} seeds and 1 level, "
-            f"got shape {x.shape}"
-        )
-    return x
 
 
 def _checked_null(null: float) -> float:

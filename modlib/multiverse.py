@@ -11,9 +11,10 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from modlib import contrasts, findings, inference
+from modlib import contrasts, inference
 from modlib.inference import Estimate
 from modlib.store import Results
+from modlib.tables import MIN_ACCURACY, kept_networks
 
 EFFECTS = {
     "dropout less weights": "Q at the best dropout less Q at the best L1 or L2, at matched test accuracy",
@@ -48,7 +49,7 @@ def table(results: Results) -> pd.DataFrame:
 
 def default(results: Results) -> dict[str, Estimate]:
     """Both effects under the default choices, by the names in `EFFECTS`."""
-    kept = _passing(results.networks, findings.MIN_ACCURACY)
+    kept = _trained(results)
     return {
         Q_EFFECT: _q_effect(results.modules, kept),
         AGREEMENT_EFFECT: _agreement_effect(results.agreement, kept),
@@ -57,15 +58,15 @@ def default(results: Results) -> dict[str, Estimate]:
 
 def _estimates(results: Results) -> Iterator[tuple[str, str, str, Estimate]]:
     modules, agreement = results.modules, results.agreement
-    kept = _passing(results.networks, findings.MIN_ACCURACY)
+    kept = _trained(results)
     for effect, found in default(results).items():
         yield "default", "default", effect, found
     for metric in METRICS:
         if metric in agreement and metric != "ecs":
             yield "metric", metric, AGREEMENT_EFFECT, _agreement_effect(agreement, kept, metric)
     for least in FILTERS:
-        if least != findings.MIN_ACCURACY:
-            some = _passing(results.networks, least)
+        if least != MIN_ACCURACY:
+            some = _trained(results, least)
             name = f"at least {least:g}" if least else "none"
             yield "accuracy filter", name, Q_EFFECT, _q_effect(modules, some)
             yield "accuracy filter", name, AGREEMENT_EFFECT, _agreement_effect(agreement, some)
@@ -93,12 +94,9 @@ def _by_other_choices(results: Results, kept: pd.DataFrame) -> Iterator[tuple[st
             yield kind, choice, AGREEMENT_EFFECT, _agreement_effect(agreement, kept)
 
 
-def _passing(networks: pd.DataFrame, least: float) -> pd.DataFrame:
-    """Trained networks that pass a filter of accuracy, by the two rules of `findings.kept_networks`."""
-    trained = networks[networks.trained]
-    passes = trained.test_accuracy >= least
-    level_passes = passes.groupby([trained.regularizer, trained.strength]).transform("mean") >= 0.5
-    return trained[passes & level_passes].reset_index(drop=True)
+def _trained(results: Results, min_accuracy: float = MIN_ACCURACY) -> pd.DataFrame:
+    kept = kept_networks(results, min_accuracy=min_accuracy)
+    return kept[kept.trained]
 
 
 def _q_effect(modules: pd.DataFrame, kept: pd.DataFrame) -> Estimate:

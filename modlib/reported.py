@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from modlib import published
-from modlib.findings import WEIGHT_PENALTIES
 from modlib.similarity import family
+from modlib.tables import WEIGHT_PENALTIES
 
 #: The experiments that the paper's figures show; the final protocol is compared with them too, though
 #: they follow that of arXiv v1.

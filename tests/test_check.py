@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import worlds
 
-from modlib import check, experiments, store
+from modlib import check, experiments, findings, store
 
 PLAN = experiments.get("base", "paper")
 _RECOMPUTED = {}
@@ -21,11 +21,18 @@ def original(tmp_path_factory):
     found = worlds.results("true", layers=(1,), seeds=3)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MODLIB_RESULTS", str(folder))
+        patch.setattr(check, "numbers", findings.numbers)
         tables = {name: getattr(found, name) for name in store.TABLES}
         store.write_results(PLAN, tables, {}, {"seconds": {"training": 60.0}})
         written = check.write()
     assert [path.name for path in written] == ["claims.csv", "verdicts.csv", "numbers.json", "tables.json"]
     return folder
+
+
+@pytest.fixture(autouse=True)
+def few_numbers(monkeypatch):
+    """Those of one chapter will do: what the others give is not asked here."""
+    monkeypatch.setattr(check, "numbers", findings.numbers)
 
 
 @pytest.fixture
@@ -163,8 +170,10 @@ def test_a_number_of_the_record_and_of_the_book(same_tables, folder, tmp_path):
     wrong = numbers | {"networks_kept": numbers["networks_kept"] + 1, "invented": 1.0}
     del wrong["seeds"]
     found = problems(tmp_path, book=wrong)
+    assert found[0] == f"{tmp_path / 'book.json'}: seeds is missing, which the tables give"
+    assert found[1] == f"{tmp_path / 'book.json'}: invented is on record, which the tables no longer give"
+    assert "book.json: networks_kept is on record as " in found[2]
     assert len(found) == 3
-    assert all(str(tmp_path / "book.json") in sentence for sentence in found)
     assert problems(tmp_path, book=wrong | {"profile": "quick"}) == []  # a quick book has other numbers
     assert len(problems(tmp_path, book=["not numbers"])) == 1
     (tmp_path / "book.json").unlink()
@@ -190,13 +199,39 @@ def test_new_tables_and_tables_that_are_gone(folder, tmp_path):
     tables = {name: getattr(found, name) for name in store.TABLES}
     store.write_results(experiments.get("base-v1", "paper"), tables, {}, {"seconds": {"training": 60.0}})
     sentences = problems(tmp_path)
-    assert any("tables.json: base-v1-paper is missing" in sentence for sentence in sentences)
+    assert any("tables.json: base-v1-paper is missing, which" in sentence for sentence in sentences)
     assert any("row dropout-raises-q, base-v1: the row is missing" in sentence for sentence in sentences)
     check.write()
     assert problems(tmp_path) == []
     shutil.rmtree(folder / "base-v1-paper")
     sentences = problems(tmp_path)
-    assert any("base-v1-paper is on record as" in sentence for sentence in sentences)
+    assert any("tables.json: base-v1-paper is on record, which" in sentence for sentence in sentences)
     assert any("row dropout-raises-q, base-v1: the row is on record" in sentence for sentence in sentences)
     shutil.rmtree(folder / "base-paper")
     assert problems(tmp_path) == [f"{folder} has no tables of base at the paper profile"]
+
+
+def test_a_record_of_before_a_chapter_is_not_told_key_by_key(same_tables, folder, tmp_path):
+    numbers = json.loads((folder / "verdicts" / "numbers.json").read_text())
+    gone = sorted(numbers.keys() - {"profile"})[:-10]
+    left = {key: value for key, value in numbers.items() if key not in gone}
+    (sentence,) = problems(tmp_path, book=left)
+    assert sentence.endswith(
+        f"{', '.join(gone[:3])} and {len(gone) - 3} more are missing, which the tables give"
+    )
+
+
+def test_without_a_record_there_is_one_thing_to_say(folder, tmp_path):
+    shutil.rmtree(folder / "verdicts")
+    assert problems(tmp_path) == [f"there is no {folder / 'verdicts'}: nothing is on record"]
+
+
+def test_summary_counts_what_is_on_record(folder):
+    verdict, items = (pd.read_csv(folder / "verdicts" / f"{name}.csv") for name in ("verdicts", "claims"))
+    numbers = json.loads((folder / "verdicts" / "numbers.json").read_text())
+    said = check.summary()
+    assert said.startswith(
+        f"{len(verdict)} verdicts on {verdict.claim.nunique()} claims, from {len(items)} items"
+    )
+    assert f"{len(numbers)} numbers" in said
+    assert said.endswith("the tables of 1 experiment say")

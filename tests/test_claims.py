@@ -5,11 +5,10 @@ import pandas as pd
 import pytest
 import worlds
 
-from modlib import claims, evidence, experiments, findings, reported, store, verdicts
+from modlib import claims, evidence, experiments, reported, store, tables, verdicts
 from modlib.claims import CLAIMS, EXPERIMENTS
 from modlib.contrasts import graph_name
 
-PLACES = ("base", "fashion")  # one like the paper's figures, one that they do not show
 N_ITEMS = {  # of one experiment with two layers
     "dropout-raises-q": 16,
     "weights-raise-less": 16,
@@ -22,17 +21,18 @@ N_ITEMS = {  # of one experiment with two layers
     "dropout-keeps-modules": 16,
     "strong-penalties-shrink-upstream": 16,
     "accurate-where-modular": 1,
-    "survives-choices": 2 + 6 + 6 + 4 + 4 + 4,
+    "survives-choices": 2 + 6 + 6 + 4 + 4,  # default, metric, filter, graphs, layer; not images, optimiser
     "holds-elsewhere": 8,
     "more-than-nulls": 32,
+    "more-with-a-task": 32,
 }
+WHERE = {"holds-elsewhere": "elsewhere", "more-than-nulls": "fashion", "more-with-a-task": "labels"}
 
 
 @pytest.fixture(scope="module")
 def judged():
-    """Items of the three worlds, with two experiments each that are alike."""
-    found = {truth: worlds.results(truth) for truth in ("true", "false", "noise")}
-    return {truth: claims.items(dict.fromkeys(PLACES, results)) for truth, results in found.items()}
+    """Items of the three worlds."""
+    return {truth: claims.items(worlds.world(truth)) for truth in ("true", "false", "noise")}
 
 
 @pytest.mark.parametrize(
@@ -40,16 +40,27 @@ def judged():
 )
 def test_every_claim_gets_the_verdict_of_its_world(judged, truth, expected):
     table = verdicts.table(judged[truth])
-    assert len(table) == 12 * 2 + 2
+    assert len(table) == 11 * 2 + 2 + 2 + 2  # base and fashion; choices, nulls; several together
     wrong = table[table.verdict != expected]
     assert wrong.empty, wrong.to_string()
 
 
 def test_items_of_every_claim(judged):
     for table in judged.values():
-        one = table[table.experiment.isin(["base", "elsewhere"])]
-        assert one.groupby("claim").size().to_dict() == N_ITEMS
+        where = table.claim.map(WHERE).fillna("base")
+        assert table[table.experiment == where].groupby("claim").size().to_dict() == N_ITEMS
         assert not table.duplicated(["claim", "experiment", "item"]).any()
+
+
+def test_choices_are_shared_between_two_experiments(judged):
+    """What needs partitions of its own is asked of close-up, the rest of base, the default of both."""
+    table = judged["true"].query("claim == 'survives-choices'")
+    kinds = table.groupby("experiment").item.agg(
+        lambda labels: {i.split(";")[0].split(":")[0] for i in labels}
+    )
+    assert kinds["close-up"] == {"default", "images", "optimiser"}
+    assert kinds["base"] == {"default", "metric", "accuracy filter", "graphs", "layer"}
+    assert (table.experiment == "close-up").sum() == 2 * 3
 
 
 def test_claims_are_told_apart_by_id_and_said_in_words():
@@ -58,7 +69,8 @@ def test_claims_are_told_apart_by_id_and_said_in_words():
         assert claim.statement.endswith(".")
         assert claim.where
         assert claim.statistic
-        assert set(claim.experiments) <= {*EXPERIMENTS, claims.ELSEWHERE}
+        assert set(claim.experiments) <= {*EXPERIMENTS, "close-up", "elsewhere", "labels"}
+        assert (claim.items is None) != (claim.together is None)
 
 
 @pytest.mark.parametrize("layers", [(1,), (1, 2, 3, 4, 5)])
@@ -83,7 +95,12 @@ def test_values_are_those_of_the_world(judged):
     assert base["training-leaves-downstream", "within downstream, layer 1"] == pytest.approx(0, abs=0.01)
     assert base["strong-penalties-shrink-upstream", f"L1, {graph}"] == pytest.approx(-2, abs=0.1)
     assert base["accurate-where-modular", "dropout 0.6"] == pytest.approx(0.01, abs=0.001)
-    assert base["more-than-nulls", f"plain, similarity, {graph}"] == pytest.approx(0.1, abs=0.01)
+    items = judged["true"].set_index(["claim", "experiment", "item"]).value
+    for level in ("plain", "dropout 0.6"):
+        assert items["more-than-nulls", "fashion", f"{level}, similarity, {graph}"] == pytest.approx(
+            0.1, abs=0.01
+        )
+        assert items["more-with-a-task", "labels", f"{level}, {graph}"] == pytest.approx(0.1, abs=0.01)
 
 
 def test_matched_accuracy_tells_two_claims_apart():
@@ -129,28 +146,46 @@ def test_experiments_that_are_missing_are_named():
     for name in ("base-v1", "wide", "fashion"):
         assert f"{name}; " in elsewhere.no_data
     assert "deep" not in elsewhere.no_data
-    assert set(items.experiment) == {"base", "deep", "elsewhere"}
+    assert set(items.experiment) == {"base", "deep", "elsewhere", "labels"}
 
 
 def test_tables_without_rows_leave_the_claim_open():
-    full = worlds.results("true")
-    bare = store.Results(full.networks, full.modules, full.agreement, manifest={}, kept={})
-    empty = store.Results(
-        full.networks,
-        full.modules,
-        full.agreement,
-        manifest={},
-        kept={},
-        nulls=full.nulls.iloc[:0],
-        choices=full.choices.iloc[:0],
-        choices_agreement=full.choices_agreement.iloc[:0],
+    full = worlds.world("true")
+    bare = store.Results(
+        full["base"].networks, full["base"].modules, full["base"].agreement, manifest={}, kept={}
     )
-    for found in (bare, empty):
-        items = claims.items({"base": found})
-        table = verdicts.table(items).set_index("claim")
-        assert table.verdict["more-than-nulls"] == "cannot be said"
-        assert table.n_items["more-than-nulls"] == 0
-        assert table.n_items["survives-choices"] == N_ITEMS["survives-choices"] - 4
+    for found in (bare, full["base"]):
+        table = verdicts.table(claims.items({"fashion": found, "close-up": found}))
+        nulls = table[table.claim == "more-than-nulls"]
+        assert set(nulls.verdict) == {"cannot be said"}
+        assert set(nulls.n_items) == {0}
+        assert len(nulls) == 2
+
+
+def test_one_kind_of_labels_alone_says_nothing():
+    for name, other in (("labels-kept", "labels-shuffled"), ("labels-shuffled", "labels-kept")):
+        items = claims.items({name: worlds.world("true")[name]})
+        (row,) = verdicts.table(items).query("claim == 'more-with-a-task'").to_dict("records")
+        assert (row["verdict"], row["n_items"]) == ("cannot be said", 0)
+        assert other in row["no_data"]
+        assert name not in row["no_data"]
+
+
+def test_labels_are_compared_seed_by_seed():
+    """A difference of Q between seeds that both kinds of labels share is no uncertainty about labels."""
+    found = worlds.world("true")
+    for name in ("labels-kept", "labels-shuffled"):
+        seed = found[name].modules.network.str.extract(r"seed=(\d+)")[0].astype(int)
+        found[name].modules["q"] += seed / 2
+    items = claims.items(found).query("claim == 'more-with-a-task'")
+    assert (items.outcome == "supported").all()
+    order = {name: found[name] for name in ("labels-kept", "labels-shuffled")}
+    swapped = claims.items(dict(zip(order, reversed(order.values()), strict=True)))
+    assert (swapped.query("claim == 'more-with-a-task'").outcome == "contradicted").all()
+    mixed = found["labels-shuffled"]
+    mixed.networks["seed"] = mixed.networks.seed.max() - mixed.networks.seed  # each beside another seed
+    items = claims.items(found).query("claim == 'more-with-a-task'")
+    assert (items.outcome == "undecided").all()
 
 
 def test_networks_under_the_filter_take_no_part():
@@ -174,6 +209,8 @@ def test_the_paper_stands_beside_its_own_experiments_only(judged):
     table = judged["true"]
     with_paper = table[table.paper.notna()]
     assert set(with_paper.experiment) == {"base"}
+    paper_makes = {claim.id for claim in CLAIMS if claim.of_paper}
+    assert set(with_paper.claim) - paper_makes == {"training-leaves-downstream"}  # ours, from its figure
     for claim in ("dropout-raises-q", "weights-raise-less", "within-families-high", "accurate-where-modular"):
         assert table[(table.claim == claim) & (table.experiment == "base")].paper.notna().all()
     ours = table[table.claim == "more-than-nulls"]
@@ -194,13 +231,17 @@ def test_the_margin_is_a_tenth_of_the_papers_own_value():
 
 
 def test_the_order_of_rows_does_not_matter():
-    a = worlds.results("true")
+    a = worlds.world("true")
     rng = np.random.default_rng(0)
-    names = ("networks", "modules", "agreement", "nulls", "choices", "choices_agreement")
-    shuffled = {name: getattr(a, name).iloc[rng.permutation(len(getattr(a, name)))] for name in names}
-    b = store.Results(**shuffled, manifest={}, kept={})
+    b = {}
+    for place, found in a.items():
+        mixed = {
+            name: getattr(found, name).iloc[rng.permutation(len(getattr(found, name)))]
+            for name in store.TABLES
+        }
+        b[place] = store.Results(**mixed, manifest={}, kept={})
     key = ["claim", "experiment", "item"]
-    one, other = (claims.items({"base": r}).sort_values(key).reset_index(drop=True) for r in (a, b))
+    one, other = (claims.items(r).sort_values(key).reset_index(drop=True) for r in (a, b))
     assert one[[*key, "outcome"]].equals(other[[*key, "outcome"]])
     for column in ("value", "low", "high", "p_holm"):
         np.testing.assert_allclose(one[column], other[column], rtol=1e-7, atol=1e-12)
@@ -213,19 +254,25 @@ def test_table_reads_what_is_stored_and_computes_nothing(tmp_path, monkeypatch):
     tables = {name: getattr(found, name) for name in store.TABLES}
     store.write_results(experiments.get("base-v1", "paper"), tables, {}, {})
     table = claims.table("paper")
-    assert set(table.experiment) == {"base-v1", "elsewhere"}
+    assert set(table.experiment) == {"base-v1", "elsewhere", "labels"}
     assert claims.table("quick").empty
     expected = claims.items({"base-v1": found})
     pd.testing.assert_frame_equal(table, expected)
     with pytest.raises(ValueError, match="profile must be one of"):
         claims.table("huge")
+    # The table is kept for the next who asks, unless the tables are others by then.
+    table["value"] = 0.0
+    pd.testing.assert_frame_equal(claims.table("paper"), expected)
+    tables = {name: getattr(worlds.results("false"), name) for name in store.TABLES}
+    store.write_results(experiments.get("base-v1", "paper"), tables, {}, {})
+    assert not claims.table("paper").value.equals(expected.value)
 
 
 def test_the_same_filter_as_the_findings():
-    """Items rest on `findings.kept_networks`: the world has networks that it drops."""
+    """Items rest on `tables.kept_networks`: the world has networks that it drops."""
     found = worlds.results("true")
     found.networks.loc[found.networks.network == "dropout=0.6,seed=0", "test_accuracy"] = 0.1
-    dropped = set(found.networks.network) - set(findings.kept_networks(found).network)
+    dropped = set(found.networks.network) - set(tables.kept_networks(found).network)
     assert dropped == {"dropout=0.6,seed=0"}
     table = claims.items({"wide": found})
     assert (table[table.claim == "dropout-keeps-modules"].n == 3).all()

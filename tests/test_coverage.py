@@ -2,8 +2,10 @@
 
 import jaxtyping
 import numpy as np
+import pandas as pd
 import pytest
 
+from modlib import coverage
 from modlib.coverage import simulate
 
 BAND = 0.02  # around .95; the standard error of a row of 2,000 repetitions is .005
@@ -36,6 +38,28 @@ def test_table_is_the_same_again_and_counts_what_it_says():
 def test_errors_name_the_argument(options, message):
     with pytest.raises(ValueError, match=message):
         simulate(**options)
+
+
+@pytest.mark.parametrize("change", ["column", "row", "method"])
+def test_a_table_of_another_simulation_is_refused(change, monkeypatch, tmp_path):
+    table = coverage.stored()
+    if change == "column":
+        table = table.rename(columns={"coverage": "share"})
+    elif change == "row":
+        table = table.iloc[1:]
+    else:
+        table = table.assign(method=table.method.replace("Welch over seeds", "Welch"))
+    table.to_csv(tmp_path / "coverage.csv", index=False)
+    monkeypatch.setattr(coverage, "FILE", tmp_path / "coverage.csv")
+    with pytest.raises(
+        ValueError, match=r"coverage.csv has columns .* modlib.coverage.write\(\) makes it anew"
+    ):
+        coverage.stored()
+
+
+@pytest.mark.slow
+def test_the_whole_stored_table_is_that_of_the_simulation(coverages):
+    pd.testing.assert_frame_equal(coverage.stored(), coverages.round(6), check_exact=False, atol=2e-6)
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from modlib import __main__ as cli
-from modlib import book, data, experiments, figures, store, sweep
+from modlib import book, check, data, experiments, figures, store, sweep
 from modlib.sweep import LongRunError
 
 
@@ -24,10 +24,11 @@ def raising(error):
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        ([], ["data", "run", "book"]),
+        ([], ["data", "run", "book", "check"]),
         (["data"], ["mnist", "verify"]),
         (["run"], ["base-v1", "--profile", "quick|paper", "auto|cpu|cuda", "--workers"]),
         (["book"], ["--only", "--force", "--jobs", "default: paper"]),
+        (["check"], ["--write", "exits", "1"]),
     ],
 )
 def test_help_names_what_can_be_given(command, said):
@@ -67,7 +68,13 @@ ERRORS = [
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize(
-    ("module", "name", "words"), [(sweep, "run", ["run", "base"]), (book, "build", ["book"])]
+    ("module", "name", "words"),
+    [
+        (sweep, "run", ["run", "base"]),
+        (book, "build", ["book"]),
+        (check, "problems", ["check"]),
+        (check, "write", ["check", "--write"]),
+    ],
 )
 def test_errors_that_a_user_can_mend_take_one_line(module, name, words, error, monkeypatch):
     monkeypatch.setattr(module, name, raising(error))
@@ -140,3 +147,25 @@ def test_the_picture_of_the_readme_is_drawn_from_a_whole_book_only(words, drawn,
     assert result.exit_code == 0, result.output
     assert built == [(words[1], tuple(words[3:]))]
     assert files == drawn
+
+
+def test_check_says_what_does_not_match_and_fails(monkeypatch):
+    monkeypatch.setattr(check, "summary", raising(AssertionError("all is not well")))
+    monkeypatch.setattr(check, "problems", lambda: ["one is wrong", "another is missing"])
+    result = call("check")
+    assert (result.exit_code, result.output) == (1, "one is wrong\nanother is missing\n")
+
+
+def test_check_ends_well_with_one_line_and_writes_nothing(monkeypatch):
+    monkeypatch.setattr(check, "write", raising(AssertionError("nothing is to be written")))
+    monkeypatch.setattr(check, "problems", lambda: [])
+    monkeypatch.setattr(check, "summary", lambda: "two verdicts are what the tables say")
+    result = call("check")
+    assert (result.exit_code, result.output) == (0, "two verdicts are what the tables say\n")
+
+
+def test_check_writes_when_asked_and_says_what(monkeypatch):
+    monkeypatch.setattr(check, "problems", raising(AssertionError("there is nothing to compare with")))
+    monkeypatch.setattr(check, "write", lambda: [Path("a.csv"), Path("b.json")])
+    result = call("check", "--write")
+    assert (result.exit_code, result.output) == (0, "a.csv\nb.json\n")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import worlds
 
-from modlib import findings, multiverse
+from modlib import contrasts, findings, multiverse
 from modlib.multiverse import AGREEMENT_EFFECT, METRICS, Q_EFFECT
 
 
@@ -98,10 +98,17 @@ def test_the_default_filter_is_that_of_the_findings():
         network = f"{regularizer}={strength},seed={seed}"
         results.networks.loc[results.networks.network == network, "test_accuracy"] = value
     kept = findings.kept_networks(results)
-    passing = multiverse._passing(results.networks, findings.MIN_ACCURACY)
-    assert set(passing.network) == set(kept[kept.trained].network)
-    assert len(passing) == 20 - 4 - 1
-    assert len(multiverse._passing(results.networks, 0.0)) == 20
+    assert kept.trained.sum() == 20 - 4 - 1
+    trained = kept[kept.trained]
+    agreement = contrasts.families_by_seed(results.agreement, trained, by_layer=False)
+    effect = (agreement.upstream + agreement.downstream) / 2 - agreement.across
+    default = multiverse.default(results)
+    assert default[AGREEMENT_EFFECT].value == pytest.approx(effect.mean())
+    graphs = contrasts.levels(
+        results.modules, trained, min_accuracy=contrasts.least_accurate_dropout(trained)
+    )
+    best = contrasts.difference_of_best([(graph.dropout, graph.weights) for graph in graphs])
+    assert default[Q_EFFECT] == best
 
 
 def test_a_filter_that_leaves_nothing(found):

@@ -113,6 +113,9 @@ def page(folder, name):
         (-0.25, "+.1f", "−0.2"),
         (0.25, "+.2f", "+0.25"),
         ("input_grad", "", "input_grad"),
+        (None, "", "n/a"),
+        (None, ".2f", "n/a"),
+        (None, ",d", "n/a"),
     ],
 )
 def test_a_number_is_formatted_as_python_does_with_a_true_minus(value, spec, text):
@@ -128,8 +131,8 @@ def test_a_number_is_formatted_as_python_does_with_a_true_minus(value, spec, tex
         (0.5, ".q", ValueError),
         ("word", ".2f", ValueError),
         (True, "", TypeError),
-        (None, "", TypeError),
         ([1], "", TypeError),
+        ([None], ".2f", TypeError),
     ],
 )
 def test_a_value_that_cannot_stand_in_prose_is_refused(value, spec, error):

@@ -161,8 +161,12 @@ def test_items_without_an_effect_are_seldom_decided():
         (8, 0, 16, "holds in part"),  # exactly half decided
         (7, 0, 16, "cannot be said"),
         (4, 3, 16, "cannot be said"),
-        (3, 4, 16, "does not hold"),
-        (0, 1, 16, "does not hold"),
+        (3, 4, 16, "cannot be said"),
+        (0, 1, 16, "cannot be said"),  # one item against is no refutation where fifteen tell nothing
+        (0, 7, 16, "cannot be said"),
+        (0, 8, 16, "does not hold"),  # exactly half decided
+        (3, 5, 16, "does not hold"),
+        (4, 4, 16, "holds in part"),
         (0, 16, 16, "does not hold"),
         (0, 0, 16, "cannot be said"),
         (0, 0, 0, "cannot be said"),
@@ -175,7 +179,11 @@ def test_verdict(supported, contradicted, n, expected):
 
 
 def test_verdict_is_that_of_the_shares():
-    """Counts multiplied by ten give the same verdict, and one more support never a worse one."""
+    """Counts multiplied by ten give the same verdict, and more support never a worse one.
+
+    But for one case: an item that was undecided may be the one by which enough are decided to say that a
+    claim does not hold.
+    """
     rank = {"does not hold": 0, "cannot be said": 1, "holds in part": 2, "holds": 3}
     for n in range(1, 25):
         for s in range(n + 1):
@@ -183,11 +191,12 @@ def test_verdict_is_that_of_the_shares():
                 found = verdict(s, c, n)
                 assert found == verdict(10 * s, 10 * c, 10 * n)
                 assert (found == "holds") == (Fraction(s, n) >= Fraction(3, 4) and c == 0)
-                assert (found == "does not hold") == (c > s)
-                if s + c < n:
-                    assert rank[verdict(s + 1, c, n)] >= rank[found]
+                assert (found == "cannot be said") == (Fraction(s + c, n) < Fraction(1, 2))
+                assert (found == "does not hold") == (c > s and Fraction(s + c, n) >= Fraction(1, 2))
                 if c:
                     assert rank[verdict(s + 1, c - 1, n)] >= rank[found]
+                if s + c < n and found != "cannot be said":
+                    assert rank[verdict(s + 1, c, n)] >= rank[found]
 
 
 @pytest.mark.parametrize("counts", [(-1, 0, 3), (0, -1, 3), (2, 2, 3)])

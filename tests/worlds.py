@@ -1,5 +1,7 @@
 """Results of made-up worlds in which every claim is true, every claim is false, or nothing can be told."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -15,7 +17,7 @@ GAINS = {
     "false": {("dropout", 0.2): -0.1, STRONGEST: -0.2, ("l1", 1e-3): 0.05, ("l2", 1e-2): 0.02},
     "noise": {},
 }
-EXCESS = {"true": 0.1, "false": -0.1, "noise": 0.0}  # of Q over its nulls
+EXCESS = {"true": 0.1, "false": -0.1, "noise": 0.0}  # of Q over its nulls, and over shuffled labels
 # trained: upstream, downstream, across; then untrained
 ECS = {
     "true": [(0.7, 0.6, 0.3), (0.5, 0.6, 0.3)],
@@ -26,6 +28,18 @@ CORRECTED = {"true": (0.5, 0.5, 0.1), "false": (-0.3, -0.3, -0.1), "noise": (0.0
 MODULES = {"true": (5.0, 3.0), "false": (8.0, 7.0), "noise": (5.0, 5.0)}  # strongest dropout; penalties
 LOSS = {"true": 0.01, "false": 0.1, "noise": evidence.ACCURACY_MARGIN}
 PAIRS = ("upstream", "downstream", "across")
+
+
+def world(truth):
+    """Experiments by name, each with the tables that the real one has."""
+    whole = results(truth)
+    with_nulls = replace(whole, choices=whole.choices[:0], choices_agreement=whole.choices_agreement[:0])
+    base = replace(with_nulls, nulls=whole.nulls[:0])
+    shuffled = results(truth, rng=1)
+    shuffled.modules["q"] -= EXCESS[truth]
+    shuffled.networks["test_accuracy"] = 0.1  # there is nothing to learn for a test to show
+    labels = {"labels-kept": base, "labels-shuffled": replace(shuffled, nulls=base.nulls)}
+    return {"base": base, "fashion": with_nulls, "close-up": whole} | labels
 
 
 def results(truth, *, seeds=4, layers=(1, 2), noise=None, rng=0):

@@ -6,12 +6,12 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from modlib import findings, published
+from modlib import contrasts, findings, published
 from modlib.figures.theme import MEASURE_LABELS, NAMES, REGULARIZERS, estimate, measure_colour, properties
 from modlib.similarity import MEASURES
 from modlib.store import Results
 
-LEVELS = ["at matched accuracy", "all levels"]
+CLEAR, UNCLEAR = "told from no difference", "not told from no difference"
 SERIES = ["raw", "normalised", "paper, raw", "paper, normalised"]
 
 
@@ -127,10 +127,11 @@ def q_against_strength(results: Results, *, name: str = "", caption: str = "") -
 def difference_of_gains(results: Results, *, name: str = "", caption: str = "") -> alt.FacetChart:
     """How much higher the best level of dropout lies than the best of L1 and L2, graph by graph.
 
-    Once among levels that are as accurate as every level of dropout, once among all levels.
+    Once among levels that are as accurate as every level of dropout, once among all levels. Filled where the
+    difference is told from none after Holm's correction for the graphs of a column.
     """
-    matched = findings.gains(results, min_accuracy=findings.matched_accuracy(results))
-    gain = pd.concat([matched.assign(levels=LEVELS[0]), findings.gains(results).assign(levels=LEVELS[1])])
+    gain = contrasts.both_ways(results)
+    gain["holm"] = gain.p_holm.map(lambda p: CLEAR if p <= contrasts.SIGNIFICANT else UNCLEAR)
     gain["graph"] = gain.measure.map(NAMES) + gain.normalized.map({True: ", normalised", False: ""})
     gain["layer"] = gain.layer.map({1: "first layer", 2: "second layer"})
     order = [NAMES[m] + n for m in MEASURES for n in ("", ", normalised")]
@@ -140,10 +141,11 @@ def difference_of_gains(results: Results, *, name: str = "", caption: str = "") 
     span = base.mark_rule(strokeWidth=2).encode(
         x="low:Q", x2="high:Q", y=y, color=measure_colour(legend=None)
     )
-    dot = base.mark_point(filled=True, size=60, opacity=1).encode(
+    dot = base.mark_point(size=60, opacity=1).encode(
         x=alt.X("difference:Q", title="Q, best dropout − best L1 or L2", axis=alt.Axis(tickCount=5)),
         y=y,
         color=measure_colour(legend=None),
+        fill=alt.condition(f"datum.holm == '{CLEAR}'", measure_colour(legend=None), alt.value("transparent")),
         tooltip=[
             "graph:N",
             "levels:N",
@@ -155,6 +157,9 @@ def difference_of_gains(results: Results, *, name: str = "", caption: str = "") 
             alt.Tooltip("weights_at:Q", title="of", format="~g"),
             alt.Tooltip("low:Q", title="difference, 95 % from", format=".3f"),
             alt.Tooltip("high:Q", title="to", format=".3f"),
+            alt.Tooltip("effect:Q", title="Hedges' g", format=".2f"),
+            alt.Tooltip("p_holm:Q", title="p by Holm", format=".4f"),
+            alt.Tooltip("holm:N", title="after Holm"),
         ],
     )
     return (
@@ -162,14 +167,17 @@ def difference_of_gains(results: Results, *, name: str = "", caption: str = "") 
         .properties(width=205, height=170)
         .facet(
             row=alt.Row("layer:N", header=alt.Header(title=None, labelFontSize=12)),
-            column=alt.Column("levels:N", sort=LEVELS, header=alt.Header(title=None)),
+            column=alt.Column(
+                "levels:N", sort=list(contrasts.LEVELS_COMPARED), header=alt.Header(title=None)
+            ),
             spacing=14,
         )
         .properties(
             **properties(
                 description="For each layer and graph, the difference in modularity between the best dropout "
                 "and the best L1 or L2, at matched accuracy and over all levels, with 95 % intervals; "
-                "right of zero means that dropout makes more modular networks.",
+                "right of zero means that dropout makes more modular networks. Filled points are told from "
+                "no difference after a correction for their number.",
                 caption=caption,
                 name=name,
             )

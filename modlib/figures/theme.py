@@ -11,6 +11,7 @@ import altair as alt
 
 from modlib import charts
 from modlib.similarity import MEASURES
+from modlib.tables import MEASURE_NAMES
 
 #: One hue a family, one shade a measure; told apart by the colour-blind and on white and dark pages.
 COLOURS = {
@@ -19,12 +20,7 @@ COLOURS = {
     "output_grad": "#d95f02",
     "output_hess": "#f0a04b",
 }
-NAMES = {
-    "input_cov": "input covariance",
-    "input_grad": "input gradient",
-    "output_grad": "output gradient",
-    "output_hess": "output Hessian",
-}
+NAMES = MEASURE_NAMES
 #: Vega expression from a measure's identifier, the label of a legend's entry, to its name.
 MEASURE_LABELS = " : ".join(f"datum.label == '{m}' ? '{NAMES[m]}'" for m in MEASURES) + " : datum.label"
 FAMILY_COLOURS = {"upstream": "#1b6ca8", "downstream": "#d95f02", "across": "#7f7f7f"}

@@ -23,30 +23,33 @@ __all__ = ["format_number", "setup"]
 logger = logging.getLogger(__name__)
 
 
-def format_number(value: int | float | str, spec: str = "") -> str:
+def format_number(value: int | float | str | None, spec: str = "") -> str:
     """Return `value` as the text of a page, with a true minus sign.
 
     Parameters
     ----------
     value
-        A finite number, or a text (which `spec` may only pad).
+        A finite number, or a text (which `spec` may only pad), or None (JSON null) where there is nothing to
+        measure it from yet, which is "n/a" whatever the `spec`.
     spec
         A format specification of Python, such as ``.2f``, ``,d`` or ``.1%``.
 
     Raises
     ------
     TypeError
-        If `value` is neither a number nor a text.
+        If `value` is neither a number nor a text nor None.
     ValueError
         If `value` is not finite, or `spec` does not fit it.
 
     Examples
     --------
-    >>> format_number(0.4967, ".2f"), format_number(0.981, ".1%"), format_number(-3)
-    ('0.50', '98.1%', '−3')
+    >>> format_number(0.4967, ".2f"), format_number(0.981, ".1%"), format_number(-3), format_number(None)
+    ('0.50', '98.1%', '−3', 'n/a')
     """
+    if value is None:
+        return "n/a"
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise TypeError(f"value must be a number or a text, not {value!r}")
+        raise TypeError(f"value must be a number, a text or None, not {value!r}")
     if isinstance(value, str):
         return format(value, spec)
     if not math.isfinite(value):

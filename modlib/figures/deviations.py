@@ -1,0 +1,155 @@
+"""What deviations from the paper change: the table of all of them, and the two that change most."""
+
+from __future__ import annotations
+
+import altair as alt
+import numpy as np
+import pandas as pd
+from IPython.display import HTML
+
+from modlib import deviations, findings
+from modlib.figures.agreement import ecs_against_paper
+from modlib.figures.like_for_like import Comparison, _not_yet
+from modlib.figures.theme import FAMILY_COLOURS, REGULARIZERS, estimate, properties
+from modlib.store import Results
+from modlib.sweep import run
+
+RULES = ["left out", "one shared module"]
+
+
+def table(found: pd.DataFrame) -> HTML:
+    """Show the table of `modlib.deviation_list.table`, with texts that wrap and a row a deviation."""
+    named = found.rename(
+        columns={"what": "deviation", "theirs": "the paper", "ours": "here", "change": "what it changes"}
+    )
+    with pd.option_context("display.max_colwidth", None):
+        html = named.to_html(index=False, border=0, justify="left", escape=True)
+    # Its cells are sentences: they wrap, where those of numbers do not.
+    wrapped = "white-space: normal; text-align: left; vertical-align: top"
+    widths = iter(("6rem", "8rem", "8rem", "16rem"))
+    for cell in ("th", "td"):
+        html = html.replace(f"<{cell}>", f'<{cell} style="{wrapped}">')
+    while f'<th style="{wrapped}">' in html:
+        html = html.replace(
+            f'<th style="{wrapped}">', f'<th scope="col" style="{wrapped}; min-width: {next(widths)}">', 1
+        )
+    return HTML(html)  # type: ignore[no-untyped-call]
+
+
+def dead_units_of_figures(profile: str, *, name: str = "", caption: str = "") -> alt.FacetChart:
+    """`dead_units` for the protocol of the paper's figures, or, until its tables are stored, the final one.
+
+    The caption gets the protocol's name added.
+    """
+    like = findings.has_like_for_like(profile)
+    protocol = "arXiv v1 protocol, that of the paper's figures" if like else "final protocol"
+    results = run("base-v1" if like else "base", profile=profile)
+    return dead_units(results, name=name, caption=f"{caption} Networks by the {protocol}.".strip())
+
+
+def ecs_by_their_rule(profile: str, *, name: str = "") -> Comparison:
+    """Our element-centric similarity with all dead units in one module, against the paper's, by its protocol.
+
+    Until the tables of ``base-v1`` are stored, how to make them.
+    """
+    if not findings.has_like_for_like(profile):
+        return _not_yet(profile)
+    shared = deviations.with_shared_dead_units(run("base-v1", profile=profile))
+    pairs = findings.agreement_against_paper(shared)
+    distance = (pairs.trained - pairs.ecs_trained).abs().mean()
+    return ecs_against_paper(
+        shared,
+        name=name,
+        caption="Element-centric similarity of every two graphs with all dead units in one module, ours "
+        f"against the paper's, both by the arXiv v1 protocol. Trained networks "
+        f"lie {distance:.3f} apart on average.",
+    )
+
+
+def dead_units(results: Results, *, name: str = "", caption: str = "") -> alt.FacetChart:
+    """Element-centric similarity by level of regularisation, dead units left out or in a shared module.
+
+    Tooltips tell how many units are dead in a graph of the upstream family.
+    """
+    levels = deviations.ecs_by_level(results)
+    dead = deviations.dead_units(results)
+    rows = levels.merge(dead, on=["regularizer", "strength"])
+    penalty = rows.regularizer != "dropout"
+    # One axis for probabilities and powers of ten, as in the chart of Q against strength.
+    rows["x"] = rows.strength.where(~penalty, np.log10(rows.strength.where(penalty, 1.0))).round(4)
+    rows["by"] = rows.regularizer.map(REGULARIZERS) + np.where(penalty, " strength", " probability")
+    rows = rows.drop(columns="regularizer").round({"ecs": 4, "low": 4, "high": 4, "dead": 2})
+    tens = "['', '⁻¹', '⁻²', '⁻³', '⁻⁴', '⁻⁵'][-datum.value]"
+    label = f"datum.value >= 0 ? datum.label : floor(datum.value) == datum.value ? '10' + {tens} : ''"
+    x = alt.X(
+        "x:Q",
+        title=None,
+        scale=alt.Scale(zero=False, nice=False, padding=6),
+        axis=alt.Axis(labelExpr=label, tickCount=4, grid=False, labelFlush=False),
+    )
+    y = alt.Y("ecs:Q", title="ECS", scale=alt.Scale(zero=True), axis=alt.Axis(tickCount=4))
+    colour = alt.Color(
+        "family_pair:N",
+        scale=alt.Scale(domain=list(FAMILY_COLOURS), range=list(FAMILY_COLOURS.values())),
+        legend=None,
+    )
+    base = alt.Chart()
+    shared = "datum.rule == 'one shared module'"
+    rule = base.mark_rule(strokeWidth=1.5).encode(
+        x=x, y=alt.Y("low:Q", title="ECS"), y2="high:Q", color=colour
+    )
+    line = base.mark_line(strokeWidth=1.5).encode(
+        x=x,
+        y=y,
+        color=colour,
+        detail="rule:N",
+        strokeDash=alt.condition(shared, alt.value([4, 3]), alt.value([1, 0])),
+    )
+    point = base.mark_point(size=38, strokeWidth=1.3).encode(
+        x=x,
+        y=y,
+        stroke=colour,
+        fill=alt.condition(shared, alt.value("transparent"), colour),
+        shape=alt.Shape(
+            "rule:N",
+            scale=alt.Scale(domain=RULES, range=["circle", "square"]),
+            legend=alt.Legend(
+                title="dead units", orient="top", symbolStrokeColor="#7f7f7f", symbolFillColor="transparent"
+            ),
+        ),
+        tooltip=[
+            alt.Tooltip("family_pair:N", title="pairs"),
+            alt.Tooltip("rule:N", title="dead units"),
+            alt.Tooltip("by:N", title="regulariser"),
+            alt.Tooltip("strength:Q", format="~g"),
+            *estimate("ecs", "ECS"),
+            alt.Tooltip("seeds:Q"),
+            alt.Tooltip("dead:Q", title="dead units a graph, upstream", format=".1f"),
+        ],
+    )
+    chart: alt.FacetChart = (
+        alt.layer(rule, line, point, data=rows)
+        .properties(width=165, height=110)
+        .facet(
+            row=alt.Row(
+                "family_pair:N", sort=list(FAMILY_COLOURS), header=alt.Header(title=None, labelFontSize=12)
+            ),
+            column=alt.Column(
+                "by:N",
+                sort=["dropout probability", "L1 strength", "L2 strength"],
+                header=alt.Header(title=None),
+            ),
+            spacing={"row": 10, "column": 14},
+        )
+        .resolve_scale(x="independent")
+        .properties(
+            **properties(
+                description="Element-centric similarity within upstream, within downstream and across "
+                "families against the strength of dropout, L1 and L2, once with dead units left out and "
+                "once with all of them in one module.",
+                caption=caption,
+                name=name,
+            )
+        )
+    )
+    return chart

@@ -1,0 +1,72 @@
+"""Charts of deviations: they draw what the statistics say, and the table holds every sentence."""
+
+import pandas as pd
+import pytest
+import worlds
+from bs4 import BeautifulSoup
+from test_deviations import DEAD, with_labels
+
+from modlib import deviation_list, deviations, findings
+from modlib.figures import deviations as figures
+
+
+@pytest.fixture(scope="module")
+def world():
+    return with_labels(worlds.results("true", seeds=3))
+
+
+def drawn(chart):
+    return pd.concat([pd.DataFrame(rows) for rows in chart.to_dict()["datasets"].values()])
+
+
+def test_both_rules_are_drawn_by_level(world):
+    rows = drawn(figures.dead_units(world, name="n", caption="c"))
+    expected = deviations.ecs_by_level(world)
+    assert sorted(rows.ecs) == pytest.approx(sorted(expected.ecs), abs=1e-4)
+    assert (rows.dead == DEAD).all()
+    l1 = rows[rows.by == "L1 strength"]
+    assert (l1.x == -3).all()
+    by = l1[l1.family_pair == "upstream"].set_index("rule").ecs
+    assert by["one shared module"] > by["left out"] + 0.3
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_the_protocol_is_named_and_is_that_of_the_tables(world, monkeypatch, stored):
+    asked = []
+    monkeypatch.setattr(findings, "has_like_for_like", lambda _: stored)
+    monkeypatch.setattr(figures, "run", lambda name, **_: asked.append(name) or world)
+    spec = figures.dead_units_of_figures("paper", name="n", caption="c.").to_dict()
+    caption = spec["usermeta"]["caption"]
+    assert asked == ["base-v1" if stored else "base"]
+    assert ("arXiv v1 protocol" in caption) == stored
+    assert ("final protocol" in caption) != stored
+    assert len(spec["description"]) > 40
+
+
+def test_the_papers_rule_is_held_against_the_paper_once_there_are_tables(world, monkeypatch):
+    monkeypatch.setattr(figures, "run", lambda *_, **__: world)
+    monkeypatch.setattr(findings, "has_like_for_like", lambda _: False)
+    assert "python -m modlib run base-v1 --profile quick" in figures.ecs_by_their_rule("quick").data
+    monkeypatch.setattr(findings, "has_like_for_like", lambda _: True)
+    chart = figures.ecs_by_their_rule("quick", name="n")
+    rows = drawn(chart)
+    shared = findings.agreement_against_paper(deviations.with_shared_dead_units(world))
+    trained = rows[rows.networks == "trained"]
+    assert set(trained.ours) <= set(shared.trained.round(4))
+    distance = (shared.trained - shared.ecs_trained).abs().mean()
+    assert f"{distance:.3f} apart" in chart.to_dict()["usermeta"]["caption"]
+
+
+def test_the_table_shows_every_word_of_every_deviation():
+    found = deviation_list.filled({"ecs_distance_v1": 0.0352})
+    table = BeautifulSoup(figures.table(found).data, "html.parser").table
+    cells = [[cell.get_text() for cell in row.find_all("td")] for row in table.tbody.find_all("tr")]
+    assert cells == found.to_numpy().tolist()
+    assert "0.035" in str(cells)
+    assert [th.get_text() for th in table.thead.find_all("th")] == [
+        "deviation",
+        "the paper",
+        "here",
+        "what it changes",
+    ]
+    assert all("white-space: normal" in cell["style"] for cell in table.find_all(["th", "td"]))

@@ -1,0 +1,52 @@
+"""All numbers of the book: gathered, plain, and of different names."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from modlib import experiments, numbers, store
+
+
+def sources(monkeypatch, *tables):
+    def source(table):
+        return lambda profile: {**table, **({"profile": profile} if table is tables[0] else {})}
+
+    monkeypatch.setattr(numbers, "SOURCES", tuple(source(table) for table in tables))
+
+
+def test_numbers_of_all_chapters_are_gathered_for_the_profile(monkeypatch):
+    sources(monkeypatch, {"a": 1, "b": "text"}, {"c": None, "d": 0.5})
+    for profile in experiments.PROFILES:
+        assert numbers.numbers(profile) == {"a": 1, "b": "text", "c": None, "d": 0.5, "profile": profile}
+
+
+def test_values_are_those_that_json_has(monkeypatch):
+    sources(monkeypatch, {"a": np.int64(3), "b": np.float64(0.5), "c": np.float32("nan"), "d": math.nan})
+    found = numbers.numbers("paper")
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert found == {"a": 3, "b": 0.5, "c": None, "d": None, "profile": "paper"}
+    assert {type(found["a"]), type(found["b"])} == {int, float}
+
+
+def test_two_numbers_of_one_name_are_refused(monkeypatch):
+    sources(monkeypatch, {"a": 1, "b": 2}, {"c": 3, "b": 2})
+    with pytest.raises(ValueError, match="'b', which another module gives too"):
+        numbers.numbers("paper")
+
+
+def test_an_infinite_number_is_refused(monkeypatch):
+    sources(monkeypatch, {"a": np.float64("-inf")})
+    with pytest.raises(ValueError, match="a must be finite, got -inf"):
+        numbers.numbers("paper")
+
+
+@pytest.mark.slow
+def test_the_book_has_all_its_numbers_at_the_paper_profile():
+    if not store.is_stored(experiments.get("base", "paper")):
+        pytest.skip("the tables of base are not here")
+    found = numbers.numbers("paper")
+    assert found["profile"] == "paper"
+    assert found["verdict_dropout_raises_q_base"] == "holds"
+    json.dumps(found, allow_nan=False)
