@@ -1,6 +1,6 @@
-"""Every notebook of the book, run at the quick profile on a reduced experiment, and what it then shows.
+"""Every notebook of the book, run at the quick profile on reduced experiments, and what it then shows.
 
-The experiment keeps its grid of settings and shrinks otherwise. Notebooks get it from a start-up file of
+The experiments keep their grids of settings and shrink otherwise. Notebooks get it from a start-up file of
 IPython, so that neither they nor modlib know of tests; tables, training and charts are real.
 """
 
@@ -25,11 +25,13 @@ def _reduce():
 
     from modlib import experiments
 
-    plan = experiments.get("base", "quick")
-    experiments.EXPERIMENTS["base"]["quick"] = replace(
-        plan, seeds=(0, 1), untrained=4, train_samples=6_000, test_samples=500, restarts=2,
-        protocol=replace(plan.protocol, max_epochs=5),
-    )
+    for name in ("base", "close-up", "labels-kept", "labels-shuffled"):
+        plan = experiments.get(name, "quick")
+        experiments.EXPERIMENTS[name]["quick"] = replace(
+            plan, untrained=min(plan.untrained, 4), train_samples=min(plan.train_samples, 6_000),
+            test_samples=500, restarts=2, null_draws=min(plan.null_draws, 4), null_restarts=1,
+            protocol=replace(plan.protocol, max_epochs=5),
+        )
 
 _reduce()
 del _reduce  # nothing of this is left for a notebook to lean on
@@ -42,11 +44,17 @@ SMALL = {
 # Charts: how many a notebook shows at least, so that a cell that shows nothing is missed.
 CHARTS = {
     "agreement": 3,
+    "certainty": 3,
+    "chance": 7,
+    "choices": 2,
+    "deviations": 0,  # its charts rest on tables that are not computed at the quick profile
+    "elsewhere": 4,
     "example-layer": 1,
     "four-measures": 1,
     "index": 1,
     "regularisation": 3,
     "training": 4,
+    "verdict": 0,
     "what-is-a-module": 6,
 }
 
@@ -61,7 +69,8 @@ def environment(tmp_path_factory):
     startup.mkdir(parents=True)
     (startup / "00-reduce.py").write_text(REDUCE)
     compute = (
-        REDUCE + "\nimport modlib\nmodlib.run('base', profile='quick', device='cpu', workers=0, long=True)"
+        REDUCE + "\nimport modlib\nfrom modlib.book import QUICK_EXPERIMENTS\nfor name in QUICK_EXPERIMENTS:"
+        "\n    modlib.run(name, profile='quick', device='cpu', workers=0, long=True)"
     )
     made = subprocess.run(
         [sys.executable, "-c", compute], env=found, cwd=ROOT, capture_output=True, text=True

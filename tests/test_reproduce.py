@@ -79,7 +79,7 @@ def test_experiments_are_as_described():
     rows = {}
     for line in PAGE.split("| experiment | hidden layers |", 1)[1].split("\n\n", 1)[0].splitlines()[2:]:
         names, hidden, data, _, varied, seeds, besides = (cell.strip() for cell in line.strip("|").split("|"))
-        rows |= {name: (hidden, data, varied, seeds, besides) for name in re.findall(r"`([\w-]+)`", names)}
+        rows |= dict.fromkeys(re.findall(r"`([\w-]+)`", names), (hidden, data, varied, seeds, besides))
     assert set(rows) == set(experiments.EXPERIMENTS)
     for name, (hidden, data, varied, seeds, besides) in rows.items():
         plan = experiments.get(name, "paper")
