@@ -66,7 +66,7 @@ class Case:
 
 
 def vectors(
-    rng: Generator, *, dimensions: int, common: float = 0.5, decay: float = 0.0, uneven: float = 0.0
+    rng: Generator, *, dimensions: int, common: float = 0.2, decay: float = 0.0, uneven: float = 0.0
 ) -> Float[np.ndarray, "unit dimension"]:
     """One random vector a unit; their inner products are the similarities of a layer without modules.
 
@@ -77,7 +77,8 @@ def vectors(
     dimensions
         In how many the units differ, 1 or more.
     common
-        Mean of every entry, in standard deviations: what all units share.
+        Mean μ of every entry, in standard deviations: what all units share. The mean association is
+        μ²/(1 + μ²), here .04: small, as in most layers of the book.
     decay
         The k-th dimension has variance k^−decay; 0 makes all alike, as the similarity null has it.
     uneven
@@ -95,8 +96,8 @@ def _sized(vectors: Float[np.ndarray, "unit dimension"], rng: Generator) -> Sign
     return np.asarray(sized @ sized.T)
 
 
-def _of_dimensions(m: int) -> Callable[[Generator], Signed]:
-    return lambda rng: _sized(vectors(rng, dimensions=m), rng)
+def _of_dimensions(m: int, common: float = 0.2) -> Callable[[Generator], Signed]:
+    return lambda rng: _sized(vectors(rng, dimensions=m, common=common), rng)
 
 
 def _sampled(rng: Generator) -> Signed:
@@ -110,7 +111,7 @@ def _with_decay(decay: float) -> Callable[[Generator], Signed]:
 
 
 def _with_a_core(rng: Generator) -> Signed:
-    return _sized(vectors(rng, dimensions=10, uneven=1.0), rng)
+    return _sized(vectors(rng, dimensions=10, common=0.5, uneven=1.0), rng)
 
 
 CASES = (
@@ -118,6 +119,7 @@ CASES = (
     Case("units as vectors in 10 dimensions", _of_dimensions(10), graphs=SCALES),
     Case("units as vectors in 30 dimensions", _of_dimensions(30)),
     Case("covariances over 1,000 samples", _sampled, graphs=SCALES),
+    Case("30 dimensions, much in common", _of_dimensions(30, common=0.5), limit=True),
     Case("a core but no modules", _with_a_core, limit=True),
     Case("dimensions of variance 1/k", _with_decay(1.0), limit=True),
     Case("dimensions of variance 1/k²", _with_decay(2.0), limit=True),
@@ -132,7 +134,7 @@ def planted_layer(rng: Generator, strength: float) -> Signed:
     """
     block = np.repeat(np.arange(BLOCKS), UNITS // BLOCKS)
     shared, own = rng.standard_normal((BLOCKS, 10))[block], rng.standard_normal((UNITS, 10))
-    found = 0.5 + np.sqrt(strength) * shared + np.sqrt(1 - strength) * own
+    found = 0.2 + np.sqrt(strength) * shared + np.sqrt(1 - strength) * own
     return _sized(found, rng)
 
 

@@ -246,7 +246,7 @@ def _with_levels(results: Results) -> pd.DataFrame:
     return results.modules.merge(kept[kept.trained][["network", *LEVEL, "seed"]], on="network")
 
 
-def numbers(profile: str) -> dict[str, float | str | None]:
+def numbers(profile: str) -> dict[str, float | int | None]:
     """Numbers that the chapter cites, ``certainty_...``; None where data are too few for one.
 
     Of base (final protocol), and of the stored simulation (`modlib.coverage.stored`).
@@ -257,20 +257,20 @@ def numbers(profile: str) -> dict[str, float | str | None]:
     return {f"certainty_{key}": _plain(value) for key, value in found.items()}
 
 
-def _plain(value: float) -> float | None:
-    return None if math.isnan(value) else value
+def _plain(value: float | int) -> float | int | None:
+    return value if math.isfinite(value) else None
 
 
-def _unit_numbers(table: pd.DataFrame) -> dict[str, float]:
-    found: dict[str, float] = {}
+def _unit_numbers(table: pd.DataFrame) -> dict[str, float | int]:
+    found: dict[str, float | int] = {}
     for row in table.to_dict("records"):
         key = f"{row['regularizer']}_{str(row['unit']).rsplit(maxsplit=1)[-1]}"
         found |= {f"n_{key}": row["n"], f"times_{key}": row["times"], f"worth_{key}": row["worth"]}
     return found
 
 
-def _choice_numbers(results: Results) -> dict[str, float]:
-    found: dict[str, float] = {}
+def _choice_numbers(results: Results) -> dict[str, float | int]:
+    found: dict[str, float | int] = {}
     table = optimism(results)
     found["optimism_most"] = float(table.optimism.max())
     for side, group in table.groupby("side"):
@@ -290,8 +290,8 @@ def _choice_numbers(results: Results) -> dict[str, float]:
     return found
 
 
-def _trend_numbers(table: pd.DataFrame) -> dict[str, float]:
-    found: dict[str, float] = {"trends": len(table)}
+def _trend_numbers(table: pd.DataFrame) -> dict[str, float | int]:
+    found: dict[str, float | int] = {"trends": len(table)}
     clear = table.p_holm <= contrasts.SIGNIFICANT
     for regularizer in REGULARIZERS:
         here = table.regularizer == regularizer
@@ -305,8 +305,8 @@ def _trend_numbers(table: pd.DataFrame) -> dict[str, float]:
     return found
 
 
-def _ratio_numbers(table: pd.DataFrame) -> dict[str, float]:
-    found: dict[str, float] = {}
+def _ratio_numbers(table: pd.DataFrame) -> dict[str, float | int]:
+    found: dict[str, float | int] = {}
     for row in table[~table.normalized].to_dict("records"):
         for what in ("ratio", "low", "high"):
             name = "ratio" if what == "ratio" else f"ratio_{what}"
@@ -314,7 +314,7 @@ def _ratio_numbers(table: pd.DataFrame) -> dict[str, float]:
     return found
 
 
-def _coverage_numbers(table: pd.DataFrame) -> dict[str, float]:
+def _coverage_numbers(table: pd.DataFrame) -> dict[str, float | int]:
     """Lowest and highest coverage of groups of rows; `worst` are data on which methods in use fall short."""
     used, limit = table.used, table.limit
     best = table.interval == "difference_of_best"
@@ -330,7 +330,7 @@ def _coverage_numbers(table: pd.DataFrame) -> dict[str, float]:
         "worst_trend": used & limit & (table.interval == "trend"),
         "fisher": table.method == "Student's t on Fisher's z",
     }
-    found: dict[str, float] = {"repetitions": int(table.repetitions.max())}
+    found: dict[str, float | int] = {"repetitions": int(table.repetitions.max())}
     for name, rows in groups.items():
         found[f"coverage_{name}_lowest"] = float(table[rows].coverage.min())
         found[f"coverage_{name}_highest"] = float(table[rows].coverage.max())

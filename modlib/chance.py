@@ -18,6 +18,8 @@ from modlib.store import Results
 from modlib.sweep import run
 from modlib.tables import GRAPH, LEVEL, kept_networks
 
+Number = int | float | str | None
+
 LEVEL_OF_TEST = 0.05
 #: Nulls that a network is held against one by one, in the order of what they keep.
 NULLS = ("untrained", "weights-permuted", "similarity")
@@ -28,6 +30,8 @@ NULL_NAMES = {
 }
 SETTINGS = ("plain", "dropout")  # the weakest L2, and the strongest dropout that passes the accuracy filter
 FAMILIES = ("upstream", "downstream")
+VERDICTS = ("below", "not told apart")  # from a null, where Q is not above it
+_REGULARIZERS = {"l1": "L1", "l2": "L2", "dropout": "dropout"}
 _SHORT = {"untrained": "untrained", "weights-permuted": "permuted", "similarity": "similarity"}
 _PAIRED = [*LEVEL, "seed"]
 
@@ -190,7 +194,29 @@ def not_above(levels: pd.DataFrame) -> pd.DataFrame:
         else ``"not told apart"``.
     """
     found = levels[~(levels.low > 0)].sort_values("excess")
-    return found.assign(verdict=np.where(found.high < 0, "below", "not told apart")).reset_index(drop=True)
+    return found.assign(verdict=np.where(found.high < 0, *VERDICTS)).reset_index(drop=True)
+
+
+def where_not_above(levels: pd.DataFrame) -> pd.DataFrame:
+    """Count, by level and null, the graphs that are below the null and those not told apart from it.
+
+    Parameters
+    ----------
+    levels
+        As `by_level` gives it.
+
+    Returns
+    -------
+    DataFrame
+        One row a level of regularisation, columns by null and verdict of `not_above`; zeros where Q is above
+        the null in all graphs.
+    """
+    found = not_above(levels)
+    counts = found.groupby([*LEVEL, "null", "verdict"]).size().unstack(["null", "verdict"], fill_value=0)
+    columns = pd.MultiIndex.from_product([[n for n in NULLS if (levels.null == n).any()], VERDICTS])
+    rows = pd.MultiIndex.from_frame(levels[LEVEL].drop_duplicates().sort_values(LEVEL))
+    table: pd.DataFrame = counts.reindex(index=rows, columns=columns, fill_value=0)
+    return table.rename(columns=NULL_NAMES, level=0)
 
 
 def rescored(
@@ -282,14 +308,14 @@ def labels(shuffled: Results, true: Results) -> pd.DataFrame:
 # --- numbers in prose
 
 
-def numbers(profile: str) -> dict[str, float | str | None]:
+def numbers(profile: str) -> dict[str, Number]:
     """Every number that the chapter cites; None where its tables are not stored.
 
     ``chance_share_<null>_<family>_<setting>`` is the share of networks and graphs with p ≤ .05,
     ``chance_z_…`` and ``chance_excess_…`` the means over seeds, and ``chance_above_<null>_<setting>`` the
     number of graphs, of ``chance_graphs``, whose mean excess is above 0 after Holm's correction.
     """
-    found: dict[str, float | str | None] = dict.fromkeys(_keys())
+    found: dict[str, Number] = dict.fromkeys(_keys())
     tested, base = load("close-up", profile), load("base", profile)
     if tested is not None and len(tested.nulls):
         found |= _numbers_of_nulls(against_nulls(tested, base))
@@ -303,6 +329,7 @@ def _keys() -> list[str]:
     """Name all numbers, whether they can be had or not."""
     keys = ["chance_draws", "chance_networks", "chance_graphs", "chance_strongest_dropout", "chance_levels"]
     for null in _SHORT.values():
+        keys += [f"chance_most_below_{null}", f"chance_most_below_{null}_level"]
         for setting in SETTINGS:
             keys += [
                 f"chance_{what}_{null}_{setting}" for what in ("above", "below", "lowest", "lowest_excess")
@@ -315,22 +342,33 @@ def _keys() -> list[str]:
         keys += [
             f"chance_labels_{what}_{name}_{setting}" for what in ("shuffled", "true") for name in FAMILIES
         ]
-    keys += [f"chance_size_{what}" for what in ("lowest", "highest", "rows", "repetitions", "outside")]
+    keys += [f"chance_size_{what}" for what in ("lowest", "highest", "rows", "repetitions")]
+    keys += [f"chance_size_{what}" for what in ("outside", "surely_outside", "similarity", "permuted")]
     keys += ["chance_size_unequal", "chance_size_random_networks"]
     for setting in (*SETTINGS, "untrained"):
         keys += [f"chance_spectrum_{what}_{setting}" for what in ("similarity", "rotated", "size")]
-    return [*keys, "chance_spectrum_graphs", "chance_spectrum_draws"]
+    return [*keys, "chance_spectrum_graphs", "chance_spectrum_draws", "chance_labels_dropout"]
 
 
-def _numbers_of_nulls(table: pd.DataFrame) -> dict[str, float | str | None]:
+def _numbers_of_nulls(table: pd.DataFrame) -> dict[str, Number]:
     levels = by_level(table)
     drawn = table[table.null != "untrained"].draws
-    found: dict[str, float | str | None] = {
+    found: dict[str, Number] = {
         "chance_draws": int(drawn.max()),
         "chance_networks": int(table.network.nunique()),
         "chance_graphs": len(table[GRAPH].drop_duplicates()),
         "chance_levels": len(table[LEVEL].drop_duplicates()),
     }
+    for null, short in _SHORT.items():
+        here = levels[levels.null == null]
+        surely = here[(here.holm < LEVEL_OF_TEST) & (here.excess < 0)]
+        found[f"chance_most_below_{short}"], found[f"chance_most_below_{short}_level"] = 0, "no level"
+        if len(surely):
+            most = surely.groupby(LEVEL).size().rename("graphs").reset_index()
+            row = most.nlargest(1, "graphs").to_dict("records")[0]
+            level_name = f"{_REGULARIZERS[row['regularizer']]} of {row['strength']:g}"
+            found[f"chance_most_below_{short}"] = int(row["graphs"])
+            found[f"chance_most_below_{short}_level"] = level_name
     for setting, level in settings(table).items():
         if setting == "dropout":
             found["chance_strongest_dropout"] = level[1]
@@ -353,12 +391,14 @@ def _numbers_of_nulls(table: pd.DataFrame) -> dict[str, float | str | None]:
     return found
 
 
-def _numbers_of_labels(table: pd.DataFrame) -> dict[str, float | str | None]:
-    found: dict[str, float | str | None] = {}
+def _numbers_of_labels(table: pd.DataFrame) -> dict[str, Number]:
+    found: dict[str, Number] = {}
     table = table.assign(family=[family(m) for m in table.measure])
     for setting, level in settings(table).items():
         graphs = at(table, level)
         sure = graphs.holm < LEVEL_OF_TEST
+        if setting == "dropout":
+            found["chance_labels_dropout"] = level[1]
         found[f"chance_labels_train_shuffled_{setting}"] = float(graphs.train_shuffled.mean())
         found[f"chance_labels_train_true_{setting}"] = float(graphs.train_true.mean())
         found[f"chance_labels_lower_{setting}"] = int((sure & (graphs.difference < 0)).sum())
@@ -370,8 +410,9 @@ def _numbers_of_labels(table: pd.DataFrame) -> dict[str, float | str | None]:
     return found
 
 
-def _numbers_of_size(table: pd.DataFrame) -> dict[str, float | str | None]:
+def _numbers_of_size(table: pd.DataFrame) -> dict[str, Number]:
     claimed, limits = table[~table.limit], table[table.limit]
+    low, high = LEVEL_OF_TEST - calibration.BAND, LEVEL_OF_TEST + calibration.BAND
     unequal = limits[limits.data.str.contains("variance")]
     networks = limits[limits.data.str.contains("networks")]
     return {
@@ -379,14 +420,17 @@ def _numbers_of_size(table: pd.DataFrame) -> dict[str, float | str | None]:
         "chance_size_highest": float(claimed.rate.max()),
         "chance_size_rows": len(claimed),
         "chance_size_repetitions": int(claimed.repetitions.min()),
-        "chance_size_outside": int(((claimed.rate - LEVEL_OF_TEST).abs() > calibration.BAND).sum()),
+        "chance_size_outside": int(((claimed.rate < low) | (claimed.rate > high)).sum()),
+        "chance_size_surely_outside": int(((claimed.high < low) | (claimed.low > high)).sum()),
+        "chance_size_similarity": float(claimed[claimed.null == "similarity"].rate.mean()),
+        "chance_size_permuted": float(claimed[claimed.null == "weights-permuted"].rate.mean()),
         "chance_size_unequal": float(unequal.rate.max()),
         "chance_size_random_networks": float(networks.rate.max()),
     }
 
 
-def _numbers_of_spectra(table: pd.DataFrame) -> dict[str, float | str | None]:
-    found: dict[str, float | str | None] = {"chance_spectrum_draws": int(table.draws.min())}
+def _numbers_of_spectra(table: pd.DataFrame) -> dict[str, Number]:
+    found: dict[str, Number] = {"chance_spectrum_draws": int(table.draws.min())}
     starts = {"plain": "l2=", "dropout": "dropout=", "untrained": "untrained"}
     for setting, start in starts.items():
         graphs = table[table.network.str.startswith(start)]

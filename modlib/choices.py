@@ -82,7 +82,8 @@ def effects(base: Results, close_up: Results | None = None) -> pd.DataFrame:
         for other metrics, whose units differ); `kept`, whether the effect has the reference's sign and its
         95 % interval leaves out 0.
     """
-    tables = [multiverse.table(base).assign(experiment="base")]
+    table = multiverse.table(base).assign(experiment="base")
+    tables = [table[~table.choice_kind.isin(_CLOSE_UP_ONLY)]]
     if close_up is not None:
         table = multiverse.table(close_up).assign(experiment="close-up")
         tables.append(table[table.choice_kind.isin(["default", *_CLOSE_UP_ONLY])])
@@ -129,9 +130,9 @@ def optimisers(results: Results) -> pd.DataFrame:
     DataFrame
         One row an optimiser, in the order of `modlib.optimisers.OPTIMISERS`: `value`, its Q less the
         default's, the mean over all graphs of a seed, then over seeds, with its 95 % interval `low` to
-        `high`, `n` and `p`; `relative`, the same as a share of the default's mean Q; `worst` and `best`,
-        the lowest and the highest difference of any graph; `equal_or_better` and `better`, the shares of graphs for which it reaches the
-        default's Q, or exceeds it by more than rounding; `graphs`.
+        `high`, `n` and `p`; `relative`, the same as a share of the default's mean Q; `worst` and `best`, the
+        lowest and the highest difference of any graph; `equal_or_better` and `better`, the shares of graphs
+        for which it reaches the default's Q, or exceeds it by more than rounding; `graphs`.
     """
     table = _beside_default(results, "optimiser")
     rows = []

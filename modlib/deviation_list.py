@@ -52,7 +52,7 @@ DEVIATIONS = (
     Deviation(
         "seeds of the wide and the deep networks",
         "3 of each.",
-        "9 of the wide, 5 of the deep.",
+        "{seeds_wide} of the wide, {seeds_deep} of the deep.",
         "With three seeds the interval of the gain in Q would be {q_wider_wide:.1f} times as long for the "
         "wide networks and {q_wider_deep:.1f} times for the deep ones; that of agreement within less "
         "across {agreement_wider_wide:.1f} and {agreement_wider_deep:.1f} times.",

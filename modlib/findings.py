@@ -198,10 +198,10 @@ def numbers(profile: str) -> dict[str, float | str | None]:
     return found
 
 
-def _contrast_numbers(results: Results) -> dict[str, float]:
+def _contrast_numbers(results: Results) -> dict[str, float | int]:
     """Dropout against L1 or L2, over all levels and (``_matched``) among those as accurate as dropout."""
     matched = contrasts.least_accurate_dropout(kept_networks(results))
-    found: dict[str, float] = {"matched_accuracy": matched}
+    found: dict[str, float | int] = {"matched_accuracy": matched}
     both = contrasts.both_ways(results)
     for levels, suffix in zip(contrasts.LEVELS_COMPARED, ("_matched", ""), strict=True):
         table = both[both["levels"] == levels]

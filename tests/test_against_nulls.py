@@ -1,4 +1,4 @@
-"""Networks beside draws of the nulls: every draw searched anew, in any order and by any number of processes."""
+"""Networks beside draws of the nulls: each searched anew, in any order and by any number of processes."""
 
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context

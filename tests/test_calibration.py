@@ -62,7 +62,9 @@ def test_a_core_shares_more_with_all_than_the_others_do():
     rng = np.random.default_rng(0)
 
     def spread(uneven):
-        return np.mean([vectors(rng, dimensions=200, uneven=uneven).mean(1).std() for _ in range(20)])
+        return np.mean(
+            [vectors(rng, dimensions=200, common=0.5, uneven=uneven).mean(1).std() for _ in range(20)]
+        )
 
     assert spread(1.0) > 2.5 * spread(0.0)
 
@@ -197,7 +199,7 @@ def test_stored_power_grows_with_strength(stored):
     layers = table[table.data == "layers"].sort_values("strength")
     assert layers.rate.is_monotonic_increasing or (layers.rate.diff().min() > -0.1)
     assert layers.rate.iloc[0] < 0.15
-    assert layers.rate.iloc[-1] > 0.95
+    assert layers.rate.iloc[-1] > 0.9
     networks = table[table.data == "networks"]
     top = networks[networks.strength == networks.strength.max()]
     none = networks[networks.strength == 0].set_index(["null", "graph"]).rate

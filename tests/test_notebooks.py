@@ -37,6 +37,7 @@ _reduce()
 del _reduce  # nothing of this is left for a notebook to lean on
 """
 SMALL = {
+    "deviations": {"untrained": 2},
     "example-layer": {"shuffles": 20},
     "four-measures": {"epochs": 1, "samples": 50},
     "what-is-a-module": {"restarts": 2, "largest": 128, "repeats": 2},
@@ -47,7 +48,7 @@ CHARTS = {
     "certainty": 3,
     "chance": 7,
     "choices": 2,
-    "deviations": 0,  # its charts rest on tables that are not computed at the quick profile
+    "deviations": 1,
     "elsewhere": 4,
     "example-layer": 1,
     "four-measures": 1,

@@ -47,7 +47,7 @@ def test_spectrum_and_mean_stay_but_for_the_normalisation(decay):
     mean = np.mean([np.linalg.eigvalsh(found)[::-1] for found in drawn], axis=0)
     # Normalising again evens a steep spectrum out a little.
     np.testing.assert_allclose(mean[:5], own[:5], rtol=0.15 if decay < 2 else 0.25)
-    assert mean.std() == pytest.approx(own.std(), rel=0.05 if decay < 2 else 0.25)
+    assert mean.std() == pytest.approx(own.std(), rel=0.1 if decay < 2 else 0.25)
     means = [found.mean() for found in drawn]
     assert np.mean(means) == pytest.approx(R.mean(), abs=0.02)
 

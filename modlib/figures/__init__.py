@@ -1,6 +1,16 @@
 """The charts of the book, one file a chapter, and the theme that they share."""
 
-from modlib.figures import layers, toys, training
+from modlib.figures import (
+    certainty,
+    chance,
+    choices,
+    deviations,
+    elsewhere,
+    layers,
+    toys,
+    training,
+    verdict,
+)
 from modlib.figures.agreement import agreement_matrices, agreement_of_families, ecs_against_paper
 from modlib.figures.hero import hero, save_hero
 from modlib.figures.like_for_like import ecs_like_for_like, q_like_for_like
@@ -16,9 +26,14 @@ __all__ = [
     "NAMES",
     "agreement_matrices",
     "agreement_of_families",
+    "certainty",
+    "chance",
+    "choices",
+    "deviations",
     "difference_of_gains",
     "ecs_against_paper",
     "ecs_like_for_like",
+    "elsewhere",
     "hero",
     "layers",
     "q_against_paper",
@@ -28,4 +43,5 @@ __all__ = [
     "setup",
     "toys",
     "training",
+    "verdict",
 ]

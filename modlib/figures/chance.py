@@ -10,7 +10,7 @@ from IPython.display import Markdown
 from modlib import chance
 from modlib.figures.theme import COLOURS, NAMES, REGULARIZERS, estimate, measure_colour, properties
 from modlib.similarity import MEASURES
-from modlib.tables import GRAPH
+from modlib.tables import GRAPH, LEVEL
 
 SETTING_NAMES = {"plain": "weakest L2", "dropout": "strongest dropout"}
 GRAPH_ORDER = [NAMES[m] + n for m in MEASURES for n in ("", ", normalised")]
@@ -27,22 +27,31 @@ def _not_yet(*names: str) -> Markdown:
 
 
 def not_above(levels: pd.DataFrame | None) -> pd.DataFrame | Markdown:
-    """Tabulate where Q is not above a null, the lowest excess of each null and setting first."""
+    """Count, by level and null, the graphs whose Q is not above the null.
+
+    Parameters
+    ----------
+    levels
+        As `modlib.chance.by_level` gives it; without it, a note how to compute it.
+    """
+    return _not_yet("close-up") if levels is None else chance.where_not_above(levels)
+
+
+def lowest(levels: pd.DataFrame | None, n: int = 12) -> pd.DataFrame | Markdown:
+    """Tabulate the levels and graphs with the lowest excess over a null.
+
+    Parameters
+    ----------
+    levels
+        As for `not_above`.
+    n
+        How many.
+    """
     if levels is None:
         return _not_yet("close-up")
-    columns = [
-        "null",
-        "regularizer",
-        "strength",
-        *GRAPH,
-        "q",
-        "null_mean",
-        "excess",
-        "low",
-        "high",
-        "verdict",
-    ]
-    return chance.not_above(levels)[columns].round({"q": 3, "null_mean": 3, "excess": 3, "low": 3, "high": 3})
+    shown = dict.fromkeys(("q", "null_mean", "excess", "low", "high"), 3)
+    columns = ["null", *LEVEL, *GRAPH, *shown, "verdict"]
+    return chance.not_above(levels)[columns].head(n).round(shown)
 
 
 def _named(table: pd.DataFrame) -> pd.DataFrame:
@@ -51,8 +60,8 @@ def _named(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(graph=graph, layer="layer " + table.layer.astype(str))
 
 
-def _graphs() -> alt.Y:
-    return alt.Y("graph:N", sort=GRAPH_ORDER, title=None, axis=alt.Axis(labelLimit=190))
+def _graphs(*, grid: bool = True) -> alt.Y:
+    return alt.Y("graph:N", sort=GRAPH_ORDER, title=None, axis=alt.Axis(labelLimit=190, grid=grid))
 
 
 def rescored(table: pd.DataFrame, *, name: str = "", caption: str = "") -> alt.Chart:
@@ -183,8 +192,10 @@ def shares(levels: pd.DataFrame | None, *, name: str = "", caption: str = "") ->
         alt.Chart(table.drop(columns="strength").round(4))
         .mark_rect()
         .encode(
-            x=alt.X("level:N", sort=order, title=None, axis=alt.Axis(labelAngle=-60, labelFontSize=11)),
-            y=_graphs(),
+            x=alt.X(
+                "level:N", sort=order, title=None, axis=alt.Axis(labelAngle=-60, labelFontSize=11, grid=False)
+            ),
+            y=_graphs(grid=False),
             color=alt.Color(
                 "share:Q",
                 title="share with p ≤ .05",

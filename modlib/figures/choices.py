@@ -137,7 +137,7 @@ def _dots(
     colour = alt.Color(
         f"{kind}:N", scale=alt.Scale(domain=list(KINDS), range=list(KINDS.values())), legend=None
     )
-    x = alt.X("value:Q", title=title, axis=alt.Axis(tickCount=5), scale=alt.Scale(zero=True))
+    x = alt.X("value:Q", title=title, axis=alt.Axis(tickCount=4), scale=alt.Scale(zero=True))
     span = base.mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q", y=y, color=colour)
     dot = base.mark_point(filled=True, size=60, opacity=1).encode(x=x, y=y, color=colour, tooltip=tooltip)
     return cast(alt.LayerChart, alt.layer(*below, span, dot))  # not a facet
