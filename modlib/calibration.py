@@ -46,7 +46,7 @@ POWER_COLUMNS = (
     "null", "data", "graph", "strength", "draws", "repetitions", "rejected", "rate", "low", "high",
 )  # fmt: skip
 COLUMNS = {"size": SIZE_COLUMNS, "power": POWER_COLUMNS}
-STRENGTHS = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4)  # of modules planted in layers
+STRENGTHS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)  # of modules planted in layers
 NETWORK_STRENGTHS = (0.0, 0.4, 0.6, 0.8, 0.95)  # and in networks
 
 Signed = Float[np.ndarray, "unit unit"]
@@ -119,6 +119,7 @@ CASES = (
     Case("units as vectors in 10 dimensions", _of_dimensions(10), graphs=SCALES),
     Case("units as vectors in 30 dimensions", _of_dimensions(30)),
     Case("covariances over 1,000 samples", _sampled, graphs=SCALES),
+    # Mean association .2: at 30 dimensions, draws of the null have a tenth less variance than the layer.
     Case("30 dimensions, much in common", _of_dimensions(30, common=0.5), limit=True),
     Case("a core but no modules", _with_a_core, limit=True),
     Case("dimensions of variance 1/k", _with_decay(1.0), limit=True),

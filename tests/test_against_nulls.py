@@ -1,4 +1,4 @@
-"""Networks beside draws of the nulls: each searched anew, in any order and by any number of processes."""
+"""Networks beside draws of the nulls: every draw searched anew, by one process or by several."""
 
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context

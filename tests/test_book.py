@@ -185,7 +185,8 @@ def test_only_the_quick_tables_are_computed_unasked(monkeypatch):
     book._prepare("paper")
     assert asked == []
     book._prepare("quick")
-    assert asked == [("base", {"profile": "quick", "long": True})]
+    names = ("base", "close-up", "labels-kept", "labels-shuffled")
+    assert asked == [(name, {"profile": "quick", "long": True}) for name in names]
 
 
 def test_results_are_hashed_where_they_are_read_from(tmp_path, monkeypatch):

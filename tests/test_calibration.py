@@ -154,7 +154,7 @@ def test_computed_anew_the_tests_hold_their_size():
 
 @pytest.mark.slow
 def test_computed_anew_power_grows_from_the_size_to_one():
-    rates = [np.mean([calibration._rejects_planted(s, i, 5) for i in range(40)]) for s in (0.0, 0.2, 0.4)]
+    rates = [np.mean([calibration._rejects_planted(s, i, 5) for i in range(40)]) for s in (0.0, 0.3, 0.6)]
     assert binomial_band(round(40 * rates[0]), 40)
     assert rates[0] < rates[1] < rates[2]
     assert rates[2] > 0.9
@@ -183,6 +183,7 @@ def test_stored_sizes_are_within_the_band_where_they_are_claimed(stored):
 def test_stored_sizes_show_where_the_similarity_null_takes_a_spectrum_for_modules(stored):
     limits = stored["size"].query("limit").set_index("data").rate
     assert limits["dimensions of variance 1/k"] > 0.5
+    assert limits["30 dimensions, much in common"] > LEVEL
 
 
 def test_every_row_that_the_simulation_has_is_stored(stored):

@@ -92,7 +92,7 @@ def test_like_for_like_switches_itself_on(chart, monkeypatch, tmp_path):
     monkeypatch.setenv("MODLIB_RESULTS", str(tmp_path))
     assert "python -m modlib run base-v1 --profile paper" in chart("paper").data
     found = synthetic.results()
-    tables = {"networks": found.networks, "modules": found.modules, "agreement": found.agreement}
+    tables = {name: getattr(found, name) for name in store.TABLES}
     store.write_results(experiments.get("base-v1", "paper"), tables, {}, {"seconds": {}})
     spec = chart("paper").to_dict()
     assert "arXiv v1 protocol" in spec["usermeta"]["caption"]
