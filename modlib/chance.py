@@ -6,16 +6,16 @@ from dataclasses import asdict
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
+import torch
+from jaxtyping import Float
 
 from modlib import calibration, experiments, spectra, store
 from modlib.contrasts import graph_key, graph_name, weakest_l2
 from modlib.inference import holm, mean
 from modlib.modularity import find_modules, modularity
 from modlib.nulls import null_test, random_graphs
-from modlib.similarity import family
+from modlib.similarity import adjacency, family
 from modlib.store import Results
-from modlib.sweep import run
 from modlib.tables import GRAPH, LEVEL, kept_networks
 
 Number = int | float | str | None
@@ -38,7 +38,7 @@ _PAIRED = [*LEVEL, "seed"]
 
 def load(name: str, profile: str) -> Results | None:
     """Tables of an experiment if they are stored, else None: nothing is computed here."""
-    return run(name, profile=profile) if store.is_stored(experiments.get(name, profile)) else None
+    return store.read_if_stored(experiments.get(name, profile))
 
 
 def levels(profile: str) -> pd.DataFrame | None:
@@ -238,22 +238,14 @@ def rescored(
         ``"draws, searched"``) and `q`, of normalised graphs.
     """
     rng = np.random.default_rng(seed)
-    size = np.sqrt(np.clip(np.diagonal(S), 0, None))
-    scale = np.divide(1, size, out=np.zeros_like(size), where=size > 0)
-    own = np.abs(S * np.outer(scale, scale))
-    np.fill_diagonal(own, 0)
-    best = find_modules((own + own.T) / 2, restarts=restarts)
+    best = find_modules(adjacency(torch.as_tensor(S), normalized=True), restarts=restarts)
     rows: list[dict[str, object]] = [{"draw": -1, "how": "the layer, searched", "q": best.q}]
     for draw in range(draws):
         A = random_graphs(S, rng)[1]
-        rows.append({"draw": draw, "how": "draws, only scored", "q": _score(A, best.labels)})
+        rows.append({"draw": draw, "how": "draws, only scored", "q": modularity(A, best.labels)})
         found = find_modules(A, restarts=restarts)
         rows.append({"draw": draw, "how": "draws, searched", "q": found.q})
     return pd.DataFrame(rows)
-
-
-def _score(A: Float[np.ndarray, "unit unit"], labels: Int[np.ndarray, " unit"]) -> float:
-    return modularity(A, labels)
 
 
 # --- memorised labels

@@ -42,8 +42,7 @@ _ESTIMATE = ["value", "low", "high", "n", "p"]
 
 def close_up(profile: str) -> Results | None:
     """Tables of the experiment with other optimisers and fewer images, or None if they are not stored."""
-    plan = experiments.get("close-up", profile)
-    return store.read_results(plan) if store.is_stored(plan) else None
+    return store.read_if_stored(experiments.get("close-up", profile))
 
 
 def label(kind: str, choice: str) -> str:

@@ -249,8 +249,9 @@ _JUDGED: dict[tuple[tuple[str, str, str], ...], pd.DataFrame] = {}
 
 def stored(profile: str) -> dict[str, Results]:
     """Tables of the experiments that claims are tested in, by name, as far as they are stored."""
-    plans = [experiments.get(name, profile) for name in (*EXPERIMENTS, CLOSE_UP, KEPT, SHUFFLED)]
-    return {plan.name: store.read_results(plan) for plan in plans if store.is_stored(plan)}
+    names = (*EXPERIMENTS, CLOSE_UP, KEPT, SHUFFLED)
+    found = {name: store.read_if_stored(experiments.get(name, profile)) for name in names}
+    return {name: results for name, results in found.items() if results is not None}
 
 
 def items(results: Mapping[str, Results]) -> pd.DataFrame:

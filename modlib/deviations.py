@@ -273,7 +273,7 @@ def numbers(profile: str) -> Numbers:
 
     Names end in the experiment or protocol: ``final`` is base, ``v1`` is base-v1.
     """
-    final, v1 = run("base", profile=profile), _stored("base-v1", profile)
+    final, v1 = run("base", profile=profile), store.read_if_stored(experiments.get("base-v1", profile))
     ours = _agreement_numbers(final)
     parts: dict[str, Numbers] = {
         "final": ours | _untrained_numbers(final),
@@ -301,10 +301,5 @@ def numbers(profile: str) -> Numbers:
 
 
 def _from(measure: Callable[[Results], Numbers], name: str, profile: str, keys: tuple[str, ...]) -> Numbers:
-    results = _stored(name, profile)
+    results = store.read_if_stored(experiments.get(name, profile))
     return dict.fromkeys(keys) if results is None else measure(results)
-
-
-def _stored(name: str, profile: str) -> Results | None:
-    plan = experiments.get(name, profile)
-    return store.read_results(plan) if store.is_stored(plan) else None

@@ -43,9 +43,9 @@ def load(profile: str) -> dict[str, Results]:
     """
     found = {"base": run("base", profile=profile)}
     for name in EXPERIMENTS[1:]:
-        plan = experiments.get(name, profile)
-        if store.is_stored(plan):
-            found[name] = store.read_results(plan)
+        stored = store.read_if_stored(experiments.get(name, profile))
+        if stored is not None:
+            found[name] = stored
     return found
 
 

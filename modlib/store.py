@@ -314,6 +314,11 @@ def is_stored(experiment: Experiment) -> bool:
     return path.exists() and _manifest(path).get("digest") == experiment.digest
 
 
+def read_if_stored(experiment: Experiment) -> Results | None:
+    """Read tables as `read_results` does, or return None where there are none: nothing is computed."""
+    return read_results(experiment) if is_stored(experiment) else None
+
+
 def read_results(experiment: Experiment) -> Results:
     """Read tables back, each checked against the manifest.
 

@@ -183,9 +183,9 @@ def numbers(world):
     config = replace(world, manifest={"seconds": {}, "config": {}})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(deviations, "run", lambda *_, **__: config)
-        patch.setattr(deviations, "_stored", lambda *_: config)
+        patch.setattr(deviations.store, "read_if_stored", lambda *_: config)
         full = deviations.numbers("paper")
-        patch.setattr(deviations, "_stored", lambda *_: None)
+        patch.setattr(deviations.store, "read_if_stored", lambda *_: None)
         return full, deviations.numbers("paper")
 
 

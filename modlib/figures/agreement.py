@@ -7,7 +7,7 @@ import pandas as pd
 
 from modlib import findings
 from modlib.analysis import VARIANTS
-from modlib.figures.theme import FAMILY_COLOURS, NAMES, estimate, properties
+from modlib.figures.theme import FAMILY_COLOURS, GREY, NAMES, estimate, properties
 from modlib.store import Results
 
 METRICS = {
@@ -197,7 +197,7 @@ def ecs_against_paper(
     line = (
         alt.Chart(pd.DataFrame({"at": [0.2, 0.85]}))
         .mark_line(strokeDash=[3, 3], strokeWidth=1)
-        .encode(x=alt.X("at:Q", scale=scale), y=alt.Y("at:Q", scale=scale), color=alt.value("#8a8f98"))
+        .encode(x=alt.X("at:Q", scale=scale), y=alt.Y("at:Q", scale=scale), color=alt.value(GREY))
     )
     dot = (
         alt.Chart(long)

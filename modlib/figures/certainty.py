@@ -6,7 +6,7 @@ import altair as alt
 import pandas as pd
 
 from modlib import certainty, contrasts, coverage, inference
-from modlib.figures.theme import NAMES, REGULARIZERS, estimate, measure_colour, properties
+from modlib.figures.theme import GREY, NAMES, REGULARIZERS, estimate, measure_colour, properties
 from modlib.similarity import MEASURES
 from modlib.store import Results
 
@@ -27,7 +27,7 @@ def counted_units(results: Results, *, name: str = "", caption: str = "") -> alt
     table["by"] = table.regularizer.map(REGULARIZERS)
     order = [REGULARIZERS[r] for r in certainty.REGULARIZERS]
     y = alt.Y("unit:N", sort=list(certainty.UNITS), title=None, axis=alt.Axis(labelLimit=200))
-    colour = alt.condition("datum.unit == 'seed'", alt.value("#1b6ca8"), alt.value("#8a8f98"))
+    colour = alt.condition("datum.unit == 'seed'", alt.value("#1b6ca8"), alt.value(GREY))
     base = alt.Chart(table.drop(columns="regularizer").round(5))
     span = base.mark_rule(strokeWidth=3).encode(x="low:Q", x2="high:Q", y=y, color=colour)
     dot = base.mark_point(filled=True, size=50, opacity=1).encode(
@@ -81,7 +81,7 @@ def trends(results: Results, *, name: str = "", caption: str = "") -> alt.FacetC
     )
     colour = measure_colour(legend=None)
     base = alt.Chart(table.drop(columns="regularizer").round(4))
-    zero = base.mark_rule(strokeDash=[3, 3]).encode(x=alt.datum(0), color=alt.value("#8a8f98"))
+    zero = base.mark_rule(strokeDash=[3, 3]).encode(x=alt.datum(0), color=alt.value(GREY))
     span = base.mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q", y=y, color=colour)
     dot = base.mark_point(size=50, opacity=1).encode(
         x=x,
@@ -132,9 +132,7 @@ def coverages(*, name: str = "", caption: str = "") -> alt.FacetChart:
     ]
     table = table.assign(kind=kind, truth=table.interval.map(TRUTHS)).drop(columns=["interval", "limit"])
     nominal = (
-        alt.Chart()
-        .mark_rule(strokeDash=[3, 3])
-        .encode(x=alt.datum(inference.LEVEL), color=alt.value("#8a8f98"))
+        alt.Chart().mark_rule(strokeDash=[3, 3]).encode(x=alt.datum(inference.LEVEL), color=alt.value(GREY))
     )
     y = alt.Y(
         "method:N",

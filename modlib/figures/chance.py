@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import altair as alt
 import numpy as np
 import pandas as pd
 from IPython.display import Markdown
 
 from modlib import chance
-from modlib.figures.theme import COLOURS, NAMES, REGULARIZERS, estimate, measure_colour, properties
+from modlib.figures.theme import COLOURS, GREY, NAMES, REGULARIZERS, estimate, measure_colour, properties
 from modlib.similarity import MEASURES
 from modlib.tables import GRAPH, LEVEL
 
 SETTING_NAMES = {"plain": "weakest L2", "dropout": "strongest dropout"}
 GRAPH_ORDER = [NAMES[m] + n for m in MEASURES for n in ("", ", normalised")]
 LABELLED = ("true labels", "permuted labels")
-GREY = "#8a8f98"
 LAYER = "layer"
 
 
@@ -62,6 +63,16 @@ def _named(table: pd.DataFrame) -> pd.DataFrame:
 
 def _graphs(*, grid: bool = True) -> alt.Y:
     return alt.Y("graph:N", sort=GRAPH_ORDER, title=None, axis=alt.Axis(labelLimit=190, grid=grid))
+
+
+def _by_layer(row: str, **options: Any) -> dict[str, Any]:
+    """Panels with a column for each layer, and what their rows are."""
+    header = alt.Header(title=None)
+    return {
+        "row": alt.Row(row, header=header, **options),
+        "column": alt.Column("layer:N", header=header),
+        "spacing": {"row": 10, "column": 14},
+    }
 
 
 def rescored(table: pd.DataFrame, *, name: str = "", caption: str = "") -> alt.Chart:
@@ -151,11 +162,7 @@ def excess(levels: pd.DataFrame | None, *, name: str = "", caption: str = "") ->
     chart: alt.FacetChart = (
         alt.layer(zero, span, dot, data=table)
         .properties(width=170, height=150)
-        .facet(
-            row=alt.Row("null_name:N", sort=list(chance.NULL_NAMES.values()), header=alt.Header(title=None)),
-            column=alt.Column("layer:N", header=alt.Header(title=None)),
-            spacing={"row": 10, "column": 14},
-        )
+        .facet(**_by_layer("null_name:N", sort=list(chance.NULL_NAMES.values())))
         .add_params(pick)
         .properties(
             **properties(
@@ -214,11 +221,7 @@ def shares(levels: pd.DataFrame | None, *, name: str = "", caption: str = "") ->
             ],
         )
         .properties(width=170, height=140)
-        .facet(
-            row=alt.Row("null_name:N", sort=list(chance.NULL_NAMES.values()), header=alt.Header(title=None)),
-            column=alt.Column("layer:N", header=alt.Header(title=None)),
-            spacing={"row": 10, "column": 14},
-        )
+        .facet(**_by_layer("null_name:N", sort=list(chance.NULL_NAMES.values())))
         .properties(
             **properties(
                 description="For each null, layer, graph and level of regularisation, the share of networks "
@@ -281,11 +284,7 @@ def labels(table: pd.DataFrame | None, *, name: str = "", caption: str = "") -> 
     chart: alt.FacetChart = (
         alt.layer(line, dot, data=long.round(4))
         .properties(width=170, height=150)
-        .facet(
-            row=alt.Row("setting:N", sort=list(SETTING_NAMES.values()), header=alt.Header(title=None)),
-            column=alt.Column("layer:N", header=alt.Header(title=None)),
-            spacing={"row": 10, "column": 14},
-        )
+        .facet(**_by_layer("setting:N", sort=list(SETTING_NAMES.values())))
         .properties(
             **properties(
                 description="Modularity of networks trained on true and on permuted labels of the same "
@@ -469,11 +468,7 @@ def spectra(table: pd.DataFrame, *, name: str = "", caption: str = "") -> alt.Fa
     chart: alt.FacetChart = (
         alt.layer(span, dot, data=found)
         .properties(width=170, height=120)
-        .facet(
-            row=alt.Row("network:N", header=alt.Header(title=None)),
-            column=alt.Column("layer:N", header=alt.Header(title=None)),
-            spacing={"row": 10, "column": 14},
-        )
+        .facet(**_by_layer("network:N"))
         .properties(
             **properties(
                 description="Modularity of layers of four networks beside draws of the similarity null and "

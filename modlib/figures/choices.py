@@ -8,7 +8,7 @@ import altair as alt
 import pandas as pd
 
 from modlib import choices
-from modlib.figures.theme import estimate, properties
+from modlib.figures.theme import GREY, estimate, properties
 from modlib.multiverse import AGREEMENT_EFFECT, Q_EFFECT
 
 #: One shade a kind of choice; the hues of the two families are left to the measures.
@@ -81,7 +81,7 @@ def _panel(rows: pd.DataFrame, effect: str, title: str) -> alt.LayerChart:
         alt.Tooltip("p:Q", format=".1e"),
     ]
     zero = base.mark_rule(strokeDash=[3, 3]).encode(x=alt.datum(0))
-    default = base.mark_tick(thickness=1.5, size=14, color="#8a8f98").encode(x="reference:Q", y=y)
+    default = base.mark_tick(thickness=1.5, size=14, color=GREY).encode(x="reference:Q", y=y)
     chart: alt.LayerChart = _dots(
         base, zero, default, y=y, title=title, tooltip=tooltip, kind="choice_kind"
     ).properties(width=205, height=alt.Step(17))

@@ -9,8 +9,15 @@ from IPython.display import HTML
 
 from modlib import deviations, findings
 from modlib.figures.agreement import ecs_against_paper
-from modlib.figures.like_for_like import Comparison, _not_yet
-from modlib.figures.theme import FAMILY_COLOURS, REGULARIZERS, estimate, properties
+from modlib.figures.like_for_like import Comparison, not_yet
+from modlib.figures.theme import (
+    FAMILY_COLOURS,
+    REGULARIZERS,
+    estimate,
+    on_strength_axis,
+    properties,
+    strength_axis,
+)
 from modlib.store import Results
 from modlib.sweep import run
 
@@ -53,7 +60,7 @@ def ecs_by_their_rule(profile: str, *, name: str = "") -> Comparison:
     Until the tables of ``base-v1`` are stored, how to make them.
     """
     if not findings.has_like_for_like(profile):
-        return _not_yet(profile)
+        return not_yet(profile)
     shared = deviations.with_shared_dead_units(run("base-v1", profile=profile))
     pairs = findings.agreement_against_paper(shared)
     distance = (pairs.trained - pairs.ecs_trained).abs().mean()
@@ -75,18 +82,10 @@ def dead_units(results: Results, *, name: str = "", caption: str = "") -> alt.Fa
     dead = deviations.dead_units(results)
     rows = levels.merge(dead, on=["regularizer", "strength"])
     penalty = rows.regularizer != "dropout"
-    # One axis for probabilities and powers of ten, as in the chart of Q against strength.
-    rows["x"] = rows.strength.where(~penalty, np.log10(rows.strength.where(penalty, 1.0))).round(4)
+    rows["x"] = on_strength_axis(rows)
     rows["by"] = rows.regularizer.map(REGULARIZERS) + np.where(penalty, " strength", " probability")
     rows = rows.drop(columns="regularizer").round({"ecs": 4, "low": 4, "high": 4, "dead": 2})
-    tens = "['', '⁻¹', '⁻²', '⁻³', '⁻⁴', '⁻⁵'][-datum.value]"
-    label = f"datum.value >= 0 ? datum.label : floor(datum.value) == datum.value ? '10' + {tens} : ''"
-    x = alt.X(
-        "x:Q",
-        title=None,
-        scale=alt.Scale(zero=False, nice=False, padding=6),
-        axis=alt.Axis(labelExpr=label, tickCount=4, grid=False, labelFlush=False),
-    )
+    x = strength_axis()
     y = alt.Y("ecs:Q", title="ECS", scale=alt.Scale(zero=True), axis=alt.Axis(tickCount=4))
     colour = alt.Color(
         "family_pair:N",

@@ -12,7 +12,15 @@ from IPython.display import Markdown
 
 from modlib import elsewhere
 from modlib.elsewhere import EFFECTS, EXPERIMENTS
-from modlib.figures.theme import FAMILY_COLOURS, NAMES, estimate, properties
+from modlib.figures.theme import (
+    FAMILY_COLOURS,
+    GREY,
+    NAMES,
+    estimate,
+    on_strength_axis,
+    properties,
+    strength_axis,
+)
 from modlib.similarity import MEASURES
 from modlib.store import Results
 
@@ -44,7 +52,7 @@ def q_side_by_side(found: Mapping[str, Results], *, name: str = "", caption: str
     """Q against dropout and against L1 or L2, a line an experiment; layer, penalty and scale by drop-down."""
     curves = elsewhere.q_curves(found)
     penalty = curves.regularizer != "dropout"
-    curves["x"] = curves.strength.where(~penalty, np.log10(curves.strength.where(penalty, 1.0))).round(4)
+    curves["x"] = on_strength_axis(curves)
     curves["by"] = np.where(penalty, "weight penalty", "dropout probability")
     tables = []
     for title, column in SCALES.items():
@@ -61,14 +69,7 @@ def q_side_by_side(found: Mapping[str, Results], *, name: str = "", caption: str
         _choose("elsewhere_scale", list(SCALES), list(SCALES), "Show "),
     ]
     pick = alt.selection_point(name="elsewhere_pick", fields=["experiment"], bind="legend")
-    tens = "['', '⁻¹', '⁻²', '⁻³', '⁻⁴', '⁻⁵'][-datum.value]"
-    label = f"datum.value >= 0 ? datum.label : floor(datum.value) == datum.value ? '10' + {tens} : ''"
-    x = alt.X(
-        "x:Q",
-        title=None,
-        scale=alt.Scale(zero=False, nice=False, padding=6),
-        axis=alt.Axis(labelExpr=label, tickCount=4, grid=False, labelFlush=False),
-    )
+    x = strength_axis()
     base = (
         alt.Chart()
         .transform_filter("datum.layer == elsewhere_layer && datum.scale == elsewhere_scale")
@@ -76,7 +77,7 @@ def q_side_by_side(found: Mapping[str, Results], *, name: str = "", caption: str
     )
     shown = alt.condition(pick, alt.value(1.0), alt.value(0.08))
     colour = _colour(list(found))
-    zero = base.mark_rule(strokeDash=[3, 3], color="#8a8f98").encode(y=alt.datum(0))
+    zero = base.mark_rule(strokeDash=[3, 3], color=GREY).encode(y=alt.datum(0))
     span = base.mark_rule(strokeWidth=1.2).encode(
         x=x, y=alt.Y("low:Q", title="Q"), y2="high:Q", color=colour, opacity=shown
     )
@@ -157,7 +158,7 @@ def q_by_depth(
     x = alt.X(
         "layer:O", title="hidden layer", axis=alt.Axis(labelAngle=0, grid=False), scale=alt.Scale(padding=0.4)
     )
-    zero = base.mark_rule(strokeDash=[3, 3], color="#8a8f98").encode(y=alt.datum(0))
+    zero = base.mark_rule(strokeDash=[3, 3], color=GREY).encode(y=alt.datum(0))
     line = base.mark_line(strokeWidth=1.5).encode(x=x, y="excess:Q", color=colour)
     dot = base.mark_point(filled=True, size=45, opacity=1).encode(
         x=x,
@@ -267,7 +268,7 @@ def effects(found: Mapping[str, Results], *, name: str = "", caption: str = "") 
     base = alt.Chart()
     whole = alt.condition("datum.over == 'all layers'", alt.value(55), alt.value(18))
     colour = _colour(list(found), legend=None)
-    zero = base.mark_rule(strokeDash=[3, 3], color="#8a8f98").encode(x=alt.datum(0))
+    zero = base.mark_rule(strokeDash=[3, 3], color=GREY).encode(x=alt.datum(0))
     span = base.mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q", y=y, color=colour)
     dot = base.mark_point(filled=True, opacity=1).encode(
         x=alt.X("value:Q", title="effect", axis=alt.Axis(tickCount=5)),

@@ -11,7 +11,15 @@ import vl_convert
 
 from modlib import findings
 from modlib.charts import PAPER
-from modlib.figures.theme import FAMILY_COLOURS, MEASURE_LABELS, NAMES, estimate, measure_colour, properties
+from modlib.figures.theme import (
+    FAMILY_COLOURS,
+    GREY,
+    MEASURE_LABELS,
+    NAMES,
+    estimate,
+    measure_colour,
+    properties,
+)
 from modlib.store import Results
 
 
@@ -45,7 +53,7 @@ def _dropout(results: Results) -> alt.LayerChart | alt.FacetChart:
     y = alt.Y("q:Q", title="modularity Q, first hidden layer", scale=alt.Scale(zero=True))
     legend = alt.Legend(title=None, orient="top-left", labelExpr=MEASURE_LABELS, symbolOpacity=1)
     base = alt.Chart(points).encode(x=x, color=measure_colour(legend=legend))
-    grey = alt.Chart(band).mark_rect(color="#8a8f98", opacity=0.3).encode(y="low:Q", y2="high:Q")
+    grey = alt.Chart(band).mark_rect(color=GREY, opacity=0.3).encode(y="low:Q", y2="high:Q")
     said = (
         alt.Chart(band.assign(text="untrained"))
         .mark_text(align="right", baseline="top", dy=4, fontSize=11)

@@ -16,7 +16,7 @@ Comparison = alt.LayerChart | alt.FacetChart | Markdown
 def q_like_for_like(profile: str) -> Comparison:
     """Our Q against the paper's, once the tables of ``base-v1`` are stored; until then, how to make them."""
     if not findings.has_like_for_like(profile):
-        return _not_yet(profile)
+        return not_yet(profile)
     results = run("base-v1", profile=profile)
     distance = findings.against_paper(results).difference.abs()
     return q_against_paper(
@@ -30,7 +30,7 @@ def q_like_for_like(profile: str) -> Comparison:
 def ecs_like_for_like(profile: str) -> Comparison:
     """Our element-centric similarities against the paper's, as `q_like_for_like`."""
     if not findings.has_like_for_like(profile):
-        return _not_yet(profile)
+        return not_yet(profile)
     results = run("base-v1", profile=profile)
     table = findings.agreement_against_paper(results)
     mean = (table.trained - table.ecs_trained).abs().mean()
@@ -46,7 +46,8 @@ def _apart(middle: float, most: float) -> str:
     return f"Half of them lie within {middle:.3f} of each other, 95 % within {most:.3f}."
 
 
-def _not_yet(profile: str) -> Markdown:
+def not_yet(profile: str) -> Markdown:
+    """Say that `base-v1` is not stored, and how to compute it."""
     command = f"python -m modlib run base-v1 --profile {profile}"
     return Markdown(  # type: ignore[no-untyped-call]
         f"*Its tables are not stored yet. `{command}` computes them (minutes on a large GPU, hours on two "

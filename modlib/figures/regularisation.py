@@ -7,7 +7,17 @@ import numpy as np
 import pandas as pd
 
 from modlib import contrasts, findings, published
-from modlib.figures.theme import MEASURE_LABELS, NAMES, REGULARIZERS, estimate, measure_colour, properties
+from modlib.figures.theme import (
+    GREY,
+    MEASURE_LABELS,
+    NAMES,
+    REGULARIZERS,
+    estimate,
+    measure_colour,
+    on_strength_axis,
+    properties,
+    strength_axis,
+)
 from modlib.similarity import MEASURES
 from modlib.store import Results
 
@@ -35,9 +45,8 @@ def q_against_strength(results: Results, *, name: str = "", caption: str = "") -
     Ours with 95 % intervals over seeds, the paper's points beside them, and mean ± sd of untrained networks.
     """
     points = _points(results)
-    # One axis for probabilities and powers of ten: the strength itself, or its logarithm, which is negative.
     penalty = points.regularizer != "dropout"
-    points["x"] = points.strength.where(~penalty, np.log10(points.strength.where(penalty, 1.0))).round(4)
+    points["x"] = on_strength_axis(points)
     points["by"] = points.regularizer.map(REGULARIZERS) + np.where(penalty, " strength", " probability")
     layer = alt.param(
         name="layer",
@@ -45,14 +54,7 @@ def q_against_strength(results: Results, *, name: str = "", caption: str = "") -
         bind=alt.binding_select(options=[1, 2], labels=["first", "second"], name="Hidden layer "),
     )
     pick = alt.selection_point(name="series", fields=["series"], bind="legend")
-    tens = "['', '⁻¹', '⁻²', '⁻³', '⁻⁴', '⁻⁵'][-datum.value]"
-    label = f"datum.value >= 0 ? datum.label : floor(datum.value) == datum.value ? '10' + {tens} : ''"
-    x = alt.X(
-        "x:Q",
-        title=None,
-        scale=alt.Scale(zero=False, nice=False, padding=6),
-        axis=alt.Axis(labelExpr=label, tickCount=4, grid=False, labelFlush=False),
-    )
+    x = strength_axis()
     y = alt.Y("q:Q", title="Q", scale=alt.Scale(zero=True), axis=alt.Axis(tickCount=4))
     base = alt.Chart().transform_filter("datum.layer == layer")
     ours = base.transform_filter(alt.FieldOneOfPredicate(field="series", oneOf=SERIES[:2]))
@@ -61,7 +63,7 @@ def q_against_strength(results: Results, *, name: str = "", caption: str = "") -
     colour = measure_colour(legend=None)
     untrained = (
         base.transform_filter("datum.series == 'untrained'")
-        .mark_rect(opacity=0.3, color="#8a8f98")
+        .mark_rect(opacity=0.3, color=GREY)
         .encode(y=alt.Y("low:Q", title="Q"), y2="high:Q")
     )
     rule = ours.mark_rule(strokeWidth=1.5).encode(x=x, y="low:Q", y2="high:Q", color=colour, opacity=shown)
@@ -197,7 +199,7 @@ def q_against_paper(
     line = (
         alt.Chart(pd.DataFrame({"at": [0, top]}))
         .mark_line(strokeDash=[3, 3], strokeWidth=1)
-        .encode(x=alt.X("at:Q", scale=scale), y=alt.Y("at:Q", scale=scale), color=alt.value("#8a8f98"))
+        .encode(x=alt.X("at:Q", scale=scale), y=alt.Y("at:Q", scale=scale), color=alt.value(GREY))
     )
     dot = alt.Chart(table).mark_point(size=32, strokeWidth=1.2).encode(
         x=alt.X("q_paper:Q", title="Q, the paper's figures", scale=scale),

@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 import altair as alt
+import numpy as np
+import pandas as pd
 
 from modlib import charts
 from modlib.similarity import MEASURES
@@ -23,6 +25,7 @@ COLOURS = {
 NAMES = MEASURE_NAMES
 #: Vega expression from a measure's identifier, the label of a legend's entry, to its name.
 MEASURE_LABELS = " : ".join(f"datum.label == '{m}' ? '{NAMES[m]}'" for m in MEASURES) + " : datum.label"
+GREY = "#8a8f98"  # what is compared with: nulls, zero lines, the paper; legible on white and dark pages
 FAMILY_COLOURS = {"upstream": "#1b6ca8", "downstream": "#d95f02", "across": "#7f7f7f"}
 REGULARIZERS = {"dropout": "dropout", "l1": "L1", "l2": "L2", "none": "untrained"}
 SHAPES = {"dropout": "circle", "l1": "triangle-up", "l2": "square", "none": "cross"}
@@ -74,3 +77,21 @@ def estimate(column: str, title: str) -> list[alt.Tooltip]:
     """Tooltips of an estimate and of its 95 % interval, the columns `low` and `high`."""
     shown = {column: title, "low": "95 % from", "high": "to"}
     return [alt.Tooltip(f"{field}:Q", title=said, format=".3f") for field, said in shown.items()]
+
+
+def on_strength_axis(table: pd.DataFrame) -> pd.Series:
+    """Where levels lie on `strength_axis`: the probability of dropout, and log₁₀ of a penalty, below 0."""
+    penalty = table.regularizer != "dropout"
+    return table.strength.where(~penalty, np.log10(table.strength.where(penalty, 1.0))).round(4)
+
+
+def strength_axis() -> alt.X:
+    """One axis for probabilities and for powers of ten, of a column `x` that `on_strength_axis` made."""
+    tens = "['', '⁻¹', '⁻²', '⁻³', '⁻⁴', '⁻⁵'][-datum.value]"
+    label = f"datum.value >= 0 ? datum.label : floor(datum.value) == datum.value ? '10' + {tens} : ''"
+    return alt.X(
+        "x:Q",
+        title=None,
+        scale=alt.Scale(zero=False, nice=False, padding=6),
+        axis=alt.Axis(labelExpr=label, tickCount=4, grid=False, labelFlush=False),
+    )

@@ -12,7 +12,7 @@ from IPython.display import HTML
 
 from modlib import outcomes
 from modlib.claims import CLAIMS, ELSEWHERE, EXPERIMENTS, LABELS, Claim
-from modlib.figures.theme import properties
+from modlib.figures.theme import GREY, properties
 from modlib.outcomes import NO_DATA
 from modlib.verdicts import VERDICTS
 
@@ -34,7 +34,7 @@ SERIES = {
     "base-v1": "ours, arXiv v1",
     "paper": "the paper's figures (arXiv v1)",
 }
-_COLOURS = dict(zip(SERIES.values(), ("#6b4ea0", "#b8579a", "#8a8f98"), strict=True))
+_COLOURS = dict(zip(SERIES.values(), ("#6b4ea0", "#b8579a", GREY), strict=True))
 _SHAPES = dict(zip(SERIES.values(), ("circle", "square", "diamond"), strict=True))
 _STATEMENTS = {claim.id: claim.statement for claim in CLAIMS}
 _Row = dict[Any, Any]
