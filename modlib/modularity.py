@@ -146,7 +146,8 @@ def find_modules(A: ArrayLike, *, restarts: int = 20, seed: int = 0, resolution:
     Notes
     -----
     Deviation from the paper, which starts from a spectral split and then runs one Monte Carlo chain of 5,000
-    single-unit moves: Leiden reaches the same or a higher Q in about a thousandth of the time.
+    single-unit moves: Leiden reaches the same or a higher Q on all but a few graphs, in about a thousandth of
+    the time (the chapter on choices that could have mattered counts the exceptions).
 
     Examples
     --------

@@ -120,6 +120,10 @@ def random_associations(
 
     Notes
     -----
+    Normalising the vectors to correlations takes some of the variance away where e is large: the draws have
+    v (1 − e)² (1 + 2e − e²) / (1 − e²), a tenth less than v at e = .2. So the test is too ready to reject
+    layers whose units have much in common; the sizes in the chapter on chance show by how much.
+
     Deviations: m is rounded up or down at random, so that 1/m (and with it v) is right on average, where the
     authors round down, which makes the draws more variable than the data when m is small (ten or less for
     the output gradient of the last layer). A mean below zero, possible only by rounding of size 1/n, is taken

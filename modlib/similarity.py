@@ -75,7 +75,8 @@ def similarity(
     W₁ = QR, J of layer 1 may be replaced by diag(m) Rᵀ, m the 0/1 mask of active units, since only J Jᵀ is
     asked for: later layers then cost nothing that grows with the number of inputs. Products are formed in
     the stack's precision and added up in float64; covariances from centred activations, because
-    E[h hᵀ] − E[h] E[h]ᵀ cancels for nearly dead units (the authors' code loses three to four digits there).
+    E[h hᵀ] − E[h] E[h]ᵀ cancels for units that hardly vary, dead or nearly constant (the authors' code loses
+    three to four digits there).
     """
     wanted = [measures] if isinstance(measures, str) else list(measures)
     for measure in wanted:
