@@ -19,6 +19,7 @@ from modlib.networks import MLPStack
 #: Nulls that are drawn, network by network. (Untrained networks and memorised labels are experiments.)
 NULLS = ("weights-permuted", "similarity")
 MOST_DIMENSIONS = 10_000  # beyond it a draw is as good as the constant matrix that its mean is
+ROUNDING = 1e-12  # what Q, a number of size 1, may be off by; draws that differ by less are the same
 
 
 @dataclass(frozen=True)
@@ -30,10 +31,11 @@ class NullTest:
     mean, sd
         Of the draws (sd with n − 1).
     z
-        (value − mean) / sd; nan where the draws do not vary.
+        (value − mean) / sd; nan where the draws do not vary by more than rounding.
     p
         (1 + the number of draws that reach the value) / (1 + the number of draws), one-sided. The ones count
-        the value itself, without which the test would reject too often (Phipson & Smyth 2010).
+        the value itself, without which the test would reject too often (Phipson & Smyth 2010). A draw that
+        misses the value by rounding alone reaches it.
     """
 
     mean: float
@@ -43,7 +45,10 @@ class NullTest:
 
 
 def null_test(value: float, draws: ArrayLike) -> NullTest:
-    """Hold a value against draws of a null; draws that are nan (a graph without edges) do not count.
+    """Hold a Q against draws of a null; draws that are nan (a graph without edges) do not count.
+
+    Differences up to 1e-12 are taken for rounding: a graph with one possible partition, of two living units
+    say, has the same Q in every draw but for the last bit, and neither z nor p may hang on that bit.
 
     Raises
     ------
@@ -62,8 +67,8 @@ def null_test(value: float, draws: ArrayLike) -> NullTest:
     mean, sd = float(found.mean()), float(found.std(ddof=1))
     if not np.isfinite(value):
         return NullTest(mean, sd, np.nan, np.nan)
-    z = (value - mean) / sd if sd > 0 else np.nan
-    return NullTest(mean, sd, z, (1 + np.count_nonzero(found >= value)) / (1 + len(found)))
+    z = (value - mean) / sd if sd > ROUNDING else np.nan
+    return NullTest(mean, sd, z, (1 + np.count_nonzero(found >= value - ROUNDING)) / (1 + len(found)))
 
 
 def permute_weights(stack: MLPStack, generator: torch.Generator) -> MLPStack:

@@ -294,6 +294,15 @@ def test_draws_that_do_not_vary_have_no_z_but_a_p():
     assert isinstance(found, NullTest)
 
 
+@pytest.mark.parametrize("value", [0.5 - 2e-16, 0.5, 0.5 + 2e-16])
+def test_the_last_bit_decides_nothing(value):
+    """Two living units make one graph, whose Q differs from draw to draw by rounding alone."""
+    found = null_test(value, [0.5, 0.5 + 1e-16, 0.5 - 1e-16, 0.5 + 2e-16])
+    assert np.isnan(found.z)
+    assert found.p == 1
+    assert null_test(value + 1e-9, [0.5, 0.5, 0.5, 0.5]).p == 1 / 5
+
+
 @pytest.mark.parametrize("values", [[], [1.0], [1.0, np.nan]])
 def test_too_few_draws_are_refused(values):
     with pytest.raises(ValueError, match=f"draws must hold two numbers or more, got {len(values[:1])}"):
