@@ -16,7 +16,7 @@ test: $(READY) browser ## all tests, the built site in a browser included
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 sweep: $(READY) ## compute the stored tables anew (a GPU, or hours an experiment)
-	for name in base base-v1 close-up wide deep fashion labels-kept labels-shuffled; do \
+	for name in base base-v1 close-up untrained wide deep fashion untrained-fashion labels-kept labels-shuffled; do \
 	  $(BIN)/python -m modlib run $$name --profile paper || exit; \
 	done
 

@@ -164,7 +164,8 @@ def against_nulls(
     Returns
     -------
     nulls
-        Columns `NULLS_COLUMNS`; `p` counts the network itself (see `modlib.nulls.null_test`).
+        Columns `NULLS_COLUMNS`; `draws` are those that had an edge; `p` counts the network itself (see
+        `modlib.nulls.null_test`).
     """
     generator = torch.Generator(device=x.device).manual_seed(seed)
     double = stack.to(dtype=torch.float64)
@@ -210,7 +211,7 @@ def against_nulls(
                             "measure": measure,
                             "normalized": normalized,
                             "null": null,
-                            "draws": draws,
+                            "draws": int(np.isfinite(values[variant]).sum()),
                             "q": float(q[variant]),
                             **asdict(test),
                         }

@@ -240,6 +240,19 @@ def _experiments() -> dict[str, dict[str, Experiment]]:
     # the seeds.
     coarse_grid = _grid(_logspace(-5, -1, 5), _logspace(-5, -2, 4), [0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
     coarse = replace(base, kept=(), settings=coarse_grid, untrained=20)
+    # What the nulls say of networks that have learned nothing: how far from chance a layer is by its make alone.
+    newborn = replace(
+        base,
+        name="untrained",
+        settings=(),
+        seeds=(),
+        untrained=40,
+        kept=(),
+        null_settings=(UNTRAINED,),
+        null_draws=19,
+        null_restarts=2,
+    )
+    quick_newborn = {"untrained": 6, "null_settings": (UNTRAINED,)}
     # Memorising: so few images that the networks can learn labels without rhyme or reason by heart, trained
     # long at a constant rate, since the validation loss has nothing to say.
     by_heart = replace(
@@ -266,6 +279,10 @@ def _experiments() -> dict[str, dict[str, Experiment]]:
         "deep": _both(replace(coarse, name="deep", hidden=(64,) * 5, seeds=tuple(range(3))), **quick_coarse),
         "fashion": _both(
             replace(some, name="fashion", dataset="fashion_mnist", untrained=40), **quick_coarse
+        ),
+        "untrained": _both(newborn, **quick_newborn),
+        "untrained-fashion": _both(
+            replace(newborn, name="untrained-fashion", dataset="fashion_mnist"), **quick_newborn
         ),
         "labels-shuffled": _both(
             replace(by_heart, name="labels-shuffled", labels="shuffled"), **QUICK_BY_HEART

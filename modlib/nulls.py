@@ -50,10 +50,15 @@ def null_test(value: float, draws: ArrayLike) -> NullTest:
     Differences up to 1e-12 are taken for rounding: a graph with one possible partition, of two living units
     say, has the same Q in every draw but for the last bit, and neither z nor p may hang on that bit.
 
+    Returns
+    -------
+    NullTest
+        nan throughout where fewer than two draws are numbers: a dead layer has nothing to test.
+
     Raises
     ------
     ValueError
-        If fewer than two draws are numbers.
+        If there are fewer than two draws.
 
     Examples
     --------
@@ -61,9 +66,11 @@ def null_test(value: float, draws: ArrayLike) -> NullTest:
     NullTest(mean=2.0, sd=1.0, z=2.0, p=0.25)
     """
     found = as_numpy(draws).astype(np.float64).ravel()
+    if len(found) < 2:
+        raise ValueError(f"draws must be two or more, got {len(found)}")
     found = found[np.isfinite(found)]
     if len(found) < 2:
-        raise ValueError(f"draws must hold two numbers or more, got {len(found)}")
+        return NullTest(np.nan, np.nan, np.nan, np.nan)
     mean, sd = float(found.mean()), float(found.std(ddof=1))
     if not np.isfinite(value):
         return NullTest(mean, sd, np.nan, np.nan)

@@ -153,13 +153,19 @@ def test_processes_find_what_a_loop_finds(problem, table):
     pd.testing.assert_frame_equal(found, table, check_exact=True)
 
 
-def test_a_layer_without_edges_has_no_test(problem):
-    """All units dead: no graph, and no draw of one either, which is an error the caller sees."""
+def test_a_layer_without_edges_has_no_test_and_the_others_have(problem):
+    """All units of layer 2 dead: no graph of their activity and no draw of one."""
     stack, x, y = problem
     dead = MLPStack([w.clone() for w in stack.weights], [b.clone() for b in stack.biases])
     dead.biases[1][:] = -1000
-    with pytest.raises(ValueError, match="draws must hold two numbers or more, got 0"):
-        against_nulls(dead, x, y, NAMES, draws=2, restarts=1)
+    found = against_nulls(dead, x, y, NAMES, draws=2, restarts=1)
+    gone = (found.layer == 2) & found.measure.isin(["input_cov", "input_grad"])
+    assert gone.any()
+    assert found[gone][["q", "mean", "sd", "z", "p"]].isna().all(axis=None)
+    assert (found[gone].draws == 0).all()
+    there = (found.layer == 1) & found.measure.isin(["input_cov", "input_grad"])
+    assert found[there][["q", "mean", "p"]].notna().all(axis=None)
+    assert (found[there].draws == 2).all()
 
 
 def test_planted_modules_are_told_from_both_nulls_and_random_weights_are_not():
