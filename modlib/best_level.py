@@ -6,11 +6,13 @@ Here a seed never has a say in the level that it is read at.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from modlib import arguments
 from modlib.inference import FEWEST_SEEDS, Estimate, bootstrap, checked_levels
 
 
@@ -84,6 +86,8 @@ def difference_of_best(
     ------
     ValueError
         If an entry is not (seed, level) or holds ±inf, if seeds differ in number, or as for `bootstrap`.
+    TypeError
+        If `pairs` are not pairs of arrays of real numbers.
 
     Notes
     -----
@@ -97,11 +101,7 @@ def difference_of_best(
     >>> found.low < 0.3 < found.high, found.p < 0.001
     (True, True)
     """
-    usable = [
-        (checked_levels(a, "a", 1), checked_levels(b, "b", 1))
-        for a, b in pairs
-        if np.size(a, -1) and np.size(b, -1)
-    ]
+    usable = [(checked_levels(a, "a", 1), checked_levels(b, "b", 1)) for a, b in _graphs(pairs)]
     rows = sorted({len(q) for pair in usable for q in pair})
     if len(rows) > 1:
         raise ValueError(f"a and b must have the same seeds row by row, got {rows} rows")
@@ -117,6 +117,17 @@ def difference_of_best(
         value = float(statistic(np.arange(n)[None])[0])
         return Estimate(value=value, low=np.nan, high=np.nan, n=n, p=np.nan, effect=np.nan)
     return bootstrap(statistic, np.arange(n), null=null, draws=draws, seed=seed)
+
+
+def _graphs(pairs: Any) -> Iterator[tuple[Any, Any]]:
+    """Give the sides of each graph where both have levels."""
+    for pair in arguments.listed(pairs, "pairs"):
+        sides = arguments.listed(pair, "pairs")
+        if len(sides) != 2:
+            raise ValueError(f"pairs must be of two, a and b, got {len(sides)}")
+        a, b = (arguments.floats(side, f"{name} of pairs") for side, name in zip(sides, "ab", strict=True))
+        if a.shape[-1:] != (0,) and b.shape[-1:] != (0,):
+            yield a, b
 
 
 def _mean_gain(

@@ -41,6 +41,10 @@ class BookError(RuntimeError):
     """The book could not be built; the message says which part, and why."""
 
 
+class ChapterError(ValueError):
+    """There is no such chapter; the message says which there are."""
+
+
 @dataclass(frozen=True)
 class _Run:
     """One notebook to run: where it is, what goes in, and a hash of all that its output depends on."""
@@ -107,7 +111,7 @@ def build(
     chapters = _chapters(root / "_toc.yml")
     unknown = sorted(set(only) - set(chapters))
     if unknown:
-        raise ValueError(f"only must name chapters out of {', '.join(chapters)}, not {', '.join(unknown)}")
+        raise ChapterError(f"only must name chapters out of {', '.join(chapters)}, not {', '.join(unknown)}")
 
     cache = root / "_build" / "executed" / profile
     cache.mkdir(parents=True, exist_ok=True)
@@ -148,10 +152,11 @@ def _code(root: Path) -> str:
 
 def _results(profile: str) -> str:
     """Return a hash of the results that a profile reads; a manifest holds the hashes of its tables."""
-    from modlib import published, store
+    from modlib import calibration, published, store
 
     manifests = store.results_folder().glob(f"*-{profile}/manifest.json")
-    files = [*sorted(manifests), *sorted(published.FOLDER.glob("*.csv"))]
+    tables = [path for folder in (calibration.FOLDER, published.FOLDER) for path in folder.glob("*.csv")]
+    files = [*sorted(manifests), *sorted(tables)]
     return _sha256(
         part for file in files for part in (file.parent.name.encode(), file.name.encode(), file.read_bytes())
     )
@@ -190,7 +195,7 @@ def _read(path: Path) -> nbformat.NotebookNode:
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
 
@@ -418,6 +423,7 @@ def _render(root: Path, out: Path) -> Path:
     html = out / "_build" / "html"
     state = out / "_build" / "site.sha256"
     files = [root / "_toc.yml", root / "_config.yml", *sorted((Path(__file__).parent / "site").rglob("*.*"))]
+    files.append(Path(__file__).with_name("numerals.py"))  # which the site formats numbers with
     wanted = _sha256(file.read_bytes() for file in files if file.suffix != ".pyc")
     # Sphinx does not see changes of its own extensions, nor keeps the menus of unchanged pages up to date.
     if not state.is_file() or state.read_text(encoding="utf-8") != wanted:

@@ -194,13 +194,19 @@ def _sign(low: float, high: float) -> int:
     return int(low > 0) - int(high < 0)
 
 
-def contrast_table(results: Results) -> pd.DataFrame:
-    """`modlib.contrasts.both_ways` for reading: a row a graph, named, and p-values down to .0001."""
-    table = contrasts.both_ways(results)
-    graph = [contrasts.graph_name(*contrasts.graph_key(key)) for key in table[GRAPH].itertuples(index=False)]
+def contrast_tables(results: Results) -> dict[str, pd.DataFrame]:
+    """`modlib.contrasts.both_ways` for reading: a table a choice of levels, in it a row a graph.
+
+    Returns
+    -------
+    dict of DataFrame
+        By the names in `modlib.contrasts.LEVELS_COMPARED`. Each has the graph for its index, the `difference`
+        with its 95 % interval `from` and `to`, Hedges' `g`, and `p` and `p (Holm)` down to .0001.
+    """
+    table = contrasts.with_graph_names(contrasts.both_ways(results))
     shown = {
         "levels": table["levels"],
-        "graph": graph,
+        "graph": table.graph,
         "difference": table.difference.round(3),
         "from": table.low.round(3),
         "to": table.high.round(3),
@@ -208,7 +214,9 @@ def contrast_table(results: Results) -> pd.DataFrame:
         "p": table.p.map(_p_text),
         "p (Holm)": table.p_holm.map(_p_text),
     }
-    return pd.DataFrame(shown).set_index(["levels", "graph"])
+    whole = pd.DataFrame(shown).set_index("graph")
+    parts = ((name, whole[whole["levels"] == name]) for name in contrasts.LEVELS_COMPARED)
+    return {name: part.drop(columns="levels") for name, part in parts}
 
 
 def _p_text(p: float) -> str:

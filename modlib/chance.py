@@ -29,6 +29,7 @@ NULL_NAMES = {
     "similarity": "similarity null",
 }
 SETTINGS = ("plain", "dropout")  # the weakest L2, and the strongest dropout that passes the accuracy filter
+UNTRAINED = ("none", 0.0)  # the level of networks that nothing was taught
 FAMILIES = ("upstream", "downstream")
 VERDICTS = ("below", "not told apart")  # from a null, where Q is not above it
 _REGULARIZERS = {"l1": "L1", "l2": "L2", "dropout": "dropout"}
@@ -42,11 +43,36 @@ def load(name: str, profile: str) -> Results | None:
 
 
 def levels(profile: str) -> pd.DataFrame | None:
-    """`by_level` of the experiment ``close-up`` with all three nulls; None until it is stored."""
-    tested = load("close-up", profile)
+    """`by_level` of the experiment ``close-up`` with all three nulls; None until it is stored.
+
+    Untrained networks (the experiment of that name, if it is stored) stand beside it as a level of their own,
+    held against the two nulls that are drawn.
+    """
+    tested, newborn = load("close-up", profile), load("untrained", profile)
     if tested is None or tested.nulls.empty:
         return None
-    return by_level(against_nulls(tested, load("base", profile)))
+    tables = [against_nulls(tested, load("base", profile))]
+    if newborn is not None and len(newborn.nulls):
+        tables.append(of_untrained(newborn))
+    return by_level(pd.concat(tables, ignore_index=True))
+
+
+def of_untrained(newborn: Results) -> pd.DataFrame:
+    """Tabulate tests of untrained networks: what the nulls make of layers that have learned nothing.
+
+    Parameters
+    ----------
+    newborn
+        The experiment ``untrained``, with rows in its table `nulls`.
+
+    Returns
+    -------
+    DataFrame
+        As `against_nulls` gives it for trained networks.
+    """
+    networks = newborn.networks[~newborn.networks.trained]
+    table = newborn.nulls.merge(networks[["network", *LEVEL, "seed"]], on="network")
+    return table.assign(excess=table.q - table["mean"], family=[family(m) for m in table.measure])
 
 
 def labels_table(profile: str) -> pd.DataFrame | None:
@@ -158,7 +184,7 @@ def by_level(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def settings(table: pd.DataFrame) -> dict[str, tuple[str, float]]:
-    """Find the levels that stand for no regularisation and for the most dropout, as far as there are any.
+    """Find the levels of no training, no regularisation and the most dropout, as far as there are any.
 
     Parameters
     ----------
@@ -166,6 +192,8 @@ def settings(table: pd.DataFrame) -> dict[str, tuple[str, float]]:
         With columns `regularizer` and `strength`.
     """
     found = {}
+    if (table.regularizer == UNTRAINED[0]).any():
+        found["untrained"] = UNTRAINED
     if (table.regularizer == "l2").any():
         found["plain"] = weakest_l2(table)
     dropout = table[table.regularizer == "dropout"].strength
@@ -182,6 +210,8 @@ def at(table: pd.DataFrame, level: tuple[str, float]) -> pd.DataFrame:
 def not_above(levels: pd.DataFrame) -> pd.DataFrame:
     """Graphs and levels at which Q is not above a null: the 95 % interval of the excess reaches 0 or less.
 
+    Levels of training only: untrained networks are what the nulls themselves are held against.
+
     Parameters
     ----------
     levels
@@ -193,7 +223,7 @@ def not_above(levels: pd.DataFrame) -> pd.DataFrame:
         Those rows, the lowest excess first, with `verdict`: ``"below"`` where the whole interval is below 0,
         else ``"not told apart"``.
     """
-    found = levels[~(levels.low > 0)].sort_values("excess")
+    found = levels[_taught(levels) & ~(levels.low > 0)].sort_values("excess")
     return found.assign(verdict=np.where(found.high < 0, *VERDICTS)).reset_index(drop=True)
 
 
@@ -214,9 +244,13 @@ def where_not_above(levels: pd.DataFrame) -> pd.DataFrame:
     found = not_above(levels)
     counts = found.groupby([*LEVEL, "null", "verdict"]).size().unstack(["null", "verdict"], fill_value=0)
     columns = pd.MultiIndex.from_product([[n for n in NULLS if (levels.null == n).any()], VERDICTS])
-    rows = pd.MultiIndex.from_frame(levels[LEVEL].drop_duplicates().sort_values(LEVEL))
+    rows = pd.MultiIndex.from_frame(levels[_taught(levels)][LEVEL].drop_duplicates().sort_values(LEVEL))
     table: pd.DataFrame = counts.reindex(index=rows, columns=columns, fill_value=0)
     return table.rename(columns=NULL_NAMES, level=0)
+
+
+def _taught(levels: pd.DataFrame) -> pd.Series:
+    return levels.regularizer != UNTRAINED[0]
 
 
 def rescored(
@@ -311,6 +345,9 @@ def numbers(profile: str) -> dict[str, Number]:
     tested, base = load("close-up", profile), load("base", profile)
     if tested is not None and len(tested.nulls):
         found |= _numbers_of_nulls(against_nulls(tested, base))
+    newborn = load("untrained", profile)
+    if newborn is not None and len(newborn.nulls):
+        found |= _numbers_of_untrained(of_untrained(newborn))
     memorised = labels_table(profile)
     if memorised is not None:
         found |= _numbers_of_labels(memorised)
@@ -328,6 +365,12 @@ def _keys() -> list[str]:
             ]
             for what in ("share", "z", "excess"):
                 keys += [f"chance_{what}_{null}_{name}_{setting}" for name in FAMILIES]
+    keys.append("chance_untrained_networks")
+    for short in (_SHORT[null] for null in NULLS[1:]):
+        keys.append(f"chance_above_{short}_untrained")
+        keys += [
+            f"chance_{what}_{short}_{name}_untrained" for what in ("share", "excess") for name in FAMILIES
+        ]
     for setting in SETTINGS:
         keys += [f"chance_labels_{what}_{setting}" for what in ("train_shuffled", "train_true")]
         keys += [f"chance_labels_{what}_{setting}" for what in ("lower", "higher", "graphs")]
@@ -383,6 +426,20 @@ def _numbers_of_nulls(table: pd.DataFrame) -> dict[str, Number]:
     return found
 
 
+def _numbers_of_untrained(table: pd.DataFrame) -> dict[str, Number]:
+    """Count the graphs of untrained networks that are above a null, and shares of single networks."""
+    found: dict[str, Number] = {"chance_untrained_networks": int(table.network.nunique())}
+    levels = by_level(table)
+    for null in NULLS[1:]:
+        short, here, networks = _SHORT[null], levels[levels.null == null], table[table.null == null]
+        sure = (here.holm < LEVEL_OF_TEST) & (here.excess > 0)
+        found[f"chance_above_{short}_untrained"] = int(sure.sum())
+        for part, group in networks.groupby("family"):
+            found[f"chance_share_{short}_{part}_untrained"] = float((group.p <= LEVEL_OF_TEST).mean())
+            found[f"chance_excess_{short}_{part}_untrained"] = float(group.excess.mean())
+    return found
+
+
 def _numbers_of_labels(table: pd.DataFrame) -> dict[str, Number]:
     found: dict[str, Number] = {}
     table = table.assign(family=[family(m) for m in table.measure])
@@ -431,14 +488,3 @@ def _numbers_of_spectra(table: pd.DataFrame) -> dict[str, Number]:
             found[f"chance_spectrum_{what}_{setting}"] = int((graphs[f"{what}_p"] <= LEVEL_OF_TEST).sum())
         found[f"chance_spectrum_size_{setting}"] = float(graphs["size"].mean())
     return found
-
-
-def what_nulls_keep() -> pd.DataFrame:
-    """Tabulate what each null keeps of a network and what it destroys."""
-    rows = [
-        ("untrained networks", "shape, inputs, initialisation", "all that was learned"),
-        ("permuted weights", "each layer's weights as a set, biases, inputs", "which weight stands where"),
-        ("memorised labels", "shape, images, protocol, penalties", "what images of a class have in common"),
-        ("similarity null", "mean and variance of associations, sizes of units", "which units are alike"),
-    ]
-    return pd.DataFrame(rows, columns=["null", "keeps", "destroys"]).set_index("null")

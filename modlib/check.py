@@ -2,7 +2,7 @@
 
 Four files in ``results/verdicts``: ``claims.csv`` (items), ``verdicts.csv``, ``numbers.json`` (the numbers
 that the prose of the book cites) and ``tables.json`` (SHA-256 of each manifest, which lists those of its
-tables).
+tables, and of the tables of simulations and of the paper's values).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 import pandas as pd
 
-from modlib import claims, experiments, store, verdicts
+from modlib import calibration, claims, experiments, published, store, verdicts
 from modlib.numbers import numbers
 
 PROFILE = "paper"
@@ -28,6 +28,7 @@ ATOL = 1e-12
 #: Numbers of the book as built in this checkout.
 BOOK_NUMBERS = Path(__file__).parents[1] / "book" / "executed" / "numbers.json"
 
+_WRITE_ANEW = "put on record what the tables say now: python -m modlib check --write"
 _CLAIMS_KEY = ("claim", "experiment", "item")
 _VERDICTS_KEY = ("claim", "experiment")
 
@@ -53,7 +54,7 @@ def write() -> list[Path]:
         "claims.csv": items.to_csv(index=False, lineterminator="\n"),
         "verdicts.csv": verdict.to_csv(index=False, lineterminator="\n"),
         "numbers.json": _json(values),
-        "tables.json": _json(_manifests()),
+        "tables.json": _json(_files()),
     }
     for name, text in content.items():
         (folder() / name).write_text(text, encoding="utf-8")
@@ -63,9 +64,10 @@ def write() -> list[Path]:
 def problems(*, book: Path | None = None) -> list[str]:
     """Everything on record that the tables no longer say, a sentence each; none if all is well.
 
-    Every stored table of the paper profile is verified against its manifest, and the manifests against those
-    on record; items, verdicts and numbers are computed again and compared, numbers to a relative 1e-9. The
-    numbers of the built book are compared too, if there is one at the paper profile.
+    Every stored table of the paper profile is verified against its manifest; the manifests, the tables of
+    simulations and the paper's values against their check sums on record; items, verdicts and numbers are
+    computed again and compared, numbers to a relative 1e-9. The numbers of the built book are compared too,
+    if there is one at the paper profile.
 
     Parameters
     ----------
@@ -81,11 +83,16 @@ def problems(*, book: Path | None = None) -> list[str]:
         items, verdict, values = _recomputed()
     except FileNotFoundError:
         return [f"{store.results_folder()} has no tables of base at the {PROFILE} profile"]
-    found = list(_compare_json("tables.json", _manifests()))
+    return compare(items, verdict, values) + list(_compare_book(book or BOOK_NUMBERS, values))
+
+
+def compare(items: pd.DataFrame, verdict: pd.DataFrame, values: Mapping[str, Any]) -> list[str]:
+    """Everything on record that items, verdicts or numbers computed again do not say, a sentence each."""
+    found = list(_compare_json("tables.json", _files()))
     found += _compare_csv("claims.csv", items, _CLAIMS_KEY)
     found += _compare_csv("verdicts.csv", verdict, _VERDICTS_KEY)
     found += _compare_json("numbers.json", values)
-    return found + list(_compare_book(book or BOOK_NUMBERS, values))
+    return found
 
 
 def summary() -> str:
@@ -93,6 +100,7 @@ def summary() -> str:
     tables = json.loads((folder() / "tables.json").read_text(encoding="utf-8"))
     values = json.loads((folder() / "numbers.json").read_text(encoding="utf-8"))
     verdict, items = (pd.read_csv(folder() / f"{name}.csv") for name in ("verdicts", "claims"))
+    tables = [name for name in tables if "/" not in name]  # the others are of simulations, or published
     return (
         f"{len(verdict)} verdicts on {verdict.claim.nunique()} claims, from {len(items)} items, and "
         f"{len(values)} numbers are what the tables of {len(tables)} "
@@ -119,10 +127,13 @@ def _unreadable_tables() -> Iterator[str]:
                 yield str(error)
 
 
-def _manifests() -> dict[str, str]:
-    """SHA-256 of the manifest of every experiment at the paper profile, by folder."""
-    files = sorted(store.results_folder().glob(f"*-{PROFILE}/manifest.json"))
-    return {path.parent.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+def _files() -> dict[str, str]:
+    """SHA-256 of what the record rests on: manifests, tables of simulations, the paper's values."""
+    manifests = sorted(store.results_folder().glob(f"*-{PROFILE}/manifest.json"))
+    files = {path.parent.name: path for path in manifests}
+    for folder in (calibration.FOLDER, published.FOLDER):
+        files |= {f"{folder.name}/{path.name}": path for path in sorted(folder.glob("*.csv"))}
+    return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
 
 
 def _json(values: Mapping[str, Any]) -> str:
@@ -132,7 +143,10 @@ def _json(values: Mapping[str, Any]) -> str:
 def _same(a: object, b: object) -> bool:
     if isinstance(a, bool) or isinstance(b, bool) or not (_is_number(a) and _is_number(b)):
         return type(a) is type(b) and a == b
-    x, y = float(a), float(b)  # type: ignore[arg-type]
+    try:
+        x, y = float(a), float(b)  # type: ignore[arg-type]
+    except OverflowError:  # JSON can hold integers of any length
+        return a == b
     return (math.isnan(x) and math.isnan(y)) or math.isclose(x, y, rel_tol=RTOL, abs_tol=ATOL)
 
 
@@ -140,38 +154,42 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float)
 
 
-def _read(name: str) -> str | None:
-    path = folder() / name
-    return path.read_text(encoding="utf-8") if path.is_file() else None
+def _damaged(path: Path, error: Exception, remedy: str) -> str:
+    return f"{path} is damaged ({type(error).__name__}: {error}); restore it, or {remedy}"
 
 
-def _missing(name: str) -> str:
-    return f"{folder() / name} is missing"
+def _missing(path: Path) -> str:
+    return f"{path} is missing"
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(stored, dict):
+        raise ValueError("not an object")
+    return stored
 
 
 def _compare_json(name: str, now: Mapping[str, Any]) -> Iterator[str]:
-    text = _read(name)
-    if text is None:
-        yield _missing(name)
+    path = folder() / name
+    if not path.is_file():
+        yield _missing(path)
         return
     try:
-        stored = json.loads(text)
-        if not isinstance(stored, dict):
-            raise ValueError("not an object")
-    except ValueError as error:
-        yield f"{folder() / name} is damaged ({error})"
+        stored = _read_json(path)
+    except (ValueError, RecursionError) as error:  # brackets can be nested deeper than any stack
+        yield _damaged(path, error, _WRITE_ANEW)
         return
-    yield from _compare_values(str(folder() / name), stored, now)
+    yield from _compare_values(str(path), stored, now)
 
 
 def _compare_book(path: Path, now: Mapping[str, Any]) -> Iterator[str]:
     if not path.is_file():
         return
     try:
-        built = json.loads(path.read_text(encoding="utf-8"))
+        built = _read_json(path)
         profile = built["profile"]
-    except (ValueError, KeyError, TypeError) as error:
-        yield f"{path} is damaged ({type(error).__name__}: {error})"
+    except (ValueError, KeyError, RecursionError) as error:
+        yield _damaged(path, error, "build the book again")
         return
     if profile == PROFILE:
         yield from _compare_values(str(path), built, now)
@@ -197,16 +215,16 @@ def _listed(keys: list[str]) -> str:
 
 
 def _compare_csv(name: str, now: pd.DataFrame, key: tuple[str, ...]) -> Iterator[str]:
-    text = _read(name)
-    if text is None:
-        yield _missing(name)
+    path = folder() / name
+    if not path.is_file():
+        yield _missing(path)
         return
-    where = str(folder() / name)
+    where = str(path)
     try:
-        stored = _parse(text)
+        stored = _parse(path.read_text(encoding="utf-8"))
         rows, expected = _rows(stored, key), _rows(_parse(now.to_csv(index=False)), key)
     except (ValueError, KeyError) as error:  # pandas' parser errors are ValueErrors
-        yield f"{where} is damaged ({type(error).__name__}: {error})"
+        yield _damaged(path, error, _WRITE_ANEW)
         return
     if list(stored.columns) != list(now.columns):
         yield f"{where} has the columns {', '.join(stored.columns)} and not {', '.join(now.columns)}"

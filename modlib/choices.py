@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from modlib import contrasts, experiments, inference, multiverse, store
+from modlib.elsewhere import side
 from modlib.multiverse import AGREEMENT_EFFECT, METRICS, Q_EFFECT
 from modlib.optimisers import OPTIMISERS
 from modlib.store import Results
@@ -52,14 +53,20 @@ def label(kind: str, choice: str) -> str:
     --------
     >>> label("accuracy filter", "at least 0.9"), label("layer", "2 only"), label("images", "100")
     ('test accuracy at least 0.9', 'layer 2 only', '100 test images')
+    >>> label("graphs of all levels", "upstream only"), label("levels", "all")
+    ('upstream graphs only, all levels', 'all levels')
     """
     if kind == "metric":
         return METRIC_NAMES[choice]
     if kind == "optimiser":
         return OPTIMISER_NAMES[choice]
     if kind == "accuracy filter":
-        return "no accuracy filter" if choice == "none" else f"test accuracy {choice}"
-    words = {"graphs": f"{choice.removesuffix(' only')} graphs only", "images": f"{choice} test images"}
+        none, _, rest = choice.partition("none")
+        return f"test accuracy {none}" if none else f"no accuracy filter{rest}"
+    if kind in ("graphs", "graphs of all levels"):
+        named = f"{choice.removesuffix(' only')} graphs only" if choice.endswith(" only") else choice
+        return named if kind == "graphs" else f"{named}, all levels"
+    words = {"images": f"{choice} test images", "levels": f"{choice} levels"}
     return words.get(kind, f"{kind} {choice}" if kind != choice else choice)
 
 
@@ -69,7 +76,7 @@ def effects(base: Results, close_up: Results | None = None) -> pd.DataFrame:
     Parameters
     ----------
     base
-        Tables for the choices of metric, accuracy filter, graphs and layer.
+        Tables for the choices of metric, levels, accuracy filter, graphs and layer.
     close_up
         Tables for the choices of images and optimiser.
 
@@ -270,9 +277,11 @@ def _counts(table: pd.DataFrame) -> dict[str, float | int | str | None]:
         "choices_same_sign": int((changed.value > 0).sum()),
         "choices_close_up_rows": int((changed.experiment == "close-up").sum()) or None,
     }
+    found |= _q_of_graphs(table)
     for key, effect in (("q", Q_EFFECT), ("agreement", AGREEMENT_EFFECT)):
         rows = changed[changed.effect == effect]
         found |= {f"choices_rows_{key}": len(rows), f"choices_kept_{key}": int(rows.kept.sum())}
+        found[f"choices_against_{key}"] = int((rows.high < 0).sum())
         for experiment in ("base", "close-up"):
             here = table[(table.choice_kind == "default") & (table.experiment == experiment)]
             here = here[here.effect == effect]
@@ -280,6 +289,20 @@ def _counts(table: pd.DataFrame) -> dict[str, float | int | str | None]:
                 name = f"choices_default_{key}_{_key(experiment)}{suffix}"
                 found[name] = float(here[column].iloc[0]) if len(here) else None
         found |= _extremes(key, rows.dropna(subset="change"))
+    return found
+
+
+def _q_of_graphs(table: pd.DataFrame) -> dict[str, float | int | str | None]:
+    """Gain in Q of base over all levels, and by graphs, as ``choices_q_<choice>[_of_all_levels]``."""
+    found: dict[str, float | int | str | None] = {}
+    here = table[(table.effect == Q_EFFECT) & (table.experiment == "base")]
+    for row in here.to_dict("records"):
+        if row["choice_kind"] in ("levels", "graphs", "graphs of all levels"):
+            choice = "all_levels" if row["choice_kind"] == "levels" else row["choice"].replace(" ", "_")
+            of = "_of_all_levels" if row["choice_kind"] == "graphs of all levels" else ""
+            key = f"choices_q_{choice}{of}"
+            found |= {key: row["value"], f"{key}_low": row["low"], f"{key}_high": row["high"]}
+            found[f"{key}_is"] = side(row["low"], row["high"])
     return found
 
 

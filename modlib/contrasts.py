@@ -18,7 +18,7 @@ from modlib import inference
 from modlib.best_level import difference_of_best as difference_of_best
 from modlib.best_level import held_out_best
 from modlib.store import Results
-from modlib.tables import GRAPH, LEVEL, MEASURE_NAMES, WEIGHT_PENALTIES, kept_networks
+from modlib.tables import GRAPH, LEVEL, MEASURE_NAMES, WEIGHT_PENALTIES, checked_metric, kept_networks
 
 LEVELS_COMPARED = ("at matched accuracy", "all levels")
 SIGNIFICANT = 0.05  # Holm's p up to which a difference is told from none
@@ -56,9 +56,22 @@ def graph_key(key: Any) -> tuple[int, str, bool]:
     return int(layer), str(measure), bool(normalized)
 
 
+def variant_name(measure: str, normalized: bool) -> str:
+    """Name a graph whatever its layer, such as ``input gradient, normalised``."""
+    return f"{MEASURE_NAMES[measure]}, {'normalised' if normalized else 'raw'}"
+
+
 def graph_name(layer: int, measure: str, normalized: bool) -> str:
     """Name a graph of a layer, such as ``input gradient, normalised, layer 1``."""
-    return f"{MEASURE_NAMES[measure]}, {'normalised' if normalized else 'raw'}, layer {layer}"
+    return f"{variant_name(measure, normalized)}, layer {layer}"
+
+
+def with_graph_names(table: pd.DataFrame) -> pd.DataFrame:
+    """Put one column `graph`, the name of a row's graph, where `layer`, `measure` and `normalized` are."""
+    names = [graph_name(*graph_key(key)) for key in table[GRAPH].itertuples(index=False)]
+    found = table.drop(columns=GRAPH)
+    found.insert(min(list(table.columns).index(column) for column in GRAPH), "graph", names)
+    return found
 
 
 def least_accurate_dropout(networks: pd.DataFrame) -> float:
@@ -190,6 +203,14 @@ def _best(
     return names[int(np.nanmean(q, axis=0).argmax())] if names else (None, float("nan"))
 
 
+def other_seeds(untrained: pd.DataFrame, trained: pd.DataFrame) -> pd.DataFrame:
+    """Untrained networks whose seed no trained network has.
+
+    A trained network began as the untrained one of its seed, so only others are independent of it.
+    """
+    return untrained[~untrained.seed.isin(trained.seed)]
+
+
 def families_by_seed(
     agreement: pd.DataFrame, networks: pd.DataFrame, metric: str = "ecs", *, by_layer: bool = True
 ) -> pd.DataFrame:
@@ -203,7 +224,13 @@ def families_by_seed(
         The networks that take part; a seed's value is the mean over its networks.
     by_layer
         One row a layer and seed, or one a seed, the mean over all layers.
+
+    Raises
+    ------
+    ValueError
+        If the table has no such metric.
     """
+    metric = checked_metric(agreement, metric)
     table = agreement.merge(networks[["network", "seed"]], on="network")
     index = ["layer", "seed"] if by_layer else ["seed"]
     wide = table.pivot_table(index=index, columns="family_pair", values=metric, aggfunc="mean")

@@ -186,6 +186,15 @@ def _cases() -> Iterator[Case]:
     for data, (a, b) in _BEST.items():
         yield Case("difference_of_best", data, _levels(a, b), float(a.max() - b.max()), _CONTRAST)
 
+    # Three seeds, as deep has: the best of levels, trained against untrained networks, change with depth.
+    for data, (a, b) in _BEST.items():
+        yield Case("difference_of_best", data, _levels(a, b), float(a.max() - b.max()), _CONTRAST, (3,))
+    yield Case("difference", "normal, n and 17 seeds", _few_and_17, 1.0, _DIFFERENCE[:1], (3,), limit=True)
+    for data, slope in (("no trend, 5 levels", 0.0), ("strong, 5 levels", 5.0)):
+        draw = _curves(5, slope)
+        truth = float(np.mean(_rank_correlations(draw(np.random.default_rng(5), MANY))))
+        yield Case("trend", data, draw, truth, _TREND_OF_THREE, (3,))
+
 
 # --- data
 
@@ -214,6 +223,12 @@ def _two_groups(skewed: bool) -> Callable[[Generator, int], tuple[Any, Any]]:
     """Two nested groups one apart: the larger has the smaller spread, which a pooled variance gets wrong."""
     nested = _nested(skewed)
     return lambda rng, n: (1 + 2 * nested(rng, n), nested(rng, 2 * n))
+
+
+def _few_and_17(rng: Generator, n: int) -> tuple[Any, Any]:
+    """Nested groups one apart and alike in spread: seeds of trained networks, and of untrained ones."""
+    nested = _nested(skewed=False)
+    return 1 + nested(rng, n), nested(rng, 17)
 
 
 def _ratio_sample(skewed: bool) -> Callable[[Generator, int], Float[np.ndarray, "seed network kind"]]:
@@ -369,6 +384,9 @@ _TREND = (
         used=True,
     ),
     Method("Student's t on Fisher's z", lambda q, _: _fisher(q)),
+)
+_TREND_OF_THREE = (
+    Method("Student's t over three seeds", lambda q, _: _ends(inference.mean(_rank_correlations(q)))),
 )
 _CONTRAST = (
     Method(

@@ -11,6 +11,7 @@ import pandas as pd
 
 from modlib import choices, deviations
 from modlib.deviations import Numbers
+from modlib.numerals import format_number
 from modlib.quirks import Tried
 
 
@@ -53,9 +54,8 @@ DEVIATIONS = (
         "seeds of the wide and the deep networks",
         "3 of each.",
         "{seeds_wide} of the wide, {seeds_deep} of the deep.",
-        "With three seeds the interval of the gain in Q would be {q_wider_wide:.1f} times as long for the "
-        "wide networks and {q_wider_deep:.1f} times for the deep ones; that of agreement within less "
-        "across {agreement_wider_wide:.1f} and {agreement_wider_deep:.1f} times.",
+        "With three seeds, the interval of the gain in Q would be {q_wider_wide:.1f} times as long for the "
+        "wide networks, and that of agreement within less across {agreement_wider_wide:.1f} times.",
     ),
     Deviation(
         "untrained networks",
@@ -97,7 +97,7 @@ DEVIATIONS = (
         "scale of the Hessian",
         "A hundredth, its loss being a mean over batches of 100.",
         "Per image.",
-        "Q changes by {live_rescaled:.0e} at most: it does not depend on scale.",
+        "Q does not depend on scale: it changes by {live_rescaled}.",
     ),
     Deviation(
         "Hessian in the figures",
@@ -175,6 +175,7 @@ def table(profile: str, tried: Tried) -> pd.DataFrame:
 def live(tried: Tried) -> Numbers:
     """Numbers of what was tried, by the names that `DEVIATIONS` uses."""
     covariance, hessian, agreement = tried.covariances, tried.hessians, tried.untrained
+    rescaled = "rounding only" if tried.rescaled < choices.EQUAL else f"{tried.rescaled:.1g} at most"
     negative = tried.splits[tried.splits.negative]
     return {
         "live_networks": int(covariance.network.nunique()),
@@ -187,7 +188,7 @@ def live(tried: Tried) -> Numbers:
         "live_hessian_units": int(hessian.units.sum()),
         "live_hessian_closed": int(hessian.closed_form.sum()),
         "live_hessian_autograd": int(hessian.autograd.sum()),
-        "live_rescaled": tried.rescaled,
+        "live_rescaled": rescaled,
         "live_graphs": len(tried.splits),
         "live_negative": len(negative),
         "live_q_absolute": float(negative.q_absolute.mean()) if len(negative) else None,
@@ -209,13 +210,10 @@ def filled(numbers: Mapping[str, float | int | str | None]) -> pd.DataFrame:
 
 
 class _Form(string.Formatter):
-    """Format as `str.format` does, a number that is missing as ``n/a``, with a proper minus sign."""
+    """Format numbers as the prose does, one that is missing as ``n/a``."""
 
     def get_value(self, key: int | str, args: Any, kwargs: Any) -> Any:
         return kwargs.get(key)
 
     def format_field(self, value: Any, format_spec: str) -> str:
-        if value is None:
-            return "n/a"
-        text = str(super().format_field(value, format_spec))
-        return text.replace("-", "−") if isinstance(value, int | float) else text
+        return format_number(value, format_spec)

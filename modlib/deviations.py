@@ -215,6 +215,9 @@ def _agreement_numbers(results: Results) -> Numbers:
         found[f"agreement_effect{suffix}"] = effects[AGREEMENT_EFFECT].value
         if suffix != "_shared":  # which has no bearing on Q
             found[f"q_effect{suffix}"] = effects[Q_EFFECT].value
+    nearer = found["ecs_distance_shared"] < found["ecs_distance"]  # type: ignore[operator]
+    found |= {"shared_rule_lies": "nearer to" if nearer else "farther from"}
+    found |= {"shared_rule_speaks": "for" if nearer else "against"}
     matched = greedy_against_exact(results).merge(kept[kept.trained][["network"]], on="network").dropna()
     excess = matched.matching - matched.greedy
     found |= {"matching_excess": float(excess.mean()), "matching_largest": float(excess.max())}
@@ -236,6 +239,10 @@ def _null_numbers(results: Results) -> Numbers:
     }
 
 
+def _seeds(results: Results) -> Numbers:
+    return {"seeds": int(results.networks[results.networks.trained].seed.nunique())}
+
+
 def _fewer_seeds(results: Results) -> Numbers:
     """How much wider both effects' intervals are with the paper's three seeds than with all of ours."""
     few = results.networks[~results.networks.trained | (results.networks.seed < PAPER_SEEDS)]
@@ -245,7 +252,7 @@ def _fewer_seeds(results: Results) -> Numbers:
         modules=results.modules[results.modules.network.isin(few.network)],
         agreement=results.agreement[results.agreement.network.isin(few.network)],
     )
-    found: Numbers = {"seeds": int(results.networks[results.networks.trained].seed.nunique())}
+    found = _seeds(results)
     for key, effect in (("q", Q_EFFECT), ("agreement", AGREEMENT_EFFECT)):
         wide, narrow = (multiverse.default(table)[effect] for table in (some, results))
         found[f"{key}_wider"] = (wide.high - wide.low) / (narrow.high - narrow.low)
@@ -289,8 +296,8 @@ def numbers(profile: str) -> Numbers:
     }
     for name in ("base-v1", "close-up"):
         parts[name] = _from(_null_numbers, name, profile, _NULL_KEYS)
-    for name in ("wide", "deep"):
-        parts[name] = _from(_fewer_seeds, name, profile, ("seeds", "q_wider", "agreement_wider"))
+    parts["wide"] = _from(_fewer_seeds, "wide", profile, ("seeds", "q_wider", "agreement_wider"))
+    parts["deep"] = _from(_seeds, "deep", profile, ("seeds",))
     found = {
         f"deviations_{key}_{part.replace('-', '_')}": value
         for part, values in parts.items()

@@ -101,6 +101,8 @@ def q_curves(found: Mapping[str, Results]) -> pd.DataFrame:
     the number of units. `excess`, `excess_low` and `excess_high` are Q and its interval less the mean Q of
     the experiment's own untrained networks (`untrained`), same layer and measure, whose error over so many
     networks is small beside that over seeds. Dead units, which upstream graphs lose, are not allowed for.
+    Where fewer than `inference.FEWEST_SEEDS` seeds pass the filter there is no interval (nan): that of two
+    would be longer than the range of Q.
     """
     tables = []
     for name, results in found.items():
@@ -108,6 +110,7 @@ def q_curves(found: Mapping[str, Results]) -> pd.DataFrame:
         table = findings.q_by_strength(results).merge(null.drop(columns="std"), on=GRAPH)
         tables.append(table[~table.normalized].assign(experiment=name))
     curves = pd.concat(tables, ignore_index=True).drop(columns="normalized")
+    curves.loc[curves.seeds < inference.FEWEST_SEEDS, ["low", "high"]] = math.nan
     for column, source in (("excess", "q"), ("excess_low", "low"), ("excess_high", "high")):
         curves[column] = curves[source] - curves.untrained
     return curves
@@ -239,14 +242,14 @@ def filters(results: Results, base: Results) -> pd.DataFrame:
     -------
     DataFrame
         `filter` ("0.8", "scaled", "none"), `least` accuracy, networks `kept`, and for each effect its
-        `value`, `low` and `high`.
+        `value`, `low`, `high` and `n` seeds.
     """
     rows = []
     for name, least in (("0.8", MIN_ACCURACY), ("scaled", scaled_filter(results, base)), ("none", 0.0)):
         kept = int(kept_networks(results, min_accuracy=least).trained.sum())
         for _, effect, e in effects_of(results, min_accuracy=least):
-            rows.append((name, least, kept, effect, e.value, e.low, e.high))
-    return pd.DataFrame(rows, columns=["filter", "least", "kept", "effect", "value", "low", "high"])
+            rows.append((name, least, kept, effect, e.value, e.low, e.high, e.n))
+    return pd.DataFrame(rows, columns=["filter", "least", "kept", "effect", "value", "low", "high", "n"])
 
 
 def _at(networks: pd.DataFrame, level: tuple[str, float]) -> pd.DataFrame:
@@ -265,9 +268,27 @@ def _least(kept: pd.DataFrame, margin: float) -> float:
 _SHORT = {MATCHED: "matched", NEARLY: "nearly", ALL_LEVELS: "all", WITHIN: "agreement"}
 
 
-def side(low: float, high: float) -> str:
-    """Say where an interval lies: "above zero", "below zero" or "not told from zero" (also for nan)."""
+_ROWS = {MATCHED: "the first row", ALL_LEVELS: "the second", WITHIN: "the third"}  # of the table of filters
+
+
+def side(low: float, high: float, seeds: int | None = None) -> str:
+    """Say where an interval lies: "above zero", "below zero" or "not told from zero" (also for nan).
+
+    If `seeds` are given, the latter is said of nan as what it is: too few of them for an interval.
+    """
+    if seeds is not None and math.isnan(low):
+        return f"{seeds} seed{'' if seeds == 1 else 's'}: no interval"
     return "above zero" if low > 0 else "below zero" if high < 0 else "not told from zero"
+
+
+def sides(each: Mapping[str, str], whole: str) -> str:
+    """Say `side` of several once, "above zero in ``whole``", if they share it; else which are where."""
+    names: dict[str, list[str]] = {}
+    for name, said in each.items():
+        names.setdefault(said, []).append(name)
+    if len(names) == 1:
+        return f"{next(iter(names))} in {whole}"
+    return "; ".join(f"{said} in {_listing(group)}" for said, group in names.items())
 
 
 def numbers(profile: str) -> dict[str, float | str | None]:
@@ -276,23 +297,25 @@ def numbers(profile: str) -> dict[str, float | str | None]:
     Experiments are written with underscores. `what` is one of:
 
     - a column of `overview`, ``dropped`` (by the filter), ``analysis_share`` (analysis over training);
-    - an effect, ``matched``, ``nearly``, ``all`` or ``agreement``, of one layer with ``_first`` or ``_last``;
+    - an effect, ``matched``, ``nearly``, ``all`` or ``agreement``, of one layer with ``_first`` or ``_last``
+      (and without an experiment, followed by ``_sides``, the `sides` of all);
     - ``rivals_`` and an effect on Q: levels of L1 and L2 that take part;
     - ``wins``, ``loses``, ``undecided``, ``graphs``: as `scores` counts them;
     - ``excess_<plain, dropout or weights>_<measure>_<first or last>``: Q less that of untrained networks, raw
       graphs; ``untrained_<measure>_<layer>``: that subtracted; ``strongest_<measure>_<layer>``: at the
-      strongest dropout that passes the filter;
-    - ``<ecs or ami>_<pair>_<trained or untrained>``, ``<ecs or ami>_trained_less_untrained_<pair>``;
+      strongest dropout that passes the filter, which so many ``strongest_seeds`` do;
+    - ``<ecs or ami>_<pair>_<trained or untrained>``; ``<ecs or ami>_trained_less_untrained_<pair>``, the
+      untrained networks being those of other seeds;
     - ``last_less_first_<pair>``, ``trend_<pair>``: change of element-centric similarity with depth.
 
     Estimates come with ``_low``, ``_high`` and ``_is``, which says `side` in words.
     """
     found = load(profile)
     each = {name: _numbers_of(results) for name, results in found.items()}
-    listed: dict[str, float | str | None] = {
-        "elsewhere_stored": _listing(list(found)),
-        "elsewhere_not_stored": _listing([n for n in EXPERIMENTS if n not in found]),
-    }
+    listed: dict[str, float | str | None] = {}
+    for effect in _SHORT.values():
+        said = {name: str(values[f"{effect}_is"] or "not to be had") for name, values in each.items()}
+        listed[f"elsewhere_{effect}_sides"] = sides(said, "every experiment")
     for name in EXPERIMENTS:
         values = each.get(name, dict.fromkeys(each["base"]))
         listed |= {f"elsewhere_{name.replace('-', '_')}_{what}": value for what, value in values.items()}
@@ -333,6 +356,7 @@ def _numbers_of(results: Results) -> dict[str, float | str | None]:
     curves = q_curves({"": results})
     strongest = curves[curves.regularizer == "dropout"]
     strongest = strongest[strongest.strength == strongest.strength.max()]
+    found["strongest_seeds"] = int(strongest.seeds.min())
     for which, layer in (("first", 1), ("last", last)):
         for graph in strongest[strongest.layer == layer].to_dict("records"):
             key = f"strongest_{graph['measure']}_{which}"
@@ -346,11 +370,12 @@ def _numbers_of(results: Results) -> dict[str, float | str | None]:
             contrasts.families_by_seed(results.agreement, kept[kept.trained == state], metric, by_layer=False)
             for state in (True, False)
         )
+        others = contrasts.other_seeds(before, after)
         for pair in FAMILIES:
-            a, b = after[pair].to_numpy(dtype=float), before[pair].to_numpy(dtype=float)
-            found[f"{metric}_{pair}_trained"] = float(a.mean())
-            found[f"{metric}_{pair}_untrained"] = float(b.mean())
-            found |= _estimate(f"{metric}_trained_less_untrained_{pair}", inference.difference(a, b))
+            found[f"{metric}_{pair}_trained"] = float(after[pair].mean())
+            found[f"{metric}_{pair}_untrained"] = float(before[pair].mean())
+            less = inference.difference(*(t[pair].to_numpy(dtype=float) for t in (after, others)))
+            found |= _estimate(f"{metric}_trained_less_untrained_{pair}", less)
     for pair in FAMILIES:
         change, trend = change_with_depth(results, pair)
         found |= _estimate(f"last_less_first_{pair}", change) | _estimate(f"trend_{pair}", trend)
@@ -361,21 +386,24 @@ def _filter_numbers(found: Mapping[str, Results]) -> dict[str, float | str | Non
     """Both findings on Fashion-MNIST by each accuracy filter."""
     some = found.get("fashion")
     table = filters(some if some is not None else found["base"], found["base"])
+    table = table[table.effect.isin(_ROWS)].replace({"filter": {"0.8": "paper"}})
     values: dict[str, float | str | None] = {}
-    for row in table.to_dict("records"):
-        name = "paper" if row["filter"] == "0.8" else row["filter"]
-        key = f"elsewhere_fashion_filter_{name}"
-        values |= {f"{key}_least": row["least"], f"{key}_kept": row["kept"]}
-        values[f"{key}_{_SHORT[row['effect']]}"] = row["value"]
-        values[f"{key}_{_SHORT[row['effect']]}_is"] = side(row["low"], row["high"])
+    for name, rows in table.groupby("filter"):
+        key, said = f"elsewhere_fashion_filter_{name}", {}
+        for row in rows.to_dict("records"):
+            values |= {f"{key}_least": row["least"], f"{key}_kept": row["kept"]}
+            values[f"{key}_{_SHORT[row['effect']]}"] = row["value"]
+            said[_ROWS[row["effect"]]] = side(row["low"], row["high"], row["n"])
+        values[f"{key}_sides"] = sides(said, "all three rows")
     return values if some is not None else dict.fromkeys(values)
 
 
 def _estimate(key: str, e: Estimate) -> dict[str, float | str | None]:
     if not math.isfinite(e.value):
         return dict.fromkeys((key, f"{key}_low", f"{key}_high", f"{key}_is"))
-    return {key: e.value, f"{key}_low": e.low, f"{key}_high": e.high, f"{key}_is": side(e.low, e.high)}
+    said = side(e.low, e.high, e.n)
+    return {key: e.value, f"{key}_low": e.low, f"{key}_high": e.high, f"{key}_is": said}
 
 
 def _listing(names: list[str]) -> str:
-    return ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else names[0] if names else "none"
+    return ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else names[0]

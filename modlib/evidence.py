@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
 from modlib import contrasts, multiverse, reported
 from modlib.contrasts import graph_key, graph_name
@@ -25,11 +27,14 @@ MODULES_MARGIN = 1.0
 ACCURACY_MARGIN = 0.05
 """Loss of test accuracy up to which a network counts as accurate still."""
 
-SAME_PARTITIONS = ("metric", "accuracy filter", "graphs", "layer")
+SAME_PARTITIONS = ("metric", "levels", "accuracy filter", "graphs", "graphs of all levels", "layer")
 """Kinds of choices of `modlib.multiverse` that leave the partitions as they are."""
 
 OWN_PARTITIONS = ("images", "optimiser")
 """Kinds of choices that need partitions of their own."""
+
+ELSEWHERE_GRAPHS = ("upstream only", "downstream only", "no measure with itself")
+"""Choices of graphs that the findings are tested under in other experiments, beside all of them."""
 
 
 @dataclass(frozen=True)
@@ -108,8 +113,10 @@ def _training(
     results: Results, like_paper: bool, pair: str, direction: str, threshold: float
 ) -> Iterator[Item]:
     kept = kept_networks(results)
-    after, before = (
-        contrasts.families_by_seed(results.agreement, kept[kept.trained == state]) for state in (True, False)
+    trained = kept[kept.trained]
+    after = contrasts.families_by_seed(results.agreement, trained)
+    before = contrasts.families_by_seed(
+        results.agreement, contrasts.other_seeds(kept[~kept.trained], trained)
     )
     paper = np.nan
     if like_paper:
@@ -173,30 +180,82 @@ def survives_choices(results: Results, like_paper: bool) -> Iterator[Item]:
     Tables with rows in `choices` are asked about those choices only, beside the default: their networks are
     some of those of `base`, which answers for the others.
     """
-    kinds = OWN_PARTITIONS if len(results.choices) else SAME_PARTITIONS
+    yield from _under_choices(
+        results,
+        ("default", *(OWN_PARTITIONS if len(results.choices) else SAME_PARTITIONS)),
+        like_paper and results.choices.empty,  # the paper's figures show all levels
+    )
+
+
+def holds_elsewhere(results: Results, like_paper: bool) -> Iterator[Item]:
+    """Both findings in another experiment: on average, over all levels, by family, without self-agreement."""
+    table = _under_choices(results, ("default", "levels", "graphs"), like_paper)
+    named = ("default", "levels: all", *(f"graphs: {choice}" for choice in ELSEWHERE_GRAPHS))
+    for item in table:
+        if item.label.split("; ")[0] in named:
+            yield item
+
+
+def _under_choices(results: Results, kinds: tuple[str, ...], like_paper: bool) -> Iterator[Item]:
     table = multiverse.table(results)
-    for row in table[table.choice_kind.isin(["default", *kinds])].to_dict("records"):
+    for row in table[table.choice_kind.isin(kinds)].to_dict("records"):
         found = Estimate(
             **{name: row[name] for name in ("value", "low", "high", "n", "p")}, effect=float("nan")
         )
         kind, choice = row["choice_kind"], row["choice"]
-        yield Item(f"{kind if kind == choice else f'{kind}: {choice}'}; {row['effect']}", found)
+        paper = reported.under_choice(kind, choice, row["effect"]) if like_paper else np.nan
+        yield Item(f"{kind if kind == choice else f'{kind}: {choice}'}; {row['effect']}", found, paper=paper)
 
 
-def more_than_nulls(results: Results, like_paper: bool) -> Iterator[Item]:
-    """Q less the mean of each null, by layer and graph.
+def more_than_nulls(results: Results, untrained: Results, like_paper: bool) -> Iterator[Item]:
+    """Q less each null, by layer and graph, at the weakest L2 and the strongest dropout held against nulls.
 
-    Of the levels that were held against nulls: the weakest L2 and the strongest dropout.
+    Untrained networks are a null themselves. Permuted weights are subtracted as they are. The similarity
+    null is left behind by untrained networks too, whose dimensions are unequal like any layer's: what counts
+    is how much farther trained networks are from it.
+
+    Parameters
+    ----------
+    results
+        With rows in its table `nulls`.
+    untrained
+        Untrained networks of the same shape on the same images, held against the same nulls.
+    like_paper
+        Whether the paper's figures are of this experiment.
     """
-    if results.nulls.empty:
+    if results.nulls.empty or untrained.nulls.empty:
         return
     kept = _kept(results)
-    table = results.nulls.merge(kept[["network", *LEVEL, "seed"]], on="network")
-    table["excess"] = table.q - table["mean"]
-    for name, level in _two_levels(table).items():
-        by_seed = table[_at(table, *level)].groupby(["null", *GRAPH, "seed"]).excess.mean()
-        for (null, *key), group in by_seed.groupby(["null", *GRAPH]):
-            yield Item(f"{name}, {null}, {graph_name(*graph_key(key))}", mean(group.to_numpy(dtype=float)))
+    newborn = contrasts.other_seeds(untrained.networks, kept)
+    tested = results.nulls.merge(kept[["network", *LEVEL, "seed"]], on="network")
+    tested["excess"] = tested.q - tested["mean"]
+    searched = results.modules.merge(kept[["network", *LEVEL, "seed"]], on="network")
+    by_null = untrained.nulls.assign(excess=untrained.nulls.q - untrained.nulls["mean"])
+    by_null = by_null[by_null.network.isin(newborn.network)]
+    before = untrained.modules[untrained.modules.network.isin(newborn.network)]
+    for name, level in _two_levels(tested).items():
+        at_level = searched[_at(searched, *level)]
+        for key, group in at_level.groupby(GRAPH):
+            found = difference(_by_seed(group, "q"), _graph(before, key).q.to_numpy(dtype=float))
+            paper = reported.excess_over_untrained(level, *graph_key(key)) if like_paper else np.nan
+            yield Item(f"{name}, untrained, {graph_name(*graph_key(key))}", found, paper=paper)
+        for (null, *key), group in tested[_at(tested, *level)].groupby(["null", *GRAPH]):
+            label = f"{name}, {null}, {graph_name(*graph_key(key))}"
+            if null == "similarity":
+                theirs = _graph(by_null[by_null.null == null], key).excess.to_numpy(dtype=float)
+                yield Item(label, difference(_by_seed(group, "excess"), theirs))
+            else:
+                yield Item(label, mean(_by_seed(group, "excess")))
+
+
+def _by_seed(table: pd.DataFrame, column: str) -> Float[np.ndarray, " seed"]:
+    return table.groupby("seed")[column].mean().to_numpy(dtype=float)
+
+
+def _graph(table: pd.DataFrame, key: Any) -> pd.DataFrame:
+    """Rows of one layer and graph."""
+    layer, measure, normalized = graph_key(key)
+    return table[(table.layer == layer) & (table.measure == measure) & (table.normalized == normalized)]
 
 
 def more_with_a_task(kept: Results, shuffled: Results) -> Iterator[Item]:

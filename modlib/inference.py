@@ -16,9 +16,13 @@ import numpy as np
 from jaxtyping import Float, Shaped
 from scipy import special, stats
 
+from modlib import arguments
+
 LEVEL = 0.95  # of all intervals
 FEWEST_SEEDS = 3  # of a bootstrap: two seeds have three different resamples, which show no spread to speak of
 FEWEST_LEVELS = 3  # of a trend: two levels are in order or not, by the toss of a coin
+FEWEST_SEEDS_OF_TREND = 5  # of its interval: correlations of three seeds often agree by chance (`coverage`)
+SIZES = (1e-60, 1e60)  # of numbers whose fourth powers are numbers of full accuracy
 ROUNDING = 1e-12  # a spread smaller than this, relative to the values, is rounding
 
 
@@ -68,7 +72,10 @@ def mean(values: Float[np.ndarray, " seed"] | Sequence[float], *, null: float = 
     Raises
     ------
     ValueError
-        If `values` are not one-dimensional or hold ±inf, or `null` is not finite.
+        If `values` are not one-dimensional, hold ±inf or are all next to nothing or beyond all measure
+        (1e-60, 1e60), or `null` is not finite.
+    TypeError
+        If they are no real numbers.
 
     Notes
     -----
@@ -153,12 +160,15 @@ def trend(strength: Float[np.ndarray, " level"], q: Float[np.ndarray, "seed leve
     Returns
     -------
     Estimate
-        As by `mean` over the seeds' correlations, the interval cut off at −1 and 1.
+        As by `mean` over the seeds' correlations, the interval cut off at −1 and 1; of fewer than 5 seeds the
+        mean alone, since the few values that a rank correlation can take make such intervals too short.
 
     Raises
     ------
     ValueError
         If shapes do not match, there are fewer than 3 levels, `strength` is not finite or `q` holds ±inf.
+    TypeError
+        If they do not hold real numbers.
 
     Notes
     -----
@@ -169,17 +179,20 @@ def trend(strength: Float[np.ndarray, " level"], q: Float[np.ndarray, "seed leve
 
     Examples
     --------
-    >>> found = trend(np.array([0.1, 0.2, 0.3]), np.array([[1.0, 2, 3], [1, 3, 2], [1, 2, 3]]))
+    >>> q = np.array([[1.0, 2, 3], [1, 3, 2], [1, 2, 3], [2, 3, 4], [1, 5, 6]])
+    >>> found = trend(np.array([0.1, 0.2, 0.3]), q)
     >>> round(found.value, 3), found.high
-    (0.833, 1.0)
+    (0.9, 1.0)
     """
     q = checked_levels(q, "q", fewest_seeds=1)
-    strength = np.asarray(strength, dtype=float)
+    strength = arguments.floats(strength, "strength")
     if strength.shape != q.shape[1:] or not np.isfinite(strength).all():
         raise ValueError(f"strength must have a finite entry a level of q {q.shape}, got {strength}")
     if len(strength) < FEWEST_LEVELS:
-        raise ValueError(f"a trend needs at least {FEWEST_LEVELS} levels, got {len(strength)}")
+        raise ValueError(f"strength must have at least {FEWEST_LEVELS} levels, got {len(strength)}")
     found = mean(_rank_correlations(strength, q))
+    if found.n < FEWEST_SEEDS_OF_TREND:
+        return _without_spread(found.value, found.n)
     return replace(found, low=float(np.maximum(found.low, -1)), high=float(np.minimum(found.high, 1)))
 
 
@@ -219,7 +232,10 @@ def bootstrap(
     Raises
     ------
     ValueError
-        If there are fewer than 3 seeds or 100 draws, or `statistic` gives another shape.
+        If there are fewer than 3 seeds or 100 draws, or `statistic` gives another shape, or numbers of a size
+        that `mean` refuses.
+    TypeError
+        If an argument is no array, function or number.
 
     Notes
     -----
@@ -239,21 +255,22 @@ def bootstrap(
     >>> round(found.value, 2), found.low < found.value < found.high, found.n
     (4.9, True, 4)
     """
-    sample = np.asarray(sample)
-    null = _checked_null(null)
+    if not callable(statistic):
+        raise TypeError(f"statistic must be a function, got {arguments.shown(statistic)}")
+    sample, null = arguments.as_numpy(sample, "sample"), _checked_null(null)
+    draws, seed = arguments.whole(draws, "draws", least=100), arguments.seed(seed)
     if sample.ndim == 0 or len(sample) < FEWEST_SEEDS:
         raise ValueError(f"sample must have at least {FEWEST_SEEDS} seeds, got shape {sample.shape}")
-    if draws < 100:
-        raise ValueError(f"draws must be at least 100, got {draws}")
     n = len(sample)
     chosen = np.random.default_rng(seed).integers(0, n, (draws, n))
-    drawn = np.asarray(statistic(sample[chosen]), dtype=float)
+    drawn = arguments.floats(statistic(sample[chosen]), "what statistic gives")
     if drawn.shape != (draws,):
         raise ValueError(f"statistic must give one number a draw, shape ({draws},), got {drawn.shape}")
     value = float(statistic(sample[None])[0])
     drawn = drawn[np.isfinite(drawn)]
     if not np.isfinite(value) or len(drawn) < draws / 2:
         return _without_spread(value, n)
+    _check_size(drawn, "what statistic gives")
     se = _sd(drawn) * np.sqrt(n / (n - 1))
     return _student(value, se, se * np.sqrt(n), n, float(n - 1), null, p_exact=2.0 ** (1 - n))
 
@@ -278,7 +295,7 @@ def holm(p: Float[np.ndarray, " claim"] | Sequence[float]) -> Float[np.ndarray, 
     >>> holm([0.01, 0.04, 0.03, 0.005]).tolist()
     [0.03, 0.06, 0.06, 0.02]
     """
-    adjusted = np.array(p, dtype=float)
+    adjusted = arguments.floats(p, "p", ndim=1)
     known = np.flatnonzero(~np.isnan(adjusted))
     if ((adjusted[known] < 0) | (adjusted[known] > 1)).any():
         raise ValueError(f"p must be in [0, 1], got {adjusted.tolist()}")
@@ -292,12 +309,13 @@ def checked_levels(
     q: Float[np.ndarray, "seed level"], name: str, fewest_seeds: int = 2
 ) -> Float[np.ndarray, "seed level"]:
     """Return `q` as floats; raise a ValueError that names it if it is not (seed, level) or holds ±inf."""
-    x = np.asarray(q, dtype=float)
+    x = arguments.floats(q, name)
     if x.ndim != 2 or len(x) < fewest_seeds or x.shape[1] < 1 or np.isinf(x).any():
         raise ValueError(
             f"{name} must be (seed, level), finite or nan, with at least {fewest_seeds} seeds and 1 level, "
             f"got shape {x.shape}"
         )
+    _check_size(x, name)
     return x
 
 
@@ -355,13 +373,22 @@ def _without_spread(value: float, n: int) -> Estimate:
 def _seed_values(
     values: Float[np.ndarray, " seed"] | Sequence[float], name: str
 ) -> Float[np.ndarray, " kept"]:
-    x = np.asarray(values, dtype=float)
+    x = arguments.floats(values, name)
     if x.ndim != 1 or np.isinf(x).any():
         raise ValueError(f"{name} must be one finite number (or nan) a seed, got shape {x.shape}: {x}")
+    _check_size(x, name)
     return np.asarray(x[~np.isnan(x)])
 
 
+def _check_size(x: np.ndarray, name: str) -> None:
+    """Refuse numbers whose squares, from which a spread is made, would be lost."""
+    known = x[~np.isnan(x)]
+    if (largest := np.abs(known).max(initial=0)) and not SIZES[0] <= largest <= SIZES[1]:
+        raise ValueError(f"{name} must be of a size from {SIZES[0]:g} to {SIZES[1]:g}, got {largest:g}")
+
+
 def _checked_null(null: float) -> float:
-    if not np.isfinite(null):
-        raise ValueError(f"null must be finite, got {null}")
-    return float(null)
+    null = arguments.real(null, "null")
+    if abs(null) > SIZES[1]:
+        raise ValueError(f"null must be of a size up to {SIZES[1]:g}, got {null:g}")
+    return null

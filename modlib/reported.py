@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from modlib import published
-from modlib.similarity import family
+from modlib import multiverse, published
+from modlib.similarity import MEASURES, family
 from modlib.tables import WEIGHT_PENALTIES
 
 #: The experiments that the paper's figures show; the final protocol is compared with them too, though
@@ -37,6 +37,54 @@ def dropout_less_weights(layer: int, measure: str, normalized: bool, *, matched:
             return float("nan")
         table = table[table.test_acc >= table[table.regularizer == "dropout"].test_acc.min()]
     return _best(table, ["dropout"]) - _best(table, list(WEIGHT_PENALTIES))
+
+
+def excess_over_untrained(level: tuple[str, float], layer: int, measure: str, normalized: bool) -> float:
+    """Q at a level of regularisation less the mean Q of untrained networks; nan where a figure lacks it."""
+    table = _graph(layer, measure, normalized)
+    here = table[(table.regularizer == level[0]) & np.isclose(table.strength, level[1])]
+    null = published.q_untrained()
+    null = null[(null.layer == layer) & (null.measure == measure) & (null.normalized == normalized)]
+    return float(here.q.iloc[0] - null["mean"].iloc[0]) if len(here) and len(null) else float("nan")
+
+
+def under_choice(kind: str, choice: str, effect: str) -> float:
+    """Both findings in one number each under a choice of `modlib.multiverse.table`; nan if figures lack it.
+
+    The figures show means over networks that pass the 0.8 filter, by graph and level, and agreement by pair
+    of graphs over both layers together.
+    """
+    if effect == multiverse.AGREEMENT_EFFECT:
+        pairs = {
+            ("default", "default"): lambda table: table,
+            ("graphs", "raw only"): lambda table: table[~table.normalized_a & ~table.normalized_b],
+            ("graphs", "normalised only"): lambda table: table[table.normalized_a & table.normalized_b],
+            ("graphs", "no measure with itself"): lambda table: table[table.measure_a != table.measure_b],
+        }
+        if (kind, choice) not in pairs:
+            return float("nan")
+        within = [pairs[kind, choice](_pairs(pair)).ecs_trained.mean() for pair in ("upstream", "downstream")]
+        return float(np.mean(within) - pairs[kind, choice](_pairs("across")).ecs_trained.mean())
+    graphs = [
+        (layer, measure, normalized)
+        for layer in (1, 2)
+        for measure in MEASURES
+        for normalized in (False, True)
+        if _looked_at(kind, choice, layer, measure, normalized)
+    ]
+    matched = kind not in ("levels", "graphs of all levels")
+    each = [dropout_less_weights(*graph, matched=matched) for graph in graphs]
+    return float(np.mean(each)) if each else float("nan")
+
+
+def _looked_at(kind: str, choice: str, layer: int, measure: str, normalized: bool) -> bool:
+    """Whether a choice looks at a graph; no graph for choices that the figures do not tell."""
+    if kind in ("default", "levels"):
+        return True
+    if kind == "layer":
+        return choice == f"{layer} only"
+    measures, wanted = multiverse.GRAPHS.get(choice, ((), None))
+    return kind.startswith("graphs") and measure in measures and wanted in (None, normalized)
 
 
 def family_ecs(pair: str, *, trained: bool = True) -> float:

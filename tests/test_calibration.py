@@ -171,11 +171,8 @@ def stored():
 def test_stored_sizes_are_within_the_band_where_they_are_claimed(stored):
     table = stored["size"]
     claimed = table[~table.limit]
-    assert claimed.repetitions.min() >= 400
-    for row in claimed.itertuples():
-        assert binomial_band(row.rejected, row.repetitions), row
-    by_data = claimed.groupby(["null", "data"]).rate.mean()
-    assert ((by_data - LEVEL).abs() <= BAND).all(), by_data
+    assert claimed.repetitions.min() >= 1000
+    assert ((claimed.rate - LEVEL).abs() <= BAND).all(), claimed.to_string()
     assert abs(claimed.rate.mean() - LEVEL) < 0.01
     assert set(claimed.null) == {"similarity", "weights-permuted"}
 

@@ -152,14 +152,19 @@ def test_ways_to_count_are_those_of_the_contrasts():
         assert counts.loc[(name, certainty.WAYS[2]), "weights"] == (clear & (table.difference < 0)).sum()
 
 
-def test_contrast_table_is_the_contrasts_in_words():
+def test_contrast_tables_are_the_contrasts_in_words():
     results = worlds.results("true")
-    table = certainty.contrast_table(results)
+    tables = certainty.contrast_tables(results)
     both = contrasts.both_ways(results)
-    np.testing.assert_allclose(table.difference, both.difference, atol=5e-4)
-    assert table.index[0] == ("at matched accuracy", "input covariance, raw, layer 1")
-    assert (table["p (Holm)"].str.startswith("< .0001") | (table["p (Holm)"].str.len() == 5)).all()
-    assert (certainty.contrast_table(worlds.results("true", seeds=2)).p == "–").all()
+    assert tuple(tables) == contrasts.LEVELS_COMPARED
+    for levels, table in tables.items():
+        known = both[both["levels"] == levels]
+        for column, source in (("difference", "difference"), ("from", "low"), ("to", "high")):
+            np.testing.assert_allclose(table[column], known[source], atol=5e-4)
+        assert table.index[0] == "input covariance, raw, layer 1"
+        assert (table["p (Holm)"].str.startswith("< .0001") | (table["p (Holm)"].str.len() == 5)).all()
+    few = certainty.contrast_tables(worlds.results("true", seeds=2))
+    assert (few["all levels"].p == "–").all()
 
 
 def test_trends_of_curves_that_rise_fall_and_do_neither():

@@ -311,10 +311,3 @@ def test_numbers_of_labels_count_graphs_with_a_sure_difference():
     assert found["chance_labels_train_shuffled_plain"] == pytest.approx(0.9)
     shuffled, true = (found[f"chance_labels_{what}_upstream_dropout"] for what in ("shuffled", "true"))
     assert true - shuffled == pytest.approx(0.1)
-
-
-def test_every_null_says_what_it_keeps():
-    table = chance.what_nulls_keep()
-    assert len(table) == 4
-    assert set(chance.NULL_NAMES.values()) < set(table.index)
-    assert (table != "").all(axis=None)

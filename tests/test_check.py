@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import worlds
 
-from modlib import check, experiments, findings, store
+from modlib import calibration, check, experiments, findings, published, store
 
 PLAN = experiments.get("base", "paper")
 _RECOMPUTED = {}
@@ -78,6 +78,8 @@ def alter_a_cell(folder, *, forge):
         manifest = json.loads((path.parent / "manifest.json").read_text())
         manifest["files"][path.name]["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
         (path.parent / "manifest.json").write_text(json.dumps(manifest))
+        mended = store.check_sum_file((path.parent / "manifest.json").read_bytes())
+        (path.parent / "manifest.sha256").write_bytes(mended)
 
 
 def test_untouched(folder, tmp_path):
@@ -105,10 +107,32 @@ def test_an_altered_cell_is_found_though_the_check_sum_is_mended(folder, tmp_pat
     assert any("tables.json: base-paper is on record as" in sentence for sentence in found)
     graph = "dropout-raises-q, base, input gradient, raw, layer 1: value is on record as 0."
     assert any(graph in sentence for sentence in found)
-    edit_json(folder / "verdicts" / "tables.json", **check._manifests())  # mended as well
+    edit_json(folder / "verdicts" / "tables.json", **check._files())  # mended as well
     found = problems(tmp_path)
     assert any(graph in sentence for sentence in found)
     assert any("numbers.json: " in sentence for sentence in found)
+
+
+@pytest.mark.parametrize("name", ["FOLDER of calibration", "FOLDER of published"])
+def test_an_altered_cell_of_a_simulation_or_of_the_paper_is_found(
+    same_tables, folder, tmp_path, monkeypatch, name
+):
+    """These tables have no manifest: the record holds their check sums."""
+    module = calibration if "calibration" in name else published
+    copy = tmp_path / module.FOLDER.name
+    shutil.copytree(module.FOLDER, copy)
+    for path in sorted(copy.glob("*.csv")):
+        edit_csv(path, one_digit_more)
+    monkeypatch.setattr(module, "FOLDER", copy)
+    found = problems(tmp_path)
+    assert len(found) == len(list(copy.glob("*.csv")))
+    for sentence, path in zip(found, sorted(copy.glob("*.csv")), strict=True):
+        assert f"tables.json: {copy.name}/{path.name} is on record as" in sentence
+
+
+def one_digit_more(table):
+    table.iloc[0, -1] += "1"
+    return table
 
 
 def test_an_altered_verdict_is_found(same_tables, folder, tmp_path):

@@ -178,8 +178,8 @@ def test_every_number_has_its_name_whether_the_close_up_is_stored_or_not(world, 
 def test_numbers_count_and_name_the_choices(world, monkeypatch):
     q = planted(world, {"images=100": 0.0, "optimiser=spectral": -0.03})
     found = numbers(monkeypatch, world, q)
-    assert found["choices_rows"] == found["choices_kept"] == found["choices_same_sign"] == 20 + 4
-    assert found["choices_rows_q"] + found["choices_rows_agreement"] == 24
+    assert found["choices_rows"] == found["choices_kept"] == found["choices_same_sign"] == 32 + 4
+    assert found["choices_rows_q"] + found["choices_rows_agreement"] == 36
     assert found["choices_close_up_rows"] == 4
     assert found["choices_q_spectral"] == pytest.approx(-0.03)
     assert found["choices_equal_or_better_spectral"] == 0
@@ -197,10 +197,24 @@ def test_the_choice_that_changes_most_is_named(world, monkeypatch):
     assert abs(found["choices_largest_q_percent"]) == pytest.approx(25, abs=2)
 
 
+def test_families_are_told_apart_in_numbers(world, monkeypatch):
+    modules = world.modules.copy()
+    downstream = modules.measure.isin(["output_grad", "output_hess"])
+    modules.loc[downstream & modules.network.str.startswith("dropout"), "q"] -= 0.4
+    found = numbers(monkeypatch, replace(world, modules=modules), None)
+    assert found["choices_q_upstream_only"] == pytest.approx(0.25, abs=0.005)
+    assert found["choices_q_upstream_only_is"] == "above zero"
+    for key in ("choices_q_downstream_only", "choices_q_downstream_only_of_all_levels"):
+        assert found[key] == pytest.approx(-0.15, abs=0.005)
+        assert found[f"{key}_low"] < found[key] < found[f"{key}_high"] < 0
+        assert found[f"{key}_is"] == "below zero"
+    assert found["choices_against_q"] == 4  # without the input gradient, downstream graphs outweigh the rest
+
+
 def test_effects_that_cannot_be_had_are_not_counted(world, monkeypatch):
     networks = world.networks.assign(test_accuracy=np.where(world.networks.trained, 0.93, 0.1))
     found = numbers(monkeypatch, replace(world, networks=networks), None)
-    assert found["choices_rows"] == 20 - 2  # nothing reaches 0.95
+    assert found["choices_rows"] == 32 - 2  # nothing reaches 0.95
 
 
 @pytest.mark.parametrize("name", OPTIMISERS)
@@ -210,3 +224,8 @@ def test_every_choice_has_a_name_in_words(name):
     assert choices.label("default", "default") == "default"
     assert choices.label("graphs", "raw only") == "raw graphs only"
     assert choices.label("accuracy filter", "none") == "no accuracy filter"
+    assert choices.label("accuracy filter", "none, all levels") == "no accuracy filter, all levels"
+    assert choices.label("accuracy filter", "at least 0.9, all levels") == (
+        "test accuracy at least 0.9, all levels"
+    )
+    assert choices.label("graphs", "without the Hessian") == "without the Hessian"

@@ -21,9 +21,10 @@ N_ITEMS = {  # of one experiment with two layers
     "dropout-keeps-modules": 16,
     "strong-penalties-shrink-upstream": 16,
     "accurate-where-modular": 1,
-    "survives-choices": 2 + 6 + 6 + 4 + 4,  # default, metric, filter, graphs, layer; not images, optimiser
-    "holds-elsewhere": 8,
-    "more-than-nulls": 32,
+    # default, metric, levels, filter, graphs (of Q; of agreement), graphs of all levels, layer
+    "survives-choices": 2 + 6 + 1 + 6 + (6 + 3) + 6 + 4,
+    "holds-elsewhere": 6 + 3,  # of one experiment; three are not stored
+    "more-than-nulls": 64,  # two levels; untrained and similarity
     "more-with-a-task": 32,
 }
 WHERE = {"holds-elsewhere": "elsewhere", "more-than-nulls": "fashion", "more-with-a-task": "labels"}
@@ -59,7 +60,7 @@ def test_choices_are_shared_between_two_experiments(judged):
         lambda labels: {i.split(";")[0].split(":")[0] for i in labels}
     )
     assert kinds["close-up"] == {"default", "images", "optimiser"}
-    assert kinds["base"] == {"default", "metric", "accuracy filter", "graphs", "layer"}
+    assert kinds["base"] == {"default", *evidence.SAME_PARTITIONS}
     assert (table.experiment == "close-up").sum() == 2 * 3
 
 
@@ -70,7 +71,7 @@ def test_claims_are_told_apart_by_id_and_said_in_words():
         assert claim.where
         assert claim.statistic
         assert set(claim.experiments) <= {*EXPERIMENTS, "close-up", "elsewhere", "labels"}
-        assert (claim.items is None) != (claim.together is None)
+        assert [claim.items, claim.together, claim.beside_untrained].count(None) == 2
 
 
 @pytest.mark.parametrize("layers", [(1,), (1, 2, 3, 4, 5)])
@@ -97,10 +98,39 @@ def test_values_are_those_of_the_world(judged):
     assert base["accurate-where-modular", "dropout 0.6"] == pytest.approx(0.01, abs=0.001)
     items = judged["true"].set_index(["claim", "experiment", "item"]).value
     for level in ("plain", "dropout 0.6"):
-        assert items["more-than-nulls", "fashion", f"{level}, similarity, {graph}"] == pytest.approx(
-            0.1, abs=0.01
-        )
+        beyond = items["more-than-nulls", "fashion", f"{level}, similarity, {graph}"]
+        assert beyond == pytest.approx(worlds.EXCESS["true"] - worlds.UNTRAINED_EXCESS["true"], abs=0.01)
+        over_untrained = items["more-than-nulls", "fashion", f"{level}, untrained, {graph}"]
+        gain = worlds.GAINS["true"].get(worlds.STRONGEST if "dropout" in level else worlds.PLAIN, 0.0)
+        assert over_untrained == pytest.approx(gain + worlds.EXCESS["true"] / 2, abs=0.01)
         assert items["more-with-a-task", "labels", f"{level}, {graph}"] == pytest.approx(0.1, abs=0.01)
+
+
+def test_averages_do_not_hide_a_family_in_which_a_finding_fails():
+    """Dropout gains more upstream than it loses downstream: the mean holds, one family contradicts it."""
+    found = worlds.world("true")["base"]
+    graphs = found.modules.measure.isin(["output_grad", "output_hess"])
+    found.modules.loc[graphs & found.modules.network.str.startswith("dropout"), "q"] -= 0.4
+    found.modules.loc[~graphs & found.modules.network.str.startswith("dropout"), "q"] += 0.4
+    for claim, label in (("survives-choices", ""), ("holds-elsewhere", "base-v1; ")):
+        items = claims.items({"base": found, "base-v1": found}).query(f"claim == '{claim}'")
+        outcome = items.set_index("item").outcome
+        assert outcome[f"{label}default; dropout less weights"] == "supported"
+        assert outcome[f"{label}graphs: upstream only; dropout less weights"] == "supported"
+        assert outcome[f"{label}graphs: downstream only; dropout less weights"] == "contradicted"
+        assert set(verdicts.table(items).verdict) == {"holds in part"}
+
+
+def test_untrained_networks_of_the_seeds_of_trained_ones_take_no_part():
+    """The world's untrained networks of shared seeds stand far apart from the others."""
+    found = worlds.world("true")
+    nulls = claims.items(found).query("claim == 'more-than-nulls'")
+    assert (nulls.outcome == "supported").all()
+    base = found["base"]
+    shared = base.networks[~base.networks.trained & base.networks.seed.isin(range(4))].network
+    base.agreement.loc[base.agreement.network.isin(shared), "ecs"] = 9.0
+    after = claims.items({"base": base}).query("claim == 'training-raises-upstream'")
+    assert after.value.to_numpy() == pytest.approx(0.2, abs=0.01)
 
 
 def test_matched_accuracy_tells_two_claims_apart():
@@ -141,7 +171,7 @@ def test_too_few_seeds_decide_nothing(seeds):
 def test_experiments_that_are_missing_are_named():
     items = claims.items({"base": worlds.results("true"), "deep": worlds.results("true")})
     elsewhere = verdicts.table(items).set_index("claim").loc["holds-elsewhere"]
-    assert elsewhere.n_items == 2
+    assert elsewhere.n_items == 6
     assert elsewhere.verdict == "holds"
     for name in ("base-v1", "wide", "fashion"):
         assert f"{name}; " in elsewhere.no_data
@@ -210,7 +240,8 @@ def test_the_paper_stands_beside_its_own_experiments_only(judged):
     with_paper = table[table.paper.notna()]
     assert set(with_paper.experiment) == {"base"}
     paper_makes = {claim.id for claim in CLAIMS if claim.of_paper}
-    assert set(with_paper.claim) - paper_makes == {"training-leaves-downstream"}  # ours, from its figure
+    ours_from_its_figures = {"training-leaves-downstream", "survives-choices"}
+    assert set(with_paper.claim) - paper_makes == ours_from_its_figures
     for claim in ("dropout-raises-q", "weights-raise-less", "within-families-high", "accurate-where-modular"):
         assert table[(table.claim == claim) & (table.experiment == "base")].paper.notna().all()
     ours = table[table.claim == "more-than-nulls"]

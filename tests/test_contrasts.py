@@ -180,6 +180,27 @@ def test_agreement_of_families_by_seed():
     assert contrasts.families_by_seed(found.agreement, kept[~kept.trained]).seed.nunique() == 4
 
 
+def test_untrained_networks_of_the_seeds_that_were_trained_are_left_out():
+    untrained = pd.DataFrame({"seed": [0, 1, 2, 3, 4], "network": list("abcde")})
+    trained = pd.DataFrame({"seed": [0, 0, 2, 2, 7]})
+    assert contrasts.other_seeds(untrained, trained).network.to_list() == ["b", "d", "e"]
+    assert contrasts.other_seeds(untrained, trained[:0]).equals(untrained)
+
+
+def test_names_of_graphs_stand_where_their_keys_were():
+    table = pd.DataFrame(
+        {"experiment": ["base"], "layer": [2], "measure": ["input_grad"], "normalized": [True], "q": [0.5]}
+    )
+    found = contrasts.with_graph_names(table)
+    assert found.to_dict("list") == {
+        "experiment": ["base"],
+        "graph": ["input gradient, normalised, layer 2"],
+        "q": [0.5],
+    }
+    assert list(table.columns) == ["experiment", *KEY, "q"]
+
+
 def test_names_of_graphs():
+    assert contrasts.variant_name("input_cov", False) == "input covariance, raw"
     assert contrasts.graph_name(2, "output_hess", True) == "output Hessian, normalised, layer 2"
     assert contrasts.graph_name(1, "input_grad", False) == "input gradient, raw, layer 1"

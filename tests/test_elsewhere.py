@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import worlds
 
-from modlib import elsewhere, experiments, multiverse, store
+from modlib import elsewhere, experiments, inference, multiverse, store
 from modlib.elsewhere import ALL_LEVELS, MATCHED, NEARLY, WITHIN
 
 
@@ -80,11 +80,11 @@ def test_overview_says_what_an_experiment_is_and_what_it_cost():
     assert table.trained.to_list() == [20] * 3
     assert table.kept.to_list() == [16, 20, 20]
     assert table.seeds.to_list() == [4] * 3
-    assert table.untrained.to_list() == [6] * 3
+    assert table.untrained.to_list() == [10] * 3
     assert table.plain.to_list() == pytest.approx([0.97] * 3, abs=1e-3)
     assert table.strongest["base-v1"] == pytest.approx(0.9)
     assert table.training.to_list() == pytest.approx([2.0] * 3)
-    assert table.each.to_list() == pytest.approx([1.0] * 3)  # 26 s, 26 networks
+    assert table.each.to_list() == pytest.approx([26 / 30] * 3)  # 26 s, 30 networks
 
 
 # --- Q beside that of untrained networks
@@ -111,6 +111,21 @@ def test_the_excess_is_over_the_experiments_own_untrained_networks():
     assert means["base"] == pytest.approx(0.4, abs=0.005)  # .3 and a gain of .3, less .2
     assert means["wide"] == pytest.approx(0.47, abs=0.005)
     assert not table.duplicated(["experiment", "layer", "measure"]).any()
+
+
+@pytest.mark.parametrize(("seeds", "there"), [(2, False), (3, True)])
+def test_two_seeds_have_a_mean_and_no_interval(seeds, there):
+    """Of three seeds, so many pass the filter at the strongest dropout."""
+    results = world(seeds=3)
+    networks = results.networks.copy()
+    networks.loc[(networks.strength == 0.6) & (networks.seed >= seeds), "test_accuracy"] = 0.5
+    table = elsewhere.q_curves({"base": replace(results, networks=networks)})
+    here = table.strength == 0.6
+    assert (table[here].seeds == seeds).all()
+    for column in ("low", "high", "excess_low", "excess_high"):
+        assert (table[here][column].notna() == there).all()
+        assert table[~here][column].notna().all()
+    assert table[["q", "excess"]].notna().all(axis=None)
 
 
 # --- the two findings as numbers
@@ -235,16 +250,25 @@ def test_agreement_by_layer_keeps_experiments_layers_and_training_apart():
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "words"),
+    ("low", "high", "seeds", "words"),
     [
-        (0.1, 0.2, "above zero"),
-        (-0.2, -0.1, "below zero"),
-        (-0.1, 0.1, "not told from zero"),
-        (math.nan, math.nan, "not told from zero"),
+        (0.1, 0.2, 9, "above zero"),
+        (-0.2, -0.1, 9, "below zero"),
+        (-0.1, 0.1, 9, "not told from zero"),
+        (math.nan, math.nan, None, "not told from zero"),
+        (math.nan, math.nan, 3, "3 seeds: no interval"),
+        (math.nan, math.nan, 1, "1 seed: no interval"),
     ],
 )
-def test_side_in_words(low, high, words):
-    assert elsewhere.side(low, high) == words
+def test_side_in_words(low, high, seeds, words):
+    assert elsewhere.side(low, high, seeds) == words
+
+
+def test_sides_that_are_shared_are_said_once():
+    each = dict.fromkeys(["base", "wide", "deep"], "above zero")
+    assert elsewhere.sides(each, "every experiment") == "above zero in every experiment"
+    each |= {"wide": "not told from zero"}
+    assert elsewhere.sides(each, "all") == "above zero in base and deep; not told from zero in wide"
 
 
 def test_numbers_have_the_same_keys_whatever_is_stored(stored):
@@ -259,10 +283,11 @@ def test_numbers_have_the_same_keys_whatever_is_stored(stored):
         assert len(of) > 50
         assert all(some[key] is None for key in of)
     assert json.loads(json.dumps(whole, allow_nan=False)) == whole
-    assert some["elsewhere_stored"] == "base and wide"
-    assert some["elsewhere_not_stored"] == "base-v1, deep and fashion"
-    assert whole["elsewhere_not_stored"] == "none"
-    assert whole["elsewhere_wide_times_slower"] == pytest.approx(14 / 20)  # as long for 20 networks as for 14
+    assert some["elsewhere_agreement_sides"] == "above zero in every experiment"
+    assert some["elsewhere_fashion_filter_paper_sides"] is None
+    said = "2 seeds: no interval in the first row and the second; above zero in the third"
+    assert whole["elsewhere_fashion_filter_paper_sides"] == said
+    assert whole["elsewhere_wide_times_slower"] == pytest.approx(16 / 23)  # as long for 23 networks as for 16
 
 
 def test_numbers_have_the_same_keys_where_the_strongest_dropout_is_filtered_out(stored):
@@ -273,6 +298,16 @@ def test_numbers_have_the_same_keys_where_the_strongest_dropout_is_filtered_out(
     assert found["elsewhere_wide_strongest"] == pytest.approx(0.5)  # of the grid
     excess = [n["elsewhere_wide_strongest_input_cov_first"] for n in (whole, found)]
     assert excess == pytest.approx([0.4, 0.2], abs=0.005)  # of those kept
+
+
+def test_a_trend_of_too_few_seeds_has_a_value_and_says_why_no_interval(stored, monkeypatch):
+    without = inference.Estimate(0.4, math.nan, math.nan, 3, math.nan, math.nan)
+    monkeypatch.setattr(inference, "trend", lambda *_: without)
+    write("deep", world(name="deep", layers=(1, 2, 3), seeds=3))
+    found = elsewhere.numbers("paper")
+    assert found["elsewhere_deep_trend_across"] == 0.4
+    assert found["elsewhere_deep_trend_across_low"] is None
+    assert found["elsewhere_deep_trend_across_is"] == "3 seeds: no interval"
 
 
 def test_numbers_are_those_of_the_statistics(stored):
@@ -289,6 +324,7 @@ def test_numbers_are_those_of_the_statistics(stored):
     assert found["elsewhere_wide_excess_plain_input_cov_last"] == pytest.approx(0.1, abs=0.005)
     less = found["elsewhere_wide_ecs_trained_less_untrained_upstream"]
     assert less == pytest.approx(0.2, abs=0.005)
+    assert found["elsewhere_wide_strongest_seeds"] == 3
     assert found["elsewhere_wide_trend_across"] is None  # two layers
     assert found["elsewhere_wide_trend_across_is"] is None
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from IPython.display import Markdown
-from test_chance import DROPOUT, PLAIN, STRONGER, memorised, world
+from test_chance import STRONGER, memorised, world
 
 from modlib import calibration, chance, spectra
 from modlib.figures import chance as charts
@@ -16,6 +16,14 @@ from modlib.similarity import MEASURES
 @pytest.fixture(scope="module")
 def levels():
     return chance.by_level(chance.against_nulls(world(), world()))
+
+
+def with_untrained(levels):
+    """Untrained networks beside it: above the similarity null by .02, held against drawn nulls only."""
+    rows = levels[(levels.regularizer == "l2") & (levels.null != "untrained")]
+    excess = np.where(rows.null == "similarity", 0.02, 0.0)
+    newborn = rows.assign(regularizer="none", strength=0.0, excess=excess, low=excess - 0.01)
+    return pd.concat([levels, newborn.assign(high=excess + 0.01)], ignore_index=True)
 
 
 def made_up_size():
@@ -93,12 +101,22 @@ def test_every_chart_describes_itself_names_no_page_colour_and_is_narrow(levels)
 def test_excess_shows_both_settings_of_every_graph_and_null(levels):
     rows = drawn(charts.excess(levels))
     assert len(rows) == 2 * 3 * 16
-    strong = rows[(rows.setting == "strongest dropout") & (rows.null == "similarity")]
+    strong = rows[(rows.setting == "dropout 0.6") & (rows.null == "similarity")]
     assert set(strong.strength) == {0.6}
     assert strong[strong.measure == "input_grad"].excess.to_list() == pytest.approx([0.3] * 4)
     assert set(rows[rows.setting == "weakest L2"].regularizer) == {"l2"}
     assert (rows.low < rows.excess).all()
     assert (rows.excess < rows.high).all()
+
+
+def test_untrained_networks_stand_beside_the_trained_and_are_not_counted_among_them(levels):
+    rows = drawn(charts.excess(with_untrained(levels)))
+    newborn = rows[rows.setting == "untrained"]
+    assert set(newborn.null) == {"weights-permuted", "similarity"}
+    assert set(newborn[newborn.null == "similarity"].excess) == {0.02}
+    assert "untrained" in set(drawn(charts.shares(with_untrained(levels))).level)
+    for table in (charts.not_above, charts.lowest):
+        pd.testing.assert_frame_equal(table(with_untrained(levels)), table(levels))
 
 
 def test_shares_show_every_level_by_name(levels):
@@ -117,7 +135,7 @@ def test_labels_stand_in_pairs(levels):
     keys = ["graph", "layer", "setting"]
     wide = rows.pivot_table(index=keys, columns="kind", values="q")
     gap = (wide["true labels"] - wide["permuted labels"]).groupby("setting").mean()
-    assert gap["strongest dropout"] == pytest.approx(0.1, abs=2e-4)
+    assert gap["dropout 0.6"] == pytest.approx(0.1, abs=2e-4)
     assert gap["weakest L2"] == pytest.approx(0, abs=2e-4)
     assert set(rows[rows.kind == "permuted labels"].train_accuracy) == {0.9}
 
@@ -163,7 +181,9 @@ def test_without_tables_there_is_a_note_how_to_make_them():
 def test_the_lowest_come_first(levels):
     table = charts.lowest(levels, 5)
     assert len(table) == 5
-    assert table.excess.is_monotonic_increasing
-    assert set(table.verdict) == {"below"}
-    assert charts.not_above(levels).loc[DROPOUT].sum() > charts.not_above(levels).loc[STRONGER].sum()
-    assert charts.not_above(levels).loc[PLAIN].sum() >= 32
+    assert table.excess.astype(float).is_monotonic_increasing
+    assert (table.high.astype(float) < 0).all()
+    counts = charts.not_above(levels)
+    assert list(counts.index) == ["dropout 0.2", "dropout 0.6", "L2 1e-05"]
+    assert counts.loc["dropout 0.2"].sum() > counts.loc["dropout 0.6"].sum()
+    assert counts.loc["L2 1e-05"].sum() >= 32

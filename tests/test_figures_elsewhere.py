@@ -1,6 +1,7 @@
 """Charts of the other experiments: what they draw is what the statistics say, whatever is stored."""
 
 import re
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -72,6 +73,22 @@ def test_curves_are_drawn_with_and_without_the_untrained_mean(found, specs):
     assert shift.to_numpy() == pytest.approx(parts["Q"].untrained, abs=2e-4)
 
 
+def test_an_interval_that_is_none_is_not_drawn_and_stretches_no_axis():
+    """Two of three seeds pass at the strongest dropout; theirs would reach far beyond all others."""
+    results = world(seeds=3)
+    networks, modules = results.networks.copy(), results.modules.copy()
+    networks.loc[networks.network == "dropout=0.6,seed=2", "test_accuracy"] = 0.5
+    modules.loc[modules.network == "dropout=0.6,seed=1", "q"] += 0.2
+    few = replace(results, networks=networks, modules=modules)
+    chart = charts.q_side_by_side({"base": few}).to_dict()
+    here = drawn(chart).strength == 0.6
+    assert drawn(chart)[here][["low", "high"]].isna().all(axis=None)
+    assert drawn(chart)[~here][["low", "high"]].notna().all(axis=None)
+    drawing = vl_convert.vegalite_to_svg(chart)
+    assert "NaN" not in drawing
+    assert max(float(top) for top in re.findall(r">([\d.]+)</text>", drawing)) <= 1.0
+
+
 def test_layers_can_be_chosen_as_deep_as_networks_are(found, specs):
     params = {p["name"]: p for p in specs["q"]["params"]}
     layers = params["elsewhere_layer"]["bind"]["options"]
@@ -115,6 +132,25 @@ def test_an_experiment_keeps_its_colour_whatever_else_is_stored():
     assert len(set(whole.values())) == 5
     some = colours({"base": world(), "fashion": world(name="fashion")})
     assert some.items() <= whole.items()
+
+
+def test_graphs_least_favourable_to_dropout_are_named_and_in_order(found):
+    best = elsewhere.best_levels(found)
+    table = charts.least_favourable(best, 3)
+    known = best.nsmallest(3, "difference")
+    assert table.difference.to_list() == known.difference.round(3).to_list()
+    assert table["from"].to_list() == known.low.round(3).to_list()
+    assert table.index.to_list() == known.experiment.to_list()
+    assert table.graph.str.contains("(?:raw|normalised), layer").all()
+    assert set(table.against) <= {"L1", "L2"}
+
+
+def test_levels_that_lose_networks_are_named():
+    networks = world().networks.copy()
+    networks.loc[networks.regularizer == "l1", "test_accuracy"] = 0.5
+    table = charts.dropped_levels(replace(world(), networks=networks))
+    assert table.index.to_list() == [("L1", 1e-3)]
+    assert table.dropped.to_list() == [4]
 
 
 def test_what_is_not_stored_is_named_with_its_command():

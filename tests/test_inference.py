@@ -114,15 +114,23 @@ def test_trend_of_known_order(up, down, rho):
 def test_trend_is_spearmans_and_takes_ties_and_gaps():
     rng = np.random.default_rng(7)
     strength = np.geomspace(1e-5, 1e-1, 9)
-    q = np.round(rng.normal(size=(5, 9)) + np.arange(9) / 4, 1)
+    q = np.round(rng.normal(size=(7, 9)) + np.arange(9) / 4, 1)
     q[1, 4] = q[1, 2]
     q[2, [0, 5]] = np.nan
-    q[3, 2:] = np.nan  # two levels are left
-    q[4] = 0.3  # no order
-    known = [stats.spearmanr(strength, row, nan_policy="omit").statistic for row in q[:3]]
+    q[5, 2:] = np.nan  # two levels are left
+    q[6] = 0.3  # no order
+    known = [stats.spearmanr(strength, row, nan_policy="omit").statistic for row in q[:5]]
     found = trend(strength, q)
     np.testing.assert_allclose(interval(found), np.clip(interval(mean(np.array(known))), -1, 1))
-    assert found.n == 3
+    assert found.n == 5
+
+
+@pytest.mark.parametrize("seeds", [1, 3, 4])
+def test_trend_of_fewer_than_five_seeds_has_no_interval(seeds):
+    found = trend(np.arange(8.0), curves(seeds - 1, 1) if seeds > 1 else curves(1, 0))
+    assert found.value == pytest.approx((seeds - 2) / seeds if seeds > 1 else 1.0)
+    assert found.n == seeds
+    assert np.isnan([found.low, found.high, found.p, found.effect]).all()
 
 
 def test_trend_depends_on_order_alone():

@@ -26,7 +26,8 @@ def values(table):
 
 def test_every_choice_has_its_rows(table):
     counts = table.groupby("choice_kind").size().to_dict()
-    expected = {"default": 2, "metric": 6, "accuracy filter": 6, "graphs": 4, "layer": 4}
+    expected = {"default": 2, "metric": 6, "levels": 1, "accuracy filter": 6, "graphs": 6 + 3, "layer": 4}
+    expected["graphs of all levels"] = 6
     assert counts == expected | {"images": 2, "optimiser": 2}
     assert not table.duplicated(["choice_kind", "choice", "effect"]).any()
     assert set(table[table.choice_kind == "images"].choice) == {"100"}

@@ -32,7 +32,7 @@ def test_every_claim_has_a_row_wherever_it_is_asked(judged):
 def test_items_without_data_are_counted_apart(judged):
     each = outcomes.verdict_of_each(judged["true"]).set_index("claim")
     elsewhere = each.loc["holds-elsewhere"]
-    assert (elsewhere.n_items, elsewhere.n_no_data) == (2, 6)  # two effects in fashion, none in three others
+    assert (elsewhere.n_items, elsewhere.n_no_data) == (6, 3)  # fashion; three others are not stored
     assert each.loc["more-with-a-task"].n_no_data == 0
 
 
@@ -69,7 +69,7 @@ def test_numbers_have_the_same_names_whatever_is_stored(tmp_path, monkeypatch):
     without = outcomes.numbers("paper")
     assert without["verdict_dropout_raises_q_base"] is None
     assert without["verdict_base_hold"] is None
-    store_world(tmp_path / "some", monkeypatch, "true", "base", "fashion")
+    store_world(tmp_path / "some", monkeypatch, "true", "base", "fashion", "untrained-fashion")
     found = outcomes.numbers("paper")
     assert found.keys() == without.keys() == outcomes.numbers("quick").keys()
     assert found["verdict_dropout_raises_q_base"] == "holds"
@@ -79,16 +79,17 @@ def test_numbers_have_the_same_names_whatever_is_stored(tmp_path, monkeypatch):
     assert found["verdict_base_hold"] == 12
     assert found["verdict_fashion_hold"] == 12
     assert found["verdict_items_against_paper"] == 0
-    assert found["verdict_base_beside_paper"] == 16 * 3 + 4 + 2 + 2 + 2 + 1
+    choices = 2 + 1 + (6 + 3) + 6 + 2  # default, levels, graphs, graphs of all levels, layer (of Q)
+    assert found["verdict_base_beside_paper"] == 16 * 3 + 4 + 2 + 2 + 2 + 1 + choices
 
 
 def test_numbers_of_a_world_in_which_nothing_holds(tmp_path, monkeypatch):
-    store_world(tmp_path, monkeypatch, "false", "base", "close-up")
+    store_world(tmp_path, monkeypatch, "false", "base", "close-up", "untrained")
     found = outcomes.numbers("paper")
     assert found["verdict_base_do_not_hold"] == 12
     assert found["verdict_base_hold"] == 0
     assert found["verdict_more_than_nulls_close_up"] == "does not hold"
-    assert found["verdict_more_than_nulls_close_up_contradicted"] == 32
+    assert found["verdict_more_than_nulls_close_up_contradicted"] == 64
     items = claims.table("paper")
     counts = found["verdict_items_against_paper"], found["verdict_items_against_us"]
     assert sum(counts) == (items.outcome == "contradicted").sum()

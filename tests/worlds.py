@@ -18,6 +18,11 @@ GAINS = {
     "noise": {},
 }
 EXCESS = {"true": 0.1, "false": -0.1, "noise": 0.0}  # of Q over its nulls, and over shuffled labels
+UNTRAINED_EXCESS = {
+    "true": 0.05,
+    "false": 0.05,
+    "noise": 0.0,
+}  # of untrained networks over the similarity null
 # trained: upstream, downstream, across; then untrained
 ECS = {
     "true": [(0.7, 0.6, 0.3), (0.5, 0.6, 0.3)],
@@ -39,7 +44,27 @@ def world(truth):
     shuffled.modules["q"] -= EXCESS[truth]
     shuffled.networks["test_accuracy"] = 0.1  # there is nothing to learn for a test to show
     labels = {"labels-kept": base, "labels-shuffled": replace(shuffled, nulls=base.nulls)}
-    return {"base": base, "fashion": with_nulls, "close-up": whole} | labels
+    newborn = {name: untrained(truth) for name in ("untrained", "untrained-fashion")}
+    return {"base": base, "fashion": with_nulls, "close-up": whole} | labels | newborn
+
+
+def untrained(truth, *, seeds=4, rng=2):
+    """Untrained networks held against nulls; those of seeds that trained ones have stand apart."""
+    found = results(truth, seeds=seeds, rng=rng)
+    draw = np.random.default_rng(rng)
+    scale = {"noise": 0.3}.get(truth, 0.002)
+    modules = found.modules[found.modules.network.str.startswith("none")].copy()
+    shared = modules.network.str.endswith(tuple(f"seed={seed}" for seed in range(4)))
+    modules["q"] = np.where(shared, 5.0, 0.3 - EXCESS[truth] / 2 + scale * draw.normal(size=len(modules)))
+    nulls = []
+    for name in ("similarity", "weights-permuted"):
+        excess = UNTRAINED_EXCESS[truth] if name == "similarity" else 0.0
+        mean = modules.q - np.where(shared, 9.0, excess + scale * draw.normal(size=len(modules)))
+        rows = modules[["network", "layer", "measure", "normalized", "q"]]
+        nulls.append(rows.assign(null=name, draws=10, mean=mean, sd=0.01, z=0.0, p=0.5))
+    networks = found.networks[~found.networks.trained]
+    empty = {name: getattr(found, name)[:0] for name in ("agreement", "choices", "choices_agreement")}
+    return replace(found, networks=networks, modules=modules, nulls=pd.concat(nulls), **empty)
 
 
 def results(truth, *, seeds=4, layers=(1, 2), noise=None, rng=0):
@@ -48,7 +73,7 @@ def results(truth, *, seeds=4, layers=(1, 2), noise=None, rng=0):
     scale = noise if noise is not None else {"true": 0.002, "false": 0.002, "noise": 0.3}[truth]
     tables = {name: [] for name in ("networks", "modules", "agreement", "nulls", "choices", "in_short")}
     rows = [(*level, seed, True) for seed in range(seeds) for level in LEVELS]
-    rows += [("none", 0.0, seed, False) for seed in range(seeds + 2)]
+    rows += [("none", 0.0, seed, False) for seed in range(2 * seeds + 2)]
     for regularizer, strength, seed, trained in rows:
         level, name = (regularizer, strength), f"{regularizer}={strength},seed={seed}"
         loss = {STRONGEST: LOSS[truth], ("dropout", 0.2): 0.005}.get(level, 0.0)

@@ -210,7 +210,7 @@ def ecs_against_paper(
                 scale=alt.Scale(domain=["trained", "untrained"], range=["circle", "cross"]),
                 legend=alt.Legend(title=None, orient="top-left"),
             ),
-            color=alt.value("#6b4ea0"),
+            color=alt.value("#8b5fbf"),
             tooltip=[
                 alt.Tooltip("a:N", title="one"),
                 alt.Tooltip("b:N", title="other"),

@@ -27,11 +27,14 @@ def counted_units(results: Results, *, name: str = "", caption: str = "") -> alt
     table["by"] = table.regularizer.map(REGULARIZERS)
     order = [REGULARIZERS[r] for r in certainty.REGULARIZERS]
     y = alt.Y("unit:N", sort=list(certainty.UNITS), title=None, axis=alt.Axis(labelLimit=200))
+    x = alt.X(
+        "q:Q", title="mean Q", scale=alt.Scale(zero=False, nice=False, padding=8), axis=alt.Axis(tickCount=3)
+    )
     colour = alt.condition("datum.unit == 'seed'", alt.value("#1b6ca8"), alt.value(GREY))
     base = alt.Chart(table.drop(columns="regularizer").round(5))
     span = base.mark_rule(strokeWidth=3).encode(x="low:Q", x2="high:Q", y=y, color=colour)
     dot = base.mark_point(filled=True, size=50, opacity=1).encode(
-        x=alt.X("q:Q", title="mean Q", scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=3)),
+        x=x,
         y=y,
         color=colour,
         tooltip=[
@@ -75,7 +78,7 @@ def trends(results: Results, *, name: str = "", caption: str = "") -> alt.FacetC
     y = alt.Y("graph:N", sort=order, title=None, axis=alt.Axis(labelLimit=220))
     x = alt.X(
         "rho:Q",
-        title="rank correlation of Q with strength",
+        title="rank correlation with strength",
         scale=alt.Scale(domain=[-1, 1]),
         axis=alt.Axis(tickCount=5),
     )
@@ -138,7 +141,7 @@ def coverages(*, name: str = "", caption: str = "") -> alt.FacetChart:
         "method:N",
         sort=list(pd.unique(table.sort_values("used", ascending=False, kind="stable").method)),
         title=None,
-        axis=alt.Axis(labelLimit=230),
+        axis=alt.Axis(labelLimit=300),
     )
     colour = alt.Color(
         "kind:N",

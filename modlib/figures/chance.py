@@ -10,11 +10,12 @@ import pandas as pd
 from IPython.display import Markdown
 
 from modlib import chance
+from modlib.contrasts import graph_key, graph_name
 from modlib.figures.theme import COLOURS, GREY, NAMES, REGULARIZERS, estimate, measure_colour, properties
 from modlib.similarity import MEASURES
 from modlib.tables import GRAPH, LEVEL
 
-SETTING_NAMES = {"plain": "weakest L2", "dropout": "strongest dropout"}
+SETTING_SHAPES = {"untrained": "cross", "plain": "square", "dropout": "circle"}
 GRAPH_ORDER = [NAMES[m] + n for m in MEASURES for n in ("", ", normalised")]
 LABELLED = ("true labels", "permuted labels")
 LAYER = "layer"
@@ -35,7 +36,11 @@ def not_above(levels: pd.DataFrame | None) -> pd.DataFrame | Markdown:
     levels
         As `modlib.chance.by_level` gives it; without it, a note how to compute it.
     """
-    return _not_yet("close-up") if levels is None else chance.where_not_above(levels)
+    if levels is None:
+        return _not_yet("close-up")
+    table = chance.where_not_above(levels)
+    table.index = pd.Index([_level(*level) for level in table.index], name="level")
+    return table
 
 
 def lowest(levels: pd.DataFrame | None, n: int = 12) -> pd.DataFrame | Markdown:
@@ -50,9 +55,24 @@ def lowest(levels: pd.DataFrame | None, n: int = 12) -> pd.DataFrame | Markdown:
     """
     if levels is None:
         return _not_yet("close-up")
-    shown = dict.fromkeys(("q", "null_mean", "excess", "low", "high"), 3)
-    columns = ["null", *LEVEL, *GRAPH, *shown, "verdict"]
-    return chance.not_above(levels)[columns].head(n).round(shown)
+    rows = chance.not_above(levels).head(n)
+    shown = {
+        "null": rows.null.map(chance.NULL_NAMES),
+        "level": [_level(*level) for level in rows[LEVEL].itertuples(index=False, name=None)],
+        "graph": [graph_name(*graph_key(key)) for key in rows[GRAPH].itertuples(index=False, name=None)],
+        **{name: rows[name].map("{:.3f}".format) for name in ("excess", "low", "high")},
+    }
+    return pd.DataFrame(shown).set_index("level")
+
+
+def _level(regularizer: str, strength: float) -> str:
+    return f"{REGULARIZERS[regularizer]} {strength:g}"
+
+
+def _setting_names(table: pd.DataFrame) -> dict[str, str]:
+    """Name the levels that `modlib.chance.settings` finds."""
+    names = {"untrained": "untrained", "plain": "weakest L2"}
+    return {name: names.get(name, _level(*level)) for name, level in chance.settings(table).items()}
 
 
 def _named(table: pd.DataFrame) -> pd.DataFrame:
@@ -110,7 +130,7 @@ def rescored(table: pd.DataFrame, *, name: str = "", caption: str = "") -> alt.C
 
 
 def excess(levels: pd.DataFrame | None, *, name: str = "", caption: str = "") -> alt.FacetChart | Markdown:
-    """Q less the mean of a null, by graph, layer and null; weakest L2 and strongest dropout.
+    """Q less the mean of a null, by graph, layer and null; untrained, weakest L2 and strongest dropout.
 
     Parameters
     ----------
@@ -119,8 +139,9 @@ def excess(levels: pd.DataFrame | None, *, name: str = "", caption: str = "") ->
     """
     if levels is None:
         return _not_yet("close-up")
+    names = _setting_names(levels)
     found = [
-        chance.at(levels, level).assign(setting=SETTING_NAMES[setting])
+        chance.at(levels, level).assign(setting=names[setting])
         for setting, level in chance.settings(levels).items()
     ]
     table = _named(pd.concat(found)).round(4)
@@ -136,13 +157,15 @@ def excess(levels: pd.DataFrame | None, *, name: str = "", caption: str = "") ->
         x=alt.X("excess:Q", title="Q − mean of the null", axis=alt.Axis(tickCount=4)),
         stroke=measure_colour(legend=None),
         fill=alt.condition(
-            alt.datum.setting == SETTING_NAMES["dropout"],
+            alt.datum.setting == names.get("dropout", ""),
             measure_colour(legend=None),
             alt.value("transparent"),
         ),
         shape=alt.Shape(
             "setting:N",
-            scale=alt.Scale(domain=list(SETTING_NAMES.values()), range=["square", "circle"]),
+            scale=alt.Scale(
+                domain=list(names.values()), range=[SETTING_SHAPES[setting] for setting in names]
+            ),
             legend=alt.Legend(title=None, orient="top", symbolStrokeColor=GREY),
         ),
         opacity=shown,
@@ -167,7 +190,7 @@ def excess(levels: pd.DataFrame | None, *, name: str = "", caption: str = "") ->
         .properties(
             **properties(
                 description="Modularity less the mean of each null with 95 percent intervals, by measure, "
-                "layer and null, for the weakest L2 and the strongest dropout.",
+                "layer and null, for untrained networks, the weakest L2 and the strongest dropout.",
                 caption=caption,
                 name=name,
             )
@@ -187,7 +210,8 @@ def shares(levels: pd.DataFrame | None, *, name: str = "", caption: str = "") ->
     if levels is None:
         return _not_yet("close-up")
     table = _named(levels)
-    table["level"] = table.regularizer.map(REGULARIZERS) + " " + table.strength.map("{:g}".format)
+    trained = table.regularizer.map(REGULARIZERS) + " " + table.strength.map("{:g}".format)
+    table["level"] = trained.where(table.regularizer != "none", REGULARIZERS["none"])
     order = (
         table[["regularizer", "strength", "level"]]
         .drop_duplicates()
@@ -244,8 +268,9 @@ def labels(table: pd.DataFrame | None, *, name: str = "", caption: str = "") -> 
     """
     if table is None:
         return _not_yet("labels-shuffled", "labels-kept")
+    names = _setting_names(table)
     found = [
-        chance.at(table, level).assign(setting=SETTING_NAMES[setting])
+        chance.at(table, level).assign(setting=names[setting])
         for setting, level in chance.settings(table).items()
     ]
     named = _named(pd.concat(found))
@@ -284,7 +309,7 @@ def labels(table: pd.DataFrame | None, *, name: str = "", caption: str = "") -> 
     chart: alt.FacetChart = (
         alt.layer(line, dot, data=long.round(4))
         .properties(width=170, height=150)
-        .facet(**_by_layer("setting:N", sort=list(SETTING_NAMES.values())))
+        .facet(**_by_layer("setting:N", sort=list(names.values())))
         .properties(
             **properties(
                 description="Modularity of networks trained on true and on permuted labels of the same "

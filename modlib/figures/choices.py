@@ -14,8 +14,10 @@ from modlib.multiverse import AGREEMENT_EFFECT, Q_EFFECT
 #: One shade a kind of choice; the hues of the two families are left to the measures.
 KINDS = {
     "default": "#7f7f7f",
-    "accuracy filter": "#6b4ea0",
+    "levels": "#c2588f",
+    "accuracy filter": "#8a6fc0",
     "graphs": "#2a9d8f",
+    "graphs of all levels": "#c2588f",
     "layer": "#b8860b",
     "metric": "#c2588f",
     "images": "#5b7f2b",
@@ -42,9 +44,7 @@ def _rows(table: pd.DataFrame) -> pd.DataFrame:
     return rows[shown].sort_values("place", kind="stable").round(5)
 
 
-def effects(
-    table: pd.DataFrame, *, name: str = "", caption: str = ""
-) -> alt.HConcatChart | alt.VConcatChart | alt.LayerChart:
+def effects(table: pd.DataFrame, *, name: str = "", caption: str = "") -> alt.VConcatChart:
     """Both effects under every choice with 95 % intervals, a tick at the effect by the default choices.
 
     Parameters
@@ -54,7 +54,7 @@ def effects(
     """
     rows = _rows(table)
     panels = [_panel(rows, effect, title) for effect, title in TITLES.items()]
-    chart: alt.HConcatChart = alt.hconcat(*panels, spacing=24).properties(
+    chart: alt.VConcatChart = alt.vconcat(*panels, spacing=24).properties(
         **properties(
             description="Two panels of dots with 95 % intervals, one dot an analysis choice: the gain of "
             "dropout over weight penalties in modularity, and agreement within less across families; a tick "
@@ -84,7 +84,7 @@ def _panel(rows: pd.DataFrame, effect: str, title: str) -> alt.LayerChart:
     default = base.mark_tick(thickness=1.5, size=14, color=GREY).encode(x="reference:Q", y=y)
     chart: alt.LayerChart = _dots(
         base, zero, default, y=y, title=title, tooltip=tooltip, kind="choice_kind"
-    ).properties(width=205, height=alt.Step(17))
+    ).properties(width=330, height=alt.Step(17))
     return chart
 
 
@@ -115,7 +115,7 @@ def metrics(table: pd.DataFrame, *, name: str = "", caption: str = "") -> alt.La
     chart: alt.LayerChart = _dots(
         base, zero, y=y, title="share of agreement lost across families", tooltip=tooltip, kind="kind"
     ).properties(
-        width=205,
+        width=330,
         height=alt.Step(17),
         **properties(
             description="One dot a metric of agreement, with 95 % intervals: the share of the agreement "
@@ -128,7 +128,7 @@ def metrics(table: pd.DataFrame, *, name: str = "", caption: str = "") -> alt.La
 
 
 def _axis() -> alt.Axis:
-    return alt.Axis(labelLimit=190, ticks=False, domain=False)
+    return alt.Axis(labelLimit=250, ticks=False, domain=False)
 
 
 def _dots(
@@ -137,7 +137,7 @@ def _dots(
     colour = alt.Color(
         f"{kind}:N", scale=alt.Scale(domain=list(KINDS), range=list(KINDS.values())), legend=None
     )
-    x = alt.X("value:Q", title=title, axis=alt.Axis(tickCount=4), scale=alt.Scale(zero=True))
+    x = alt.X("value:Q", title=title, axis=alt.Axis(tickCount=6), scale=alt.Scale(zero=True))
     span = base.mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q", y=y, color=colour)
     dot = base.mark_point(filled=True, size=60, opacity=1).encode(x=x, y=y, color=colour, tooltip=tooltip)
     return cast(alt.LayerChart, alt.layer(*below, span, dot))  # not a facet

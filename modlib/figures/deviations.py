@@ -1,4 +1,4 @@
-"""What deviations from the paper change: the table of all of them, and the two that change most."""
+"""What deviations from the paper change: the table of all of them, and tables and charts of a closer look."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from IPython.display import HTML
 
-from modlib import deviations, findings
+from modlib import contrasts, deviations, findings
 from modlib.figures.agreement import ecs_against_paper
 from modlib.figures.like_for_like import Comparison, not_yet
 from modlib.figures.theme import (
@@ -18,10 +18,12 @@ from modlib.figures.theme import (
     properties,
     strength_axis,
 )
+from modlib.numerals import format_number
 from modlib.store import Results
 from modlib.sweep import run
 
 RULES = ["left out", "one shared module"]
+SMALL = 1e-5  # what single precision may get wrong anywhere
 
 
 def table(found: pd.DataFrame) -> HTML:
@@ -41,6 +43,40 @@ def table(found: pd.DataFrame) -> HTML:
             f'<th style="{wrapped}">', f'<th scope="col" style="{wrapped}; min-width: {next(widths)}">', 1
         )
     return HTML(html)  # type: ignore[no-untyped-call]
+
+
+def pairs(untrained: pd.DataFrame, count: int = 8) -> pd.DataFrame:
+    """Pairs of graphs whose agreement hangs on the search by most, for reading.
+
+    Parameters
+    ----------
+    untrained
+        Of `modlib.quirks.untrained_agreement`.
+    """
+    step = (untrained.stored - untrained.other).abs()
+    table = untrained.loc[step.nlargest(count).index]
+    for side in ("a", "b"):
+        keys = table[[f"measure_{side}", f"normalized_{side}"]].itertuples(index=False)
+        table[f"graph {side}"] = [contrasts.variant_name(*key) for key in keys]
+    columns = {"stored": "Leiden", "other": "Monte Carlo", "paper": "the paper"}
+    return table.set_index(["graph a", "graph b"])[[*columns]].rename(columns=columns).round(3)
+
+
+def digits(covariances: pd.DataFrame) -> pd.DataFrame:
+    """`modlib.quirks.covariances` for reading: what is a matter of the last digits only says so."""
+    table = covariances.set_index(["network", "layer"])
+    error = [f"{value:.2g}" if value >= SMALL else "< 10⁻⁵" for value in table.largest_error]
+    change = [format_number(value, "+.3f") if abs(value) >= SMALL else "0" for value in table.q_change]
+    table = table.assign(largest_error=error, q=table.q.round(3), q_change=change)
+    named = {"always_on": "always on", "largest_error": "largest error", "q": "Q", "q_change": "ΔQ"}
+    return table.rename(columns=named)
+
+
+def splits(first: pd.DataFrame) -> pd.DataFrame:
+    """Graphs of `modlib.quirks.first_splits` that are split by an eigenvalue below zero, for reading."""
+    table = contrasts.with_graph_names(first[first.negative]).drop(columns="negative")
+    named = {"q_absolute": "Q, largest in size", "q_newman": "Q, most positive"}
+    return table.set_index(["network", "graph"]).rename(columns=named).round(3)
 
 
 def dead_units_of_figures(profile: str, *, name: str = "", caption: str = "") -> alt.FacetChart:

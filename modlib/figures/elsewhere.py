@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown
 
-from modlib import elsewhere
+from modlib import contrasts, elsewhere, findings
 from modlib.elsewhere import EFFECTS, EXPERIMENTS
 from modlib.figures.theme import (
     FAMILY_COLOURS,
     GREY,
     NAMES,
+    REGULARIZERS,
     estimate,
     on_strength_axis,
     properties,
@@ -23,6 +24,7 @@ from modlib.figures.theme import (
 )
 from modlib.similarity import MEASURES
 from modlib.store import Results
+from modlib.tables import LEVEL
 
 #: Experiments have hues that no measure or family has, and a shape each.
 COLOURS = ("#7d8591", "#8a63d2", "#22976a", "#d1437f", "#b58a16")
@@ -37,7 +39,7 @@ def not_stored(found: Mapping[str, Results], profile: str) -> Markdown:
     """Say which experiments are missing from the page, and the commands that compute them."""
     missing = [name for name in EXPERIMENTS if name not in found]
     if not missing:
-        said = f"*All experiments of this page are stored: {', '.join(found)}.*"
+        said = "*All experiments of this page are stored.*"
     else:
         commands = "; ".join(f"`python -m modlib run {name} --profile {profile}`" for name in missing)
         said = (
@@ -62,6 +64,10 @@ def q_side_by_side(found: Mapping[str, Results], *, name: str = "", caption: str
         tables.append(table.assign(scale=title, untrained=curves.untrained, **values))
     points = pd.concat(tables, ignore_index=True).round(4)
     points["name"] = points.measure.map(NAMES)
+    points["interval"] = [  # as text, since Vega's numbers in tooltips would show none as 0
+        "none: too few seeds" if np.isnan(low) else f"{low:.3f} to {high:.3f}".replace("-", "−")
+        for low, high in zip(points.low, points.high, strict=True)
+    ]
     depth = int(points.layer.max())
     params = [
         _choose("elsewhere_layer", list(range(1, depth + 1)), _ORDINALS[:depth], "Hidden layer "),
@@ -96,7 +102,8 @@ def q_side_by_side(found: Mapping[str, Results], *, name: str = "", caption: str
             alt.Tooltip("regularizer:N", title="regulariser"),
             alt.Tooltip("strength:Q", format="~g"),
             alt.Tooltip("scale:N", title="shown"),
-            *estimate("value", "value"),
+            alt.Tooltip("value:Q", format=".3f"),
+            alt.Tooltip("interval:N", title="95 %"),
             alt.Tooltip("untrained:Q", title="Q, untrained", format=".3f"),
             alt.Tooltip("seeds:Q"),
         ],
@@ -213,21 +220,21 @@ def agreement_side_by_side(
         scale=alt.Scale(domain=families, range=list(FAMILY_COLOURS.values())),
         legend=alt.Legend(title=None, orient="top"),
     )
-    pale = alt.condition("datum.networks == 'trained'", alt.value(1.0), alt.value(0.55))
     dashed = alt.condition("datum.networks == 'trained'", alt.value([1, 0]), alt.value([4, 3]))
-    span = base.mark_rule(strokeWidth=2).encode(x=x, y="low:Q", y2="high:Q", color=colour, opacity=pale)
+    span = base.mark_rule(strokeWidth=2).encode(x=x, y="low:Q", y2="high:Q", color=colour)
     line = base.mark_line(strokeWidth=1.5).encode(
-        x=x, y="value:Q", color=colour, detail="networks:N", strokeDash=dashed, opacity=pale
+        x=x, y="value:Q", color=colour, detail="networks:N", strokeDash=dashed
     )
-    dot = base.mark_point(size=48, strokeWidth=1.5, filled=True).encode(
+    dot = base.mark_point(size=48, strokeWidth=1.5, filled=True, opacity=1).encode(
         x=x,
         y=alt.Y("value:Q", title="agreement", axis=alt.Axis(tickCount=5)),
         color=colour,
-        opacity=pale,
         shape=alt.Shape(
             "networks:N",
             scale=alt.Scale(domain=["trained", "untrained"], range=["circle", "cross"]),
-            legend=alt.Legend(title=None, orient="top"),
+            legend=alt.Legend(
+                title="networks", orient="top", symbolFillColor=GREY, symbolStrokeColor=GREY, symbolOpacity=1
+            ),
         ),
         tooltip=[
             "experiment:N",
@@ -271,7 +278,7 @@ def effects(found: Mapping[str, Results], *, name: str = "", caption: str = "") 
     zero = base.mark_rule(strokeDash=[3, 3], color=GREY).encode(x=alt.datum(0))
     span = base.mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q", y=y, color=colour)
     dot = base.mark_point(filled=True, opacity=1).encode(
-        x=alt.X("value:Q", title="effect", axis=alt.Axis(tickCount=5)),
+        x=alt.X("value:Q", title="effect", axis=alt.Axis(tickCount=5, labelFlush=False)),
         y=y,
         size=whole,
         color=colour,
@@ -300,6 +307,20 @@ def effects(found: Mapping[str, Results], *, name: str = "", caption: str = "") 
         )
     )
     return chart
+
+
+def least_favourable(best: pd.DataFrame, count: int = 10) -> pd.DataFrame:
+    """Graphs of `modlib.elsewhere.best_levels` in which L1 or L2 leads by most, for reading."""
+    table = contrasts.with_graph_names(best.nsmallest(count, "difference"))
+    table["against"] = table.weights_by.map(REGULARIZERS)
+    table = table.rename(columns={"low": "from", "high": "to"}).set_index("experiment")
+    return table[["graph", "against", "difference", "from", "to"]].round(3)
+
+
+def dropped_levels(results: Results) -> pd.DataFrame:
+    """`modlib.findings.dropped_levels` for reading."""
+    table = findings.dropped_levels(results)
+    return table.assign(regularizer=table.regularizer.map(REGULARIZERS)).set_index(LEVEL).round(3)
 
 
 def _choose(

@@ -103,7 +103,7 @@ def _families(results: Results) -> alt.LayerChart | alt.FacetChart:
         shape=alt.Shape(
             "networks:N",
             scale=alt.Scale(domain=["trained", "untrained"], range=["circle", "cross"]),
-            legend=alt.Legend(title=None, orient="top-right", symbolStrokeColor="#7f7f7f"),
+            legend=alt.Legend(title=None, orient="bottom-left", symbolStrokeColor="#7f7f7f"),
         ),
         tooltip=[
             "pairs:N",

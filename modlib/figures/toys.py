@@ -21,7 +21,7 @@ FAMILY_COLOURS = {
 }
 NEUTRAL = "#6b7280"  # under white numbers; stands out on the light and on the dark page
 # Modules of a graph that belongs to neither family; the shape says the same to those who see no hue.
-MODULE_COLOURS = ["#6b4ea0", "#2f8f5b", "#b04a78", "#7c6a2e", "#4a6d8c"]
+MODULE_COLOURS = ["#8b5fbf", "#2f8f5b", "#b04a78", "#7c6a2e", "#4a6d8c"]
 MODULE_SHAPES = ["circle", "square", "diamond", "triangle-up", "cross"]
 BARE = alt.ViewBackground(stroke=None)
 

@@ -34,12 +34,14 @@ SERIES = {
     "base-v1": "ours, arXiv v1",
     "paper": "the paper's figures (arXiv v1)",
 }
-_COLOURS = dict(zip(SERIES.values(), ("#6b4ea0", "#b8579a", GREY), strict=True))
+_COLOURS = dict(zip(SERIES.values(), ("#8b5fbf", "#b8579a", GREY), strict=True))
 _SHAPES = dict(zip(SERIES.values(), ("circle", "square", "diamond"), strict=True))
 _STATEMENTS = {claim.id: claim.statement for claim in CLAIMS}
 _Row = dict[Any, Any]
-_LEFT = ' style="text-align: left"'
-_WRAP = ' style="text-align: left; white-space: normal; min-width: 11rem"'
+_NBSP = "\N{NO-BREAK SPACE}"
+_LEFT = ' style="text-align: left; white-space: normal"'
+_HEAD = ' style="text-align: left; white-space: normal; min-width: 9rem"'
+_NUMBERS = ' style="text-align: left; white-space: nowrap"'
 
 
 def grid(items: pd.DataFrame) -> HTML:
@@ -51,7 +53,8 @@ def grid(items: pd.DataFrame) -> HTML:
     rows = [
         _row(claim.statement, [cells.get((claim.id, column), "–") for column in columns]) for claim in CLAIMS
     ]
-    return _html(_table("Verdicts", ["claim", *columns], rows))
+    title = "Verdicts, with items for : against, of all"
+    return _html(_table(title, ["claim", *columns], rows))
 
 
 def in_short(items: pd.DataFrame) -> HTML:
@@ -134,7 +137,7 @@ def beside_paper(
         sort=list(dict.fromkeys(points["item"])),
         title=None,
         axis=alt.Axis(labelExpr="split(datum.label, ', layer')[1] ? [split(datum.label, ', layer')[0], "
-                      "'layer' + split(datum.label, ', layer')[1]] : datum.label", labelLimit=170),
+                      "'layer' + split(datum.label, ', layer')[1]] : datum.label", labelLimit=220),
     )  # fmt: skip
     offset = alt.YOffset("series:N", sort=shown)
     colours, shapes = (
@@ -186,6 +189,7 @@ def beside_paper(
 
 def _points(both: pd.DataFrame) -> pd.DataFrame:
     """One row a value: ours by each protocol, then the paper's once."""
+    both = both[both.experiment.isin(SERIES)]  # claims about several experiments have names of their own
     ours = both.assign(series=both.experiment.map(SERIES))
     theirs = both.drop_duplicates(["claim", "item"]).assign(series=SERIES["paper"], outcome="")
     theirs = theirs.assign(value=theirs.paper, low=theirs.paper, high=theirs.paper, n=float("nan"))
@@ -232,7 +236,14 @@ def _details(claim: Claim, items: pd.DataFrame, each: pd.DataFrame) -> str:
 def _verdict(row: _Row) -> str:
     if row["verdict"] == NO_DATA:
         return _marked(NO_DATA)
-    return f"{_marked(row['verdict'])}<br><small>{_counts(row)}</small>"
+    said = _marked(row["verdict"]).replace(" ", _NBSP, 1)  # the mark stays with the first word
+    return f"{said}<br><small>{_short_counts(row)}</small>"
+
+
+def _short_counts(row: _Row) -> str:
+    """Items for : against, of all, as the caption of the table says."""
+    missing = f", {row['n_no_data']} without data" if row["n_no_data"] else ""
+    return f"{row['n_supported']}{_NBSP}:{_NBSP}{row['n_contradicted']} of{_NBSP}{row['n_items']}{missing}"
 
 
 def _counts(row: _Row) -> str:
@@ -267,10 +278,10 @@ def _p(value: float) -> str:
 
 
 def _row(head: str, cells: Iterable[str], *, words: bool = True) -> str:
-    """Return a row of a table, of words (to the left) or numbers; `cells` are HTML, the head is text."""
-    style, wrap = (_LEFT, _WRAP) if words else ("", "")
+    """Return a row of a table, of words, which wrap, or of numbers; `cells` are HTML, the head is text."""
+    style = _LEFT if words else _NUMBERS
     body = "".join(f"<td{style}>{cell}</td>" for cell in cells)
-    return f'<tr><th scope="row"{wrap}>{escape(head)}</th>{body}</tr>'
+    return f'<tr><th scope="row"{_HEAD}>{escape(head)}</th>{body}</tr>'
 
 
 def _table(title: str, header: Sequence[str], rows: Iterable[str]) -> str:

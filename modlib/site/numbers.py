@@ -8,7 +8,6 @@ page is written anew when that file changes, and an unknown key is a warning, wh
 from __future__ import annotations
 
 import json
-import math
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,45 +17,11 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxRole
 
-__all__ = ["format_number", "setup"]
+from modlib.numerals import format_number
+
+__all__ = ["setup"]
 
 logger = logging.getLogger(__name__)
-
-
-def format_number(value: int | float | str | None, spec: str = "") -> str:
-    """Return `value` as the text of a page, with a true minus sign.
-
-    Parameters
-    ----------
-    value
-        A finite number, or a text (which `spec` may only pad), or None (JSON null) where there is nothing to
-        measure it from yet, which is "n/a" whatever the `spec`.
-    spec
-        A format specification of Python, such as ``.2f``, ``,d`` or ``.1%``.
-
-    Raises
-    ------
-    TypeError
-        If `value` is neither a number nor a text nor None.
-    ValueError
-        If `value` is not finite, or `spec` does not fit it.
-
-    Examples
-    --------
-    >>> format_number(0.4967, ".2f"), format_number(0.981, ".1%"), format_number(-3), format_number(None)
-    ('0.50', '98.1%', '−3', 'n/a')
-    """
-    if value is None:
-        return "n/a"
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise TypeError(f"value must be a number, a text or None, not {value!r}")
-    if isinstance(value, str):
-        return format(value, spec)
-    if not math.isfinite(value):
-        raise ValueError(f"value must be finite, not {value!r}")
-    if spec.endswith("d") and float(value).is_integer():
-        value = int(value)  # JSON does not tell 9.0 from 9, and "d" takes only whole numbers
-    return format(value, spec).replace("-", "−")
 
 
 @lru_cache(maxsize=4)
@@ -81,16 +46,18 @@ class NumberRole(SphinxRole):
         key, spec = key.strip(), spec.strip()
         path = Path(self.env.srcdir) / self.config.modlib_numbers
         self.env.note_dependency(str(path))
+        classes = ["num"]
         try:
             values = _read(path, path.stat().st_mtime_ns)
             text = format_number(values[key], spec)
+            classes += ["num-words"] if isinstance(values[key], str) else []
         except OSError:
             text = self._warn(f"no numbers file {self.config.modlib_numbers}", key)
         except KeyError:
             text = self._warn(f"unknown number {key!r} in {self.config.modlib_numbers}", key)
         except (TypeError, ValueError) as error:
             text = self._warn(f"number {key!r} with format {spec!r}: {error}", key)
-        node = NumberNode(self.rawtext, "", nodes.Text(text), classes=["num"], key=key)
+        node = NumberNode(self.rawtext, "", nodes.Text(text), classes=classes, key=key)
         return [node], []
 
     def _warn(self, message: str, key: str) -> str:
