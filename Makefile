@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: book quick test sweep check browser clean help
+.PHONY: book quick test test-all sweep check bench bench-check browser clean help
 
 book: $(READY) ## run the notebooks on the stored tables and render the site
 	$(BIN)/python -m modlib book --profile paper
@@ -12,7 +12,10 @@ book: $(READY) ## run the notebooks on the stored tables and render the site
 quick: $(READY) ## the same book computed live, from training on, at a small scale
 	$(BIN)/python -m modlib book --profile quick
 
-test: $(READY) browser ## all tests, the built site in a browser included
+test: $(READY) browser ## the tests, the built site in a browser included; what takes minutes is left out
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not long'
+
+test-all: $(READY) browser ## all tests: simulations anew, and runs killed at fifty moments, too
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 sweep: $(READY) ## compute the stored tables anew (a GPU, or hours an experiment)
@@ -22,6 +25,12 @@ sweep: $(READY) ## compute the stored tables anew (a GPU, or hours an experiment
 
 check: $(READY) ## verdicts and numbers on record against the stored tables
 	$(BIN)/python -m modlib check
+
+bench: $(READY) ## measure how fast modlib is, and put it on record (a quiet machine, some minutes)
+	for what in training analysis; do $(BIN)/python -m benchmarks $$what || exit; done
+
+bench-check: $(READY) ## measure again, in short, and compare with what is on record
+	$(BIN)/python -m benchmarks check
 
 # A Chromium of the system does, by one of these names or named in $CHROMIUM; else Playwright brings its own.
 browser: $(READY)
@@ -33,7 +42,7 @@ clean: ## remove what was built (not the tables, not .venv)
 	rm -rf _build book/executed
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(READY): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

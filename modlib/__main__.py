@@ -10,6 +10,14 @@ import click
 
 from modlib import data, experiments
 
+
+class _OneOf(click.Choice):  # type: ignore[type-arg]  # generic in newer versions only
+    """A choice of words that says so in one line where none is given."""
+
+    def get_missing_message(self, *_: object, **__: object) -> str:
+        return f"Choose from {', '.join(map(str, self.choices))}."
+
+
 _PROFILE = click.option(
     "--profile",
     type=click.Choice(experiments.PROFILES),
@@ -38,22 +46,47 @@ def fetch(names: tuple[str, ...]) -> None:
             raise click.ClickException(f"{name}: {error}") from error
 
 
+def _address(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    from modlib import cluster
+
+    try:
+        return value if value is None else cluster.check_address(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
 @main.command()
-@click.argument("experiment", type=click.Choice(list(experiments.EXPERIMENTS)))
+@click.argument("experiment", type=_OneOf(list(experiments.EXPERIMENTS)))
 @_PROFILE
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option(
     "--workers", type=click.IntRange(min=0), help="Shards at a time; by default one a core, or one on a GPU."
 )
-def run(experiment: str, profile: str, device: str, workers: int | None) -> None:
+@click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    callback=_address,
+    help="Compute on the workers of a Dask cluster: tcp://host:8786, for example. "
+    "They use their processors unless --device cuda is given.",
+)
+def run(experiment: str, profile: str, device: str, workers: int | None, scheduler: str | None) -> None:
     """Compute an experiment's tables, or go on where a run was stopped.
 
     Says first how long it will take on this machine. What is stored already is checked and left as it is.
     """
     from modlib import store, sweep
 
+    if scheduler is not None and workers is not None:
+        raise click.UsageError("--scheduler has workers of its own: leave --workers out")
     try:
-        results = sweep.run(experiment, profile=profile, device=device, workers=workers, long=True)  # type: ignore[arg-type]
+        results = sweep.run(
+            experiment,
+            profile=profile,
+            device=device,  # type: ignore[arg-type]
+            workers=workers,
+            scheduler=scheduler,
+            long=True,
+        )
     except (OSError, RuntimeError, ValueError) as error:
         raise _failed(error) from error
     click.echo(f"{len(results.networks)} networks in {store.folder_of(experiments.get(experiment, profile))}")
@@ -67,13 +100,15 @@ def run(experiment: str, profile: str, device: str, workers: int | None) -> None
 def book(profile: str, force: bool, only: tuple[str, ...], jobs: int | None) -> None:
     """Run the notebooks whose inputs changed, render the site, and say where it is."""
     from modlib import figures, sweep
-    from modlib.book import build
+    from modlib.book import ChapterError, build
 
     try:
         build(profile, force=force, only=only, jobs=jobs)
         if profile == "paper" and not only:  # the picture of the README belongs to a whole book
             figures.setup()
             figures.save_hero(sweep.run("base", profile=profile), Path("book/hero.svg"))
+    except ChapterError as error:
+        raise click.BadParameter(str(error), param_hint="--only") from error
     except (OSError, RuntimeError, ValueError) as error:
         raise _failed(error) from error
 

@@ -5,8 +5,12 @@ from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 from scipy.stats import rankdata
 
+from modlib import arguments
 from modlib.contingency import MEASURES, contingency_tables
-from modlib.modularity import alive_units, as_numpy, checked_integers, checked_weights, modularity
+from modlib.modularity import alive_units, checked_integers, checked_weights, modularity, symmetric
+
+TINY = 2.0**-900
+"""A sum of weights below this may have lost digits."""
 
 CELLS_AT_ONCE = 1 << 20
 """Cells of contingency tables held at once (8 MiB an array); more pairs are worked through in blocks."""
@@ -41,7 +45,7 @@ def agreement(labels_a: ArrayLike, labels_b: ArrayLike) -> dict[str, float]:
     >>> cut["ecs"], round(cut["vi"], 12), cut["matching"]
     (0.75, 0.5, 0.75)
     """
-    a, b = as_numpy(labels_a), as_numpy(labels_b)
+    a, b = arguments.as_numpy(labels_a, "labels_a"), arguments.as_numpy(labels_b, "labels_b")
     if a.ndim != 1 or a.shape != b.shape:
         raise ValueError(
             f"labels_a and labels_b must be one label a unit for the same units, got {a.shape}, {b.shape}"
@@ -98,11 +102,11 @@ def agreement_pairs(labels: ArrayLike, pairs: ArrayLike) -> dict[str, Float[np.n
     Deviation from the paper, whose code puts all dead units into one module of their own: that module is
     shared by measures of one family and so raises their agreement. Here such units are left out.
     """
-    module = as_numpy(labels)
+    module = arguments.as_numpy(labels, "labels")
     if module.ndim != 2:
         raise ValueError(f"labels must have shape (partition, unit), got {module.shape}")
     module = _compact(checked_integers(module, "labels"))
-    pair = as_numpy(pairs)
+    pair = arguments.as_numpy(pairs, "pairs")
     if pair.size == 0:
         pair = np.zeros((0, 2), dtype=np.int64)
     if pair.ndim != 2 or pair.shape[1] != 2 or not np.issubdtype(pair.dtype, np.integer):
@@ -173,7 +177,7 @@ def transfers(A: ArrayLike, labels: ArrayLike) -> Float[np.ndarray, "matrix part
     ValueError, TypeError
         If a graph or a partition is not as above, or their numbers of units differ.
     """
-    stack, module = as_numpy(A), as_numpy(labels)
+    stack, module = arguments.as_numpy(A, "A"), arguments.as_numpy(labels, "labels")
     if stack.ndim != 3 or module.ndim != 2 or stack.shape[1:] != (module.shape[1],) * 2:
         raise ValueError(
             "A must have shape (matrix, unit, unit) and labels (partition, unit) for the same units, "
@@ -189,6 +193,8 @@ def transfers(A: ArrayLike, labels: ArrayLike) -> Float[np.ndarray, "matrix part
         share = np.divide(between, total[:, None, None], out=np.full_like(between, np.nan),
                           where=total[:, None, None] > 0)  # fmt: skip
         q[:, p] = np.trace(share, axis1=1, axis2=2) - (share.sum(axis=2) ** 2).sum(axis=1)
+        for m in np.flatnonzero((total > 0) & (total < TINY)):  # all that is left is next to nothing
+            q[m, p] = modularity(stack[m], label)
     return q
 
 
@@ -212,12 +218,18 @@ def rank_correlation(S_a: ArrayLike, S_b: ArrayLike) -> float:
     Raises
     ------
     ValueError
-        If the matrices are not finite, square and of one shape.
+        If the matrices are not finite, square, symmetric (to 1e-6 of the largest entry) and of one shape.
+    TypeError
+        If they do not hold real numbers.
     """
-    a, b = as_numpy(S_a), as_numpy(S_b)
+    a, b = arguments.floats(S_a, "S_a"), arguments.floats(S_b, "S_b")
+    for matrix, name in ((a, "S_a"), (b, "S_b")):
+        arguments.square(matrix, name)
+        arguments.finite(matrix, name)
     if a.shape != b.shape:
         raise ValueError(f"S_a and S_b must have the same shape, got {a.shape} and {b.shape}")
-    return float(rank_correlations(np.stack([a, b]))[0, 1])
+    both = np.stack([symmetric(a, "S_a"), symmetric(b, "S_b")])
+    return float(rank_correlations(both)[0, 1])
 
 
 def rank_correlations(S: ArrayLike) -> Float[np.ndarray, "matrix matrix"]:
@@ -239,13 +251,16 @@ def rank_correlations(S: ArrayLike) -> Float[np.ndarray, "matrix matrix"]:
     Raises
     ------
     ValueError
-        If `S` is not finite or not of that shape.
+        If `S` is not finite, not of that shape, or a matrix is not symmetric.
+    TypeError
+        If it does not hold real numbers.
     """
-    stack = as_numpy(S).astype(np.float64)
+    stack = arguments.floats(S, "S")
     if stack.ndim != 3 or stack.shape[1] != stack.shape[2]:
         raise ValueError(f"S must have shape (matrix, unit, unit), got {stack.shape}")
-    if not np.isfinite(stack).all():
-        raise ValueError(f"S must be finite, got {np.count_nonzero(~np.isfinite(stack))} nan or inf")
+    arguments.finite(stack, "S")
+    for m, matrix in enumerate(stack):
+        symmetric(matrix, f"S[{m}]")
     n_matrix, n_unit = stack.shape[:2]
     alive = alive_units(stack)
     first, second = np.triu_indices(n_matrix)

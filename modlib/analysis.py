@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from modlib import arguments
 from modlib.agreement import agreement_pairs, rank_correlations, transfers
 from modlib.experiments import Choice
 from modlib.modularity import find_modules
@@ -41,8 +42,18 @@ def describe(
 
     `sparsity` is the share of weights smaller than 10⁻³ in size; `active_units` counts, layer by layer, the
     units that at least one sample activates.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If x, y or the names do not fit the stack.
     """
-    n = len(stack)
+    n = len(arguments.instance(stack, "stack", MLPStack))
+    _check_names(names, n)
+    x = arguments.tensor(x, "x", like=stack.weights[0])
+    if x.ndim != 2 or len(x) == 0:
+        raise ValueError(f"x must be (sample, {stack.widths[0]}) with a sample or more, got {tuple(x.shape)}")
+    y = arguments.classes(y, "y", n_sample=len(x), n_class=stack.widths[-1], like=x)
     loss, hits = torch.zeros(2, n, dtype=torch.float64, device=x.device)
     active = [torch.zeros(n, w, dtype=torch.bool, device=x.device) for w in stack.widths[1:-1]]
     for part, target in zip(x.split(1000), y.split(1000), strict=True):
@@ -94,7 +105,13 @@ def analyse(
     -------
     modules, agreement
         The tables of that name; `transfer_ab` is Q of a's graph under b's partition.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `modlib.similarity` and `modlib.find_modules`, and if there is not one name a network.
     """
+    _check_names(names, len(arguments.instance(stack, "stack", MLPStack)))
     S = similarity(stack.to(dtype=torch.float64), x, y)
     found = list(_search(S, names, each, "leiden", restarts, seed))
     return (
@@ -122,7 +139,16 @@ def analyse_by(
         Q and number of modules by `choice`, layer and variant; agreement by `choice`, layer and pair of
         families, the mean over pairs of variants, with (`distinct` false) and without (true) the pairs of a
         measure with its own normalised form.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `analyse`, and if `choices` are not one or more of `modlib.experiments.Choice`.
     """
+    _check_names(names, len(arguments.instance(stack, "stack", MLPStack)))
+    choices = [arguments.instance(c, "each of choices", Choice) for c in arguments.listed(choices, "choices")]
+    if not choices:
+        raise ValueError("choices must be one or more")
     double = stack.to(dtype=torch.float64)
     whole = similarity(double, x, y)
     pending = []
@@ -166,7 +192,15 @@ def against_nulls(
     nulls
         Columns `NULLS_COLUMNS`; `draws` are those that had an edge; `p` counts the network itself (see
         `modlib.nulls.null_test`).
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `analyse`, and if `draws` is not 2 or more.
     """
+    _check_names(names, len(arguments.instance(stack, "stack", MLPStack)))
+    draws, seed = arguments.whole(draws, "draws", least=2), arguments.seed(seed)
+    x = arguments.tensor(x, "x", like=stack.weights[0])
     generator = torch.Generator(device=x.device).manual_seed(seed)
     double = stack.to(dtype=torch.float64)
     S = similarity(double, x, y)
@@ -217,6 +251,11 @@ def against_nulls(
                         }
                     )
     return pd.DataFrame(rows, columns=list(NULLS_COLUMNS))
+
+
+def _check_names(names: Sequence[str], n: int) -> None:
+    if len(arguments.listed(names, "names")) != n:
+        raise ValueError(f"names must be one a network ({n}), got {len(names)}")
 
 
 def _qualities(A: Float[np.ndarray, "variant unit unit"], restarts: int) -> Float[np.ndarray, " variant"]:

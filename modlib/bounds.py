@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 
+from modlib import arguments
 from modlib.modularity import checked_weights
 
 VIOLATION = 1e-6
@@ -47,6 +48,8 @@ def modularity_bound(A: ArrayLike, *, time_limit: float = 60.0) -> float:
     ------
     ValueError
         If `A` is not as for `modularity`, or `time_limit` is not positive.
+    TypeError
+        If `A` does not hold real numbers, or `time_limit` is none.
 
     Notes
     -----
@@ -61,8 +64,7 @@ def modularity_bound(A: ArrayLike, *, time_limit: float = 60.0) -> float:
     0.5
     """
     weights = checked_weights(A)
-    if not time_limit > 0:
-        raise ValueError(f"time_limit must be positive, got {time_limit}")
+    time_limit = arguments.real(time_limit, "time_limit", above=0.0, finite=False)
     alive = weights.any(axis=1)
     if not alive.any():
         return np.nan

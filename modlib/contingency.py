@@ -21,7 +21,18 @@ TERMS_AT_ONCE = 1 << 20
 def contingency_tables(
     a: Int[np.ndarray, "pair unit"], b: Int[np.ndarray, "pair unit"], n_module: int
 ) -> Int[np.ndarray, "pair module module"]:
-    """Count the units in module i of one and j of the other partition; a unit −1 in either is left out."""
+    """Count the units in module i of one and j of the other partition; a unit −1 in either is left out.
+
+    Raises
+    ------
+    ValueError
+        If `a` and `b` differ in shape, or a label is not from −1 to `n_module` − 1.
+    """
+    for labels, name in ((a, "a"), (b, "b")):
+        if labels.ndim != 2 or labels.shape != a.shape:
+            raise ValueError(f"{name} must be (pair, unit), of one shape with a, got {labels.shape}")
+        if labels.size and not -1 <= labels.min() <= labels.max() < n_module:
+            raise ValueError(f"{name} must be from −1 to n_module − 1, got {labels.min()} to {labels.max()}")
     number = np.arange(len(a))[:, None]
     cell = (number * n_module + a) * n_module + b
     counts = np.bincount(cell[(a >= 0) & (b >= 0)], minlength=len(a) * n_module**2)

@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
+from modlib import arguments
 from modlib.download import Arrays, answering, from_mirror, from_wheel
 from modlib.idx import DataError, idx_gz, read_idx
 from modlib.sources import FILES, SOURCES, Source
@@ -88,6 +89,8 @@ def load(name: str, *, folder: str | Path | None = None) -> Dataset:
     ------
     ValueError
         If the name is unknown.
+    TypeError
+        If `folder` is no path.
     DataError
         If `folder` (or MODLIB_DATA) does not exist or holds a damaged or incomplete copy, or if the data can
         be had nowhere. A damaged copy in the cache is removed and fetched anew.
@@ -132,8 +135,9 @@ def fetch(name: str, *, folder: str | Path | None = None) -> tuple[Path, ...]:
 
 
 def _source(name: str) -> Source:
-    if name not in SOURCES:
-        raise ValueError(f"name={name!r}: no such data set; allowed: {', '.join(map(repr, SOURCES))}")
+    if not isinstance(name, str) or name not in SOURCES:
+        said = arguments.shown(name)
+        raise ValueError(f"name={said}: no such data set; allowed: {', '.join(map(repr, SOURCES))}")
     return SOURCES[name]
 
 
@@ -149,6 +153,8 @@ def _from_own_folder(name: str, folder: str | Path | None) -> Arrays | None:
     """Read the user's own folder, if the data set lies in it; its faults are the user's to mend."""
     said = "MODLIB_DATA" if folder is None else "folder"
     chosen = os.environ.get("MODLIB_DATA") if folder is None else folder
+    if chosen is not None:
+        arguments.instance(chosen, said, (str, os.PathLike), "path")
     if not chosen:
         return None
     root = Path(chosen)

@@ -239,10 +239,10 @@ def more_than_nulls(results: Results, untrained: Results, like_paper: bool) -> I
             found = difference(_by_seed(group, "q"), _graph(before, key).q.to_numpy(dtype=float))
             paper = reported.excess_over_untrained(level, *graph_key(key)) if like_paper else np.nan
             yield Item(f"{name}, untrained, {graph_name(*graph_key(key))}", found, paper=paper)
-        for (null, *key), group in tested[_at(tested, *level)].groupby(["null", *GRAPH]):
-            label = f"{name}, {null}, {graph_name(*graph_key(key))}"
+        for (null, *graph), group in tested[_at(tested, *level)].groupby(["null", *GRAPH]):
+            label = f"{name}, {null}, {graph_name(*graph_key(graph))}"
             if null == "similarity":
-                theirs = _graph(by_null[by_null.null == null], key).excess.to_numpy(dtype=float)
+                theirs = _graph(by_null[by_null.null == null], graph).excess.to_numpy(dtype=float)
                 yield Item(label, difference(_by_seed(group, "excess"), theirs))
             else:
                 yield Item(label, mean(_by_seed(group, "excess")))

@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 
+from modlib import arguments
 from modlib.optimisers import OPTIMISERS
 from modlib.training import PROTOCOLS, Protocol
 
@@ -35,6 +36,12 @@ class Setting:
     l1: float = 0.0
     l2: float = WEIGHT_DECAY
     dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        arguments.file_name(self.regularizer, "regularizer")
+        for name in ("strength", "l1", "l2"):
+            arguments.real(getattr(self, name), name, least=0.0)
+        arguments.real(self.dropout, "dropout", least=0.0, below=1.0)
 
 
 UNTRAINED = Setting("none", 0.0, l2=0.0)
@@ -71,6 +78,30 @@ class Choice:
     images: int | None = None
     optimiser: str = "leiden"
 
+    def __post_init__(self) -> None:
+        arguments.file_name(self.name, "name")
+        if self.images is not None:
+            arguments.whole(self.images, "images", least=1)
+        arguments.one_of(self.optimiser, "optimiser", ("leiden", *OPTIMISERS))
+
+
+_ENTRIES = {
+    "settings": Setting,
+    "seeds": object,
+    "hidden": object,
+    "kept": Setting,
+    "null_settings": Setting,
+    "choices": Choice,
+}
+_LEAST = {
+    "untrained": 0,
+    "train_samples": 2,
+    "test_samples": 1,
+    "restarts": 1,
+    "null_draws": 0,
+    "null_restarts": 1,
+}
+
 
 @dataclass(frozen=True)
 class Experiment:
@@ -102,6 +133,11 @@ class Experiment:
         how many Leiden runs a draw; the network's own Q is found anew with as many.
     choices
         Other ways in which the trained networks are looked at.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If one of them is not allowed.
     """
 
     name: str
@@ -121,6 +157,20 @@ class Experiment:
     null_draws: int = 0
     null_restarts: int = 5
     choices: tuple[Choice, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        for name in ("name", "profile", "dataset"):
+            arguments.file_name(getattr(self, name), name)
+        for name, kind in _ENTRIES.items():
+            for entry in arguments.instance(getattr(self, name), name, tuple):
+                arguments.instance(entry, f"each of {name}", kind)
+        if len(set(arguments.wholes(self.seeds, "seeds", most=arguments.MOST_SEED))) < len(self.seeds):
+            raise ValueError(f"seeds must differ from each other, got {self.seeds}")
+        arguments.wholes(self.hidden, "hidden", least=1)
+        arguments.instance(self.protocol, "protocol", Protocol)
+        arguments.one_of(self.labels, "labels", ("true", "shuffled"))
+        for name, least in _LEAST.items():
+            arguments.whole(getattr(self, name), name, least=least)
 
     @property
     def config(self) -> dict[str, object]:
@@ -240,7 +290,7 @@ def _experiments() -> dict[str, dict[str, Experiment]]:
     # the seeds.
     coarse_grid = _grid(_logspace(-5, -1, 5), _logspace(-5, -2, 4), [0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
     coarse = replace(base, kept=(), settings=coarse_grid, untrained=20)
-    # What the nulls say of networks that have learned nothing: how far from chance a layer is by its make alone.
+    # What the nulls say of networks that have learned nothing: how far a layer is from chance by its make.
     newborn = replace(
         base,
         name="untrained",
@@ -303,8 +353,5 @@ def get(name: str, profile: str) -> Experiment:
     ValueError
         If there is none, naming those that there are.
     """
-    if name not in EXPERIMENTS:
-        raise ValueError(f"experiment must be one of {', '.join(EXPERIMENTS)}; got {name!r}")
-    if profile not in PROFILES:
-        raise ValueError(f"profile must be one of {', '.join(PROFILES)}; got {profile!r}")
-    return EXPERIMENTS[name][profile]
+    name = arguments.one_of(name, "experiment", EXPERIMENTS)
+    return EXPERIMENTS[name][arguments.one_of(profile, "profile", PROFILES)]

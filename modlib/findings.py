@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from modlib import contrasts, experiments, inference, published, store
+from modlib import arguments, contrasts, experiments, inference, published, store
 from modlib.similarity import DOWNSTREAM, UPSTREAM
 from modlib.store import Results
 from modlib.sweep import run
@@ -17,6 +17,7 @@ from modlib.tables import LEVEL as LEVEL
 from modlib.tables import MIN_ACCURACY as MIN_ACCURACY
 from modlib.tables import PAIR as PAIR
 from modlib.tables import WEIGHT_PENALTIES as WEIGHT_PENALTIES
+from modlib.tables import checked_metric
 from modlib.tables import kept_networks as kept_networks
 
 LIKE_FOR_LIKE = [
@@ -74,8 +75,13 @@ def agreement_matrix(results: Results, metric: str = "ecs") -> pd.DataFrame:
     metric
         A column of the agreement table: ``ecs``, ``ami``, ``ari``, ``rmi``, ``vi``, ``matching`` or
         ``rank_correlation``.
+
+    Raises
+    ------
+    ValueError
+        If the table has no such metric.
     """
-    table = _agreement(results)
+    table, metric = _agreement(results), checked_metric(results.agreement, metric)
     means = table.groupby(["trained", *PAIR], sort=False)[metric].mean().reset_index()
     swapped = means.rename(
         columns={
@@ -102,8 +108,14 @@ def family_agreement(results: Results, metric: str = "ecs", *, distinct: bool = 
         As for `agreement_matrix`.
     distinct
         Leave out the pairs of a measure with its own normalised form: two of the six within a family.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the table has no such metric, or `distinct` is not True or False.
     """
-    table = _agreement(results)
+    table, metric = _agreement(results), checked_metric(results.agreement, metric)
+    distinct = arguments.flag(distinct, "distinct")
     if distinct:
         table = table[table.measure_a != table.measure_b]
     both = _summarise(table.assign(layer=0), ["trained", "layer", "family_pair"], metric)

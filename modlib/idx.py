@@ -1,6 +1,7 @@
 """The IDX file format of MNIST and Fashion-MNIST, read so that a lying file costs neither memory nor time."""
 
 import math
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -95,7 +96,8 @@ def read_idx(path: Path, shape: tuple[int, ...]) -> UInt8[np.ndarray, "*shape"]:
     """
     try:
         with path.open("rb") as stream:
-            data = stream.read(most_bytes(shape) + 1)
+            size = os.fstat(stream.fileno()).st_size  # a buffer of what is asked for is made beforehand
+            data = stream.read(min(size, most_bytes(shape)) + 1)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
     if len(data) > most_bytes(shape):

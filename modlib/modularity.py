@@ -4,12 +4,13 @@ import random
 import threading
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import igraph
 import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 from numpy.typing import ArrayLike
+
+from modlib import arguments
 
 SYMMETRY_TOLERANCE = 1e-6
 """Largest ``|A_ij - A_ji|`` that counts as rounding, relative to the largest weight."""
@@ -22,6 +23,11 @@ NEAR_BEST = 0.01
 
 LEAST_NEAR = 5
 """So many of the best restarts count as near-best in any case: one that stands alone is not stable."""
+
+MOST_EXPONENT = 900
+"""Largest size of the exponent of two of the largest weight: sums of weights are then normal numbers."""
+
+MOST_LABEL = 2**63 - 1
 
 CONVERGED = 1e-12
 """A Leiden run ends with the first iteration that raises Q by no more than this."""
@@ -90,9 +96,9 @@ def modularity(A: ArrayLike, labels: ArrayLike, *, resolution: float = 1.0) -> f
     Raises
     ------
     ValueError
-        If `A` or `labels` is not as above.
+        If `A`, `labels` or `resolution` is not as above.
     TypeError
-        If `labels` are not integers.
+        If `A` does not hold real numbers, `labels` not integers, or `resolution` is no number.
 
     Examples
     --------
@@ -103,11 +109,12 @@ def modularity(A: ArrayLike, labels: ArrayLike, *, resolution: float = 1.0) -> f
     >>> modularity(A, [0, 0, 1, 1]), modularity(A, [0, 0, 0, 0]), modularity(A, [0, 1, 0, 1])
     (0.5, 0.0, -0.5)
     """
-    weights = checked_weights(A)
+    weights = _as_given(A, "A")
     module = checked_labels(labels, len(weights))
-    gamma = _checked_resolution(resolution)
+    gamma = arguments.real(resolution, "resolution", above=0.0)
     kept = module >= 0
-    return _quality(_modularity_matrix(weights[np.ix_(kept, kept)], gamma), module[kept])
+    left = in_range(weights[np.ix_(kept, kept)])
+    return _quality(_modularity_matrix(left, gamma), module[kept])
 
 
 def find_modules(A: ArrayLike, *, restarts: int = 20, seed: int = 0, resolution: float = 1.0) -> Partition:
@@ -129,7 +136,7 @@ def find_modules(A: ArrayLike, *, restarts: int = 20, seed: int = 0, resolution:
     restarts
         Number of independent runs, at least 1.
     seed
-        Seed of the runs.
+        Seed of the runs, 0 or more.
     resolution
         γ > 0 of `modularity`; larger values give more and smaller modules.
 
@@ -141,7 +148,9 @@ def find_modules(A: ArrayLike, *, restarts: int = 20, seed: int = 0, resolution:
     Raises
     ------
     ValueError
-        If `A`, `restarts` or `resolution` is not as above.
+        If `A`, `restarts`, `seed` or `resolution` is not as above.
+    TypeError
+        If one of them is no array or no number.
 
     Notes
     -----
@@ -162,9 +171,9 @@ def find_modules(A: ArrayLike, *, restarts: int = 20, seed: int = 0, resolution:
     ([0, 0, 0, 1, 1, 1, -1], 0.3571, 2)
     """
     weights = checked_weights(A)
-    gamma = _checked_resolution(resolution)
-    if restarts < 1:
-        raise ValueError(f"restarts must be at least 1, got {restarts}")
+    gamma = arguments.real(resolution, "resolution", above=0.0)
+    restarts = arguments.whole(restarts, "restarts", least=1)
+    seed = arguments.seed(seed)
 
     alive = weights.any(axis=1)
     labels = np.full(len(weights), -1, dtype=np.int64)
@@ -291,38 +300,54 @@ def _upper_triangle(n_unit: int) -> tuple[Int[np.ndarray, " pair"], Int[np.ndarr
     return rows, columns
 
 
-def as_numpy(value: Any) -> Shaped[np.ndarray, "..."]:
-    """Array of whatever the caller has: array, nested list, or torch tensor on any device."""
-    if hasattr(value, "detach"):
-        value = value.detach().cpu().numpy()
-    return np.asarray(value)
-
-
 def checked_weights(A: ArrayLike, name: str = "A") -> Float[np.ndarray, "unit unit"]:
-    """Float64 copy of a weight matrix, exactly symmetric; ValueError unless it is one."""
-    weights = as_numpy(A).astype(np.float64)
-    if weights.ndim != 2 or weights.shape[0] != weights.shape[1]:
-        raise ValueError(f"{name} must be a square (unit, unit) matrix, got shape {weights.shape}")
-    if not np.isfinite(weights).all():
-        raise ValueError(f"{name} must be finite, got {np.count_nonzero(~np.isfinite(weights))} nan or inf")
+    """Float64 copy of a weight matrix, exactly symmetric; an error unless it is one.
+
+    Weights so large or so small that sums of them would not be numbers, or not accurate ones, come back in
+    another unit of measure, on which Q does not depend.
+    """
+    return in_range(_as_given(A, name))
+
+
+def _as_given(A: ArrayLike, name: str) -> Float[np.ndarray, "unit unit"]:
+    """Check a weight matrix as `checked_weights` does, but leave it in its unit of measure."""
+    weights = arguments.floats(A, name)
+    arguments.square(weights, name)
+    arguments.finite(weights, name)
     if weights.size and (lowest := weights.min()) < 0:
         raise ValueError(f"{name} must not be negative, got {lowest:g}; take absolute similarities")
     if (diagonal := np.diagonal(weights)).any():
         raise ValueError(f"{name} must have a zero diagonal, got {diagonal.max():g} on it")
-    if weights.size and not np.array_equal(weights, weights.T):
-        gap = np.abs(weights - weights.T).max() / weights.max()
+    return symmetric(weights, name)
+
+
+def symmetric(matrix: Float[np.ndarray, "unit unit"], name: str) -> Float[np.ndarray, "unit unit"]:
+    """Average a matrix with its transpose; a ValueError if they differ by more than rounding."""
+    if not np.array_equal(matrix, matrix.T):
+        largest = np.abs(matrix).max()
+        gap = np.abs(matrix / largest - matrix.T / largest).max()
         if gap > SYMMETRY_TOLERANCE:
             raise ValueError(
-                f"{name} must be symmetric: |A_ij − A_ji| reaches {gap:.2g} of the largest weight, "
+                f"{name} must be symmetric: |A_ij − A_ji| reaches {gap:.2g} of the largest entry, "
                 f"allowed is {SYMMETRY_TOLERANCE:g}"
             )
-        weights = (weights + weights.T) / 2
-    return weights
+        matrix = matrix / 2 + matrix.T / 2  # halved first, since a sum may be beyond all floats
+    return matrix
+
+
+def in_range(matrix: Float[np.ndarray, "unit unit"]) -> Float[np.ndarray, "unit unit"]:
+    """Multiply by a power of two if the largest entry is out of the range in which sums are exact enough.
+
+    (An entry smaller than the largest by 550 orders of magnitude may then be lost.)
+    """
+    _, exponent = np.frexp(np.abs(matrix).max(initial=0))
+    shift = int(np.clip(exponent, -MOST_EXPONENT, MOST_EXPONENT)) - int(exponent)
+    return np.asarray(np.ldexp(matrix, shift)) if shift else matrix
 
 
 def checked_labels(labels: ArrayLike, n_unit: int, name: str = "labels") -> Int[np.ndarray, " unit"]:
     """Int64 labels; an error unless they are integers of at least −1, one a unit."""
-    module = as_numpy(labels)
+    module = arguments.as_numpy(labels, name)
     if module.shape != (n_unit,):
         raise ValueError(f"{name} must have one entry a unit, shape ({n_unit},), got {module.shape}")
     return checked_integers(module, name)
@@ -334,13 +359,9 @@ def checked_integers(labels: Shaped[np.ndarray, "..."], name: str) -> Int[np.nda
         raise TypeError(f"{name} must be integers, got {labels.dtype}")
     if labels.size and (lowest := labels.min()) < -1:
         raise ValueError(f"{name} must be at least −1 (dead), got {lowest}")
+    if labels.size and (highest := labels.max()) > MOST_LABEL:
+        raise ValueError(f"{name} must be at most {MOST_LABEL}, got {highest}")
     return labels.astype(np.int64)
-
-
-def _checked_resolution(resolution: float) -> float:
-    if not (np.isfinite(resolution) and resolution > 0):
-        raise ValueError(f"resolution must be positive and finite, got {resolution}")
-    return float(resolution)
 
 
 def alive_units(weights: Float[np.ndarray, "*batch unit unit"]) -> Bool[np.ndarray, "*batch unit"]:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+
+from modlib import arguments
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +43,10 @@ class MLPStack:
     biases: list[Float[Tensor, "network _out"]]
 
     def __post_init__(self) -> None:
+        for name, tensors in (("weights", self.weights), ("biases", self.biases)):
+            arguments.instance(tensors, name, (list, tuple))
+            for layer, t in enumerate(tensors, start=1):
+                _check_parameter(t, f"{name} of layer {layer}", like=(*self.weights, t)[0])
         if not self.weights or len(self.weights) != len(self.biases):
             raise ValueError(
                 "weights and biases must be lists of equal length, one tensor per layer; "
@@ -51,6 +58,8 @@ class MLPStack:
                     f"layer {layer}: weights must be (network, in, out) and biases (network, out); "
                     f"got {tuple(w.shape)} and {tuple(b.shape)}"
                 )
+            if not w.numel():
+                raise ValueError(f"weights of layer {layer} must not be empty, got {tuple(w.shape)}")
             if w.shape[0] != self.weights[0].shape[0]:
                 raise ValueError(
                     f"layer {layer} holds {w.shape[0]} networks, layer 1 holds {self.weights[0].shape[0]}"
@@ -74,10 +83,15 @@ class MLPStack:
         ------
         ValueError
             If the shapes of the layers do not fit each other or an entry is not finite.
+        TypeError
+            If one is no array of real numbers.
         """
 
         def tensors(name: str, arrays: Sequence[object]) -> list[Tensor]:
-            found = [torch.as_tensor(a).detach() for a in arrays]
+            found = [
+                _as_tensor(a, f"{name} of layer {layer}").detach()
+                for layer, a in enumerate(arguments.listed(arrays, name), start=1)
+            ]
             found = [t if t.is_floating_point() else t.float() for t in found]
             for layer, t in enumerate(found, start=1):
                 if not torch.isfinite(t).all():
@@ -98,8 +112,12 @@ class MLPStack:
         Raises
         ------
         ValueError
-            If a module has no linear layer, one without bias, or other shapes than the first module.
+            If there is no module, or one has no linear layer, one without bias, or other shapes than the
+            first module.
+        TypeError
+            If one is no module.
         """
+        modules = [arguments.instance(m, "each of modules", nn.Module) for m in _several(modules, "modules")]
         linear = [[m for m in module.modules() if isinstance(m, nn.Linear)] for module in modules]
         for number, layers_of_one in enumerate(linear):
             shapes = [(m.in_features, m.out_features) for m in layers_of_one]
@@ -125,12 +143,17 @@ class MLPStack:
         widths
             Inputs, hidden units per layer, classes; for example ``[784, 64, 64, 10]``.
         seeds
-            One per network.
+            One per network, 0 or more.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If `widths` are not two or more numbers of 1 or more, or `seeds` not one or more seeds.
         """
+        widths = arguments.wholes(widths, "widths", least=None)
         if len(widths) < 2 or min(widths) < 1:
-            raise ValueError(f"widths must be at least two positive numbers, got {list(widths)}")
-        if not seeds:
-            raise ValueError("seeds must name at least one network")
+            raise ValueError(f"widths must be at least two positive numbers, got {widths}")
+        seeds = [arguments.seed(seed, "each of seeds") for seed in _several(seeds, "seeds")]
         networks = []
         for seed in seeds:
             generator = torch.Generator().manual_seed(seed)
@@ -153,7 +176,16 @@ class MLPStack:
     def __call__(
         self, x: Float[Tensor, "sample _in"]
     ) -> tuple[list[Float[Tensor, "network sample _unit"]], Float[Tensor, "network sample _class"]]:
-        """Hidden activations after the ReLU, layer by layer, and logits; no dropout."""
+        """Hidden activations after the ReLU, layer by layer, and logits; no dropout.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If x is not (sample, in), of the stack's precision and on its device.
+        """
+        x = arguments.tensor(x, "x", like=self.weights[0])
+        if x.dtype != self.weights[0].dtype:
+            raise TypeError(f"x must be {self.weights[0].dtype} as the stack is, got {x.dtype}")
         if x.ndim != 2 or x.shape[1] != self.widths[0]:
             raise ValueError(f"x must be (sample, {self.widths[0]}), got {tuple(x.shape)}")
         hidden: list[Tensor] = []
@@ -185,14 +217,34 @@ class MLPStack:
         return len(self.weights) - 1
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> MLPStack:
-        """Return the stack on another device or in another precision."""
+        """Return the stack on another device or in another precision.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If `device` is none that there is, or `dtype` none of floating-point numbers.
+        """
+        if device is not None:
+            try:
+                torch.empty(0, device=device)
+            except (AssertionError, RuntimeError, TypeError, ValueError) as error:
+                raise ValueError(f"device must be one that torch has, got {device!r}: {error}") from error
+        if dtype is not None and not arguments.instance(dtype, "dtype", torch.dtype).is_floating_point:
+            raise TypeError(f"dtype must be of floating-point numbers, got {dtype}")
         return MLPStack(
             [w.to(device=device, dtype=dtype) for w in self.weights],
             [b.to(device=device, dtype=dtype) for b in self.biases],
         )
 
     def module(self, network: int) -> nn.Sequential:
-        """Return one network as a plain ``nn.Sequential`` of ``Linear`` and ``ReLU`` (weights are copied)."""
+        """Return one network as a plain ``nn.Sequential`` of ``Linear`` and ``ReLU`` (weights are copied).
+
+        Raises
+        ------
+        ValueError, TypeError
+            If `network` is not the number of one, counted from 0.
+        """
+        network = arguments.whole(network, "network", most=len(self) - 1)
         layers: list[nn.Module] = []
         for w, b in zip(self.weights, self.biases, strict=True):
             linear = nn.Linear(w.shape[1], w.shape[2], device=w.device, dtype=w.dtype)
@@ -204,8 +256,45 @@ class MLPStack:
 
 
 def concatenate(stacks: Sequence[MLPStack]) -> MLPStack:
-    """Put stacks of one shape behind each other."""
+    """Put stacks of one shape behind each other.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If there is none, or they differ in shape, device or precision.
+    """
+    stacks = [arguments.instance(s, "each of stacks", MLPStack) for s in _several(stacks, "stacks")]
+    for number, stack in enumerate(stacks):
+        if stack.widths != stacks[0].widths:
+            raise ValueError(
+                f"stacks must have one shape: {number} is {stack.widths}, 0 is {stacks[0].widths}"
+            )
     return MLPStack(
         [torch.cat(layer) for layer in zip(*(s.weights for s in stacks), strict=True)],
         [torch.cat(layer) for layer in zip(*(s.biases for s in stacks), strict=True)],
     )
+
+
+def _several(values: Sequence[object], name: str) -> list[Any]:
+    found = arguments.listed(values, name)
+    if not found:
+        raise ValueError(f"{name} must name at least one network")
+    return found
+
+
+def _as_tensor(value: object, name: str) -> Tensor:
+    if isinstance(value, Tensor):
+        return arguments.tensor(value, name)
+    arguments.as_numpy(value, name)
+    try:
+        return torch.as_tensor(value)  # of a list float32, unlike NumPy
+    except (TypeError, ValueError, RuntimeError) as error:  # of longer floats, or too long integers
+        raise TypeError(f"{name} must hold numbers that torch has: {error}") from error
+
+
+def _check_parameter(value: object, name: str, *, like: Tensor) -> None:
+    found = arguments.tensor(value, name)
+    if found.device != like.device:
+        raise ValueError(f"{name} must be on {like.device} as the weights of layer 1, got {found.device}")
+    if not found.is_floating_point() or found.dtype != like.dtype:
+        raise TypeError(f"{name} must hold floating-point numbers of one precision, got {found.dtype}")

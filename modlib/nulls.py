@@ -13,12 +13,14 @@ import torch
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
-from modlib.modularity import as_numpy
+from modlib import arguments
+from modlib.modularity import in_range, symmetric
 from modlib.networks import MLPStack
 
 #: Nulls that are drawn, network by network. (Untrained networks and memorised labels are experiments.)
 NULLS = ("weights-permuted", "similarity")
 MOST_DIMENSIONS = 10_000  # beyond it a draw is as good as the constant matrix that its mean is
+LARGEST = 1e100  # number whose square is one: a Q is far from it
 ROUNDING = 1e-12  # what Q, a number of size 1, may be off by; draws that differ by less are the same
 
 
@@ -58,17 +60,22 @@ def null_test(value: float, draws: ArrayLike) -> NullTest:
     Raises
     ------
     ValueError
-        If there are fewer than two draws.
+        If there are fewer than two draws, or one or the value is beyond 1e100.
+    TypeError
+        If they are no real numbers.
 
     Examples
     --------
     >>> null_test(4.0, [1.0, 2.0, 3.0])
     NullTest(mean=2.0, sd=1.0, z=2.0, p=0.25)
     """
-    found = as_numpy(draws).astype(np.float64).ravel()
+    found, own = arguments.floats(draws, "draws").ravel(), arguments.floats(value, "value", ndim=0)
     if len(found) < 2:
         raise ValueError(f"draws must be two or more, got {len(found)}")
-    found = found[np.isfinite(found)]
+    value, found = float(own), found[np.isfinite(found)]
+    for size, name in ((np.abs(found).max(initial=0), "draws"), (abs(value), "value")):
+        if LARGEST < size < np.inf:
+            raise ValueError(f"{name} must be Q, of a size up to {LARGEST:g}, got {size:g}")
     if len(found) < 2:
         return NullTest(np.nan, np.nan, np.nan, np.nan)
     mean, sd = float(found.mean()), float(found.std(ddof=1))
@@ -90,7 +97,16 @@ def permute_weights(stack: MLPStack, generator: torch.Generator) -> MLPStack:
         The networks.
     generator
         On the device of the stack.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the generator is none or on another device, or the stack is none.
     """
+    arguments.instance(stack, "stack", MLPStack)
+    arguments.instance(generator, "generator", torch.Generator, "torch.Generator")
+    if generator.device != stack.weights[0].device:
+        raise ValueError(f"generator must be on the stack's device, got {generator.device}")
     weights = []
     for w in stack.weights:
         flat = w.flatten(1)
@@ -128,7 +144,9 @@ def random_associations(
     Raises
     ------
     ValueError
-        If R is not square.
+        If R is not square, finite and symmetric, or its associations are above 1 on average.
+    TypeError
+        If it does not hold real numbers, or `generator` is none of NumPy's.
 
     Notes
     -----
@@ -141,21 +159,34 @@ def random_associations(
     the output gradient of the last layer). A mean below zero, possible only by rounding of size 1/n, is taken
     as zero.
     """
-    matrix = as_numpy(R).astype(np.float64)
-    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
-        raise ValueError(f"R must be a square (unit, unit) matrix, got shape {matrix.shape}")
+    return _associations(_checked(R, "R", generator), "R", generator)
+
+
+def _associations(
+    matrix: Float[np.ndarray, "unit unit"], name: str, generator: np.random.Generator
+) -> Float[np.ndarray, "unit unit"]:
     alive = np.diagonal(matrix) > 0
     n = int(alive.sum())
     found = np.zeros_like(matrix)
     if n < 3:
         return found
     pairs = matrix[np.ix_(alive, alive)][np.triu_indices(n, 1)]
-    e, v = max(float(pairs.mean()), 0.0), float(pairs.var())
+    if (largest := np.abs(pairs).max()) > LARGEST or pairs.mean() > 1 + ROUNDING:
+        raise ValueError(f"{name} must have associations of at most 1, on average, and not of {largest:g}")
+    e, v = min(max(float(pairs.mean()), 0.0), 1.0), float(pairs.var())
     m = _dimensions(min((1 - e**2) / max(v, 1e-12), MOST_DIMENSIONS), generator)
     vectors = np.sqrt(e) + np.sqrt(1 - e) * generator.standard_normal((n, m))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     found[np.ix_(alive, alive)] = vectors @ vectors.T
     return found
+
+
+def _checked(matrix: ArrayLike, name: str, generator: np.random.Generator) -> Float[np.ndarray, "unit unit"]:
+    found = arguments.floats(matrix, name)
+    arguments.square(found, name)
+    arguments.finite(found, name)
+    arguments.instance(generator, "generator", np.random.Generator, "numpy.random.Generator")
+    return symmetric(found, name)
 
 
 def _dimensions(m: float, generator: np.random.Generator) -> int:
@@ -184,10 +215,19 @@ def random_graphs(
     -------
     raw, normalised
         Absolute values, zero diagonal, dead rows zero, as `modlib.adjacency` gives them.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `random_associations`, but S need not be normalised.
     """
-    matrix = as_numpy(S).astype(np.float64)
+    matrix = in_range(_checked(S, "S", generator))
     size = np.sqrt(np.clip(np.diagonal(matrix), 0, None))
     scale = np.divide(1, size, out=np.zeros_like(size), where=size > 0)
-    normalised = np.abs(random_associations(matrix * np.outer(scale, scale), generator))
+    with np.errstate(over="ignore", invalid="ignore"):  # where units differ in size beyond all measure
+        R = matrix * np.outer(scale, scale)
+    if not np.isfinite(R).all():
+        raise ValueError("S must have units of sizes that can be told in one unit of measure")
+    normalised = np.abs(_associations(R, "S", generator))
     np.fill_diagonal(normalised, 0)
     return normalised * np.outer(size, size), normalised

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 
+from modlib import arguments
 from modlib.modularity import (
     CONVERGED,
     Partition,
@@ -68,7 +69,9 @@ def find_modules_by(A: ArrayLike, optimiser: str, *, seed: int = 0) -> Partition
     Raises
     ------
     ValueError
-        If `A` is not as above, or there is no such optimiser.
+        If `A` or `seed` is not as above, or there is no such optimiser.
+    TypeError
+        If `A` does not hold real numbers, or `seed` is no whole number.
 
     Notes
     -----
@@ -93,8 +96,8 @@ def find_modules_by(A: ArrayLike, optimiser: str, *, seed: int = 0) -> Partition
     >>> find_modules_by(A, "monte-carlo").labels.tolist()
     [0, 0, 0, 2, 2, 1, 1, 1]
     """
-    if optimiser not in _SEARCHES:
-        raise ValueError(f"optimiser must be one of {', '.join(OPTIMISERS)}; got {optimiser!r}")
+    optimiser = arguments.one_of(optimiser, "optimiser", OPTIMISERS)
+    seed = arguments.seed(seed)
     weights = checked_weights(A)
     alive = weights.any(axis=1)
     labels = np.full(len(weights), -1, dtype=np.int64)

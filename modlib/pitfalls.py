@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from modlib import arguments
 from modlib.agreement import agreement
 from modlib.modularity import find_modules, modularity
 from modlib.planted import random_graph, ring_of_cliques
@@ -49,8 +50,14 @@ def q_of_random_graphs(
     Raises
     ------
     ValueError
-        If both or neither of ``density`` and ``degree`` are given.
+        If both or neither of ``density`` and ``degree`` are given, or an argument is out of range.
+    TypeError
+        If an argument is no number, or ``units`` no list of whole numbers.
     """
+    units = arguments.wholes(units, "units", least=2)
+    repeats, seed = arguments.whole(repeats, "repeats", least=1), arguments.seed(seed)
+    if degree is not None:
+        degree = arguments.real(degree, "degree", above=0.0)
     if (density is None) == (degree is None):
         raise ValueError(f"give one of density and degree, got density={density} and degree={degree}")
     rows = []
@@ -82,7 +89,13 @@ def q_of_rings(cliques: Sequence[int], *, size: int = 5, restarts: int = 20, see
     DataFrame
         ``cliques``, ``q_cliques`` (Q of the partition into cliques), ``q`` and ``n_modules`` (of the best
         partition found); one row a ring.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is no number, out of range, or ``cliques`` no list of whole numbers.
     """
+    cliques = arguments.wholes(cliques, "cliques", least=3)
     rows = []
     for c in cliques:
         A, labels = ring_of_cliques(c, size)
@@ -112,7 +125,13 @@ def q_of_restarts(A: Float[np.ndarray, "unit unit"], *, restarts: int = 50, seed
     DataFrame
         ``restart``, ``q``, ``n_modules``, ``ami`` (adjusted mutual information with the best partition:
         1 is identical, 0 as alike as chance); one row a run, best first.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If `A` is not as for `modlib.modularity`, or an argument is no number or out of range.
     """
+    restarts, seed = arguments.whole(restarts, "restarts", least=1), arguments.seed(seed)
     parts = [find_modules(A, restarts=1, seed=seed + k) for k in range(restarts)]
     best = max(parts, key=lambda part: part.q)
     rows = [

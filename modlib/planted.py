@@ -8,8 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
+from modlib import arguments
+
 FloatMatrix = Float[np.ndarray, "unit unit"]
 Labels = Int[np.ndarray, " unit"]
+
+LOUDEST = 1e100  # noise whose products are numbers
 
 
 def planted_graph(
@@ -50,6 +54,8 @@ def planted_graph(
     ------
     ValueError
         If a size is below 1, a weight negative, or ``noise`` outside ``[0, 1]``.
+    TypeError
+        If an argument is no number, or ``sizes`` no list of whole numbers.
 
     Examples
     --------
@@ -59,12 +65,15 @@ def planted_graph(
     >>> labels.tolist()
     [0, 0, 1, 1]
     """
-    if not len(sizes) or min(sizes) < 1:
-        raise ValueError(f"sizes must be one or more positive numbers, got {list(sizes)}")
+    sizes = arguments.wholes(sizes, "sizes", least=None)
+    if not sizes or min(sizes) < 1:
+        raise ValueError(f"sizes must be one or more positive numbers, got {sizes}")
+    within, between = arguments.real(within, "within"), arguments.real(between, "between")
     if within < 0 or between < 0 or within + between == 0:
         raise ValueError(f"within and between must be >= 0 and not both 0, got {within} and {between}")
-    if not 0 <= noise <= 1:
+    if not 0 <= (noise := arguments.real(noise, "noise", finite=False)) <= 1:
         raise ValueError(f"noise must be in [0, 1], got {noise}")
+    seed = arguments.seed(seed)
     labels = np.repeat(np.arange(len(sizes)), sizes)
     weights = np.where(labels[:, None] == labels[None, :], float(within), float(between))
     factors = 1 + noise * np.random.default_rng(seed).uniform(-1, 1, weights.shape)
@@ -97,7 +106,11 @@ def ring_of_cliques(cliques: int, size: int) -> tuple[FloatMatrix, Labels]:
     ------
     ValueError
         If ``cliques < 3`` or ``size < 2``.
+    TypeError
+        If one is no whole number.
     """
+    cliques = arguments.whole(cliques, "cliques", least=None)
+    size = arguments.whole(size, "size", least=None)
     if cliques < 3 or size < 2:
         raise ValueError(f"needs cliques >= 3 and size >= 2, got {cliques} and {size}")
     A, labels = planted_graph([size] * cliques, within=1.0, between=0.0)
@@ -130,11 +143,13 @@ def random_graph(units: int, *, density: float, seed: int = 0) -> FloatMatrix:
     ------
     ValueError
         If ``units < 2`` or ``density`` is outside ``(0, 1]``.
+    TypeError
+        If one is no number.
     """
-    if units < 2:
-        raise ValueError(f"units must be at least 2, got {units}")
-    if not 0 < density <= 1:
+    units = arguments.whole(units, "units", least=2)
+    if not 0 < (density := arguments.real(density, "density", finite=False)) <= 1:
         raise ValueError(f"density must be in (0, 1], got {density}")
+    seed = arguments.seed(seed)
     pairs = np.triu(np.random.default_rng(seed).random((units, units)) < density, 1)
     return (pairs | pairs.T).astype(float)
 
@@ -206,6 +221,8 @@ def crossed_network(
     ------
     ValueError
         If there are fewer than 2 groups of a kind, fewer than 1 copy or sample, or negative noise.
+    TypeError
+        If an argument is no number.
 
     Examples
     --------
@@ -213,10 +230,19 @@ def crossed_network(
     >>> net.upstream.tolist(), net.downstream.tolist()
     ([0, 0, 0, 0, 1, 1, 1, 1], [0, 0, 1, 1, 0, 0, 1, 1])
     """
+    read_groups = arguments.whole(read_groups, "read_groups", least=None)
+    drive_groups = arguments.whole(drive_groups, "drive_groups", least=None)
+    copies, samples = (
+        arguments.whole(value, name, least=None) for value, name in ((copies, "copies"), (samples, "samples"))
+    )
+    seed = arguments.seed(seed)
     if read_groups < 2 or drive_groups < 2:
-        raise ValueError(f"needs at least 2 groups of each kind, got {read_groups} and {drive_groups}")
+        raise ValueError(
+            f"read_groups and drive_groups must be at least 2, got {read_groups} and {drive_groups}"
+        )
     if copies < 1 or samples < 1:
         raise ValueError(f"copies and samples must be at least 1, got {copies} and {samples}")
+    noise = arguments.real(noise, "noise", most=LOUDEST)
     if noise < 0:
         raise ValueError(f"noise must not be negative, got {noise}")
     rng = np.random.default_rng(seed)

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from modlib import published
+from modlib import arguments, published
 from modlib.agreement import agreement_pairs
 from modlib.analysis import _PAIRS, VARIANTS, graphs
 from modlib.contingency import contingency_tables
@@ -74,7 +74,14 @@ def try_all(
         Test images and their classes; all of them for covariances, the first thousand for the rest.
     untrained
         Untrained networks whose modules are found anew by Monte Carlo.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If `untrained` is not a whole number from 1 to that of the untrained networks there are.
     """
+    there = int((~results.networks.trained).sum())
+    untrained = arguments.whole(untrained, "untrained", least=1, most=there)
     few = x[:IMAGES]
     return Tried(
         covariances=covariances(results.kept, x),
@@ -281,9 +288,9 @@ def untrained_agreement(
     ValueError
         If there are not as many untrained networks.
     """
-    there = results.networks[~results.networks.trained].nsmallest(networks, "seed")
-    if not 1 <= networks <= len(there):
-        raise ValueError(f"networks must be 1 to {(~results.networks.trained).sum()}, got {networks}")
+    untrained = results.networks[~results.networks.trained]
+    networks = arguments.whole(networks, "networks", least=1, most=len(untrained))
+    there = untrained.nsmallest(networks, "seed")
     config = results.manifest["config"]
     widths = [x.shape[1], *config["hidden"], N_CLASSES]
     S = similarity(MLPStack.initialise(widths, seeds=list(there.seed)).to(dtype=torch.float64), x)

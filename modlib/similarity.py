@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import cast
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.func import jacrev, vmap
 
+from modlib import arguments
 from modlib.networks import MLPStack
 
 UPSTREAM = ("input_cov", "input_grad")
@@ -18,8 +20,8 @@ MEASURES = UPSTREAM + DOWNSTREAM
 
 
 def family(measure: str) -> str:
-    """Return ``"upstream"`` or ``"downstream"``."""
-    _check_measure(measure)
+    """Return ``"upstream"`` or ``"downstream"``; a ValueError if there is no such measure."""
+    measure = arguments.one_of(measure, "measure", MEASURES)
     return "upstream" if measure in UPSTREAM else "downstream"
 
 
@@ -67,7 +69,10 @@ def similarity(
     Raises
     ------
     ValueError
-        If a measure is unknown, there is no sample or no hidden layer, or shapes do not fit.
+        If a measure is unknown, there is no sample or no hidden layer, shapes do not fit, or numbers are not
+        finite, or so large that a similarity is not.
+    TypeError
+        If an argument is of another kind.
 
     Notes
     -----
@@ -78,18 +83,23 @@ def similarity(
     E[h hᵀ] − E[h] E[h]ᵀ cancels for units that hardly vary, dead or nearly constant (the authors' code loses
     three to four digits there).
     """
-    wanted = [measures] if isinstance(measures, str) else list(measures)
+    wanted = [measures] if isinstance(measures, str) else arguments.listed(measures, "measures")
     for measure in wanted:
-        _check_measure(measure)
+        arguments.one_of(measure, "each of measures", MEASURES)
+    arguments.instance(stack, "stack", MLPStack)
+    x = arguments.tensor(x, "x", like=stack.weights[0])
     if x.ndim != 2 or len(x) == 0 or x.shape[1] != stack.widths[0]:
         raise ValueError(f"x must be (sample, {stack.widths[0]}) with a sample or more, got {tuple(x.shape)}")
-    if y is not None and y.shape != (len(x),):
-        raise ValueError(f"y must hold one class a sample ({len(x)}), got shape {tuple(y.shape)}")
+    if y is not None:
+        arguments.classes(y, "y", n_sample=len(x), like=x)
     if stack.n_hidden == 0:
         raise ValueError("stack must have a hidden layer")
-    if batch is not None and batch < 1:
-        raise ValueError(f"batch must be 1 or more, got {batch}")
+    if batch is not None:
+        batch = arguments.whole(batch, "batch", least=1)
     x = x.to(stack.weights[0].dtype)
+    for tensors, name in (([x], "x"), ([*stack.weights, *stack.biases], "stack")):
+        if not all(bool(torch.isfinite(t).all()) for t in tensors):
+            raise ValueError(f"{name} must be finite")
     size = batch or _batch_size(stack, x)
     sums = {
         measure: [
@@ -110,6 +120,9 @@ def similarity(
         if "input_grad" in wanted:
             _add_input_grad(sums["input_grad"], stack, r, masks)
         _add_downstream(sums, stack, masks, logits)
+    for measure in wanted:
+        if not all(bool(torch.isfinite(total).all()) for total in sums[measure]):
+            raise ValueError(f"x or the weights of stack are so large that {measure} is not finite")
     return {
         measure: [(total + total.transpose(1, 2)) / (2 * len(x)) for total in sums[measure]]
         for measure in wanted
@@ -211,7 +224,10 @@ def similarity_of(
     Raises
     ------
     ValueError
-        If the measure is unknown, or needs a decoder or classes that are not given, or a shape does not fit.
+        If the measure is unknown, or needs a decoder or classes that are not given, a shape does not fit, or
+        a number is not finite.
+    TypeError
+        If an argument is of another kind.
 
     Examples
     --------
@@ -220,18 +236,30 @@ def similarity_of(
     >>> similarity_of(net[:2], net[2:], x, y, measure="output_hess").shape
     torch.Size([3, 3])
     """
-    _check_measure(measure)
+    measure = arguments.one_of(measure, "measure", MEASURES)
+    if not callable(encoder):
+        raise TypeError(f"encoder must be a function, got {arguments.shown(encoder)}")
+    if decoder is not None and not callable(decoder):
+        raise TypeError(f"decoder must be a function, got {arguments.shown(decoder)}")
+    x = arguments.tensor(x, "x")
     if measure in DOWNSTREAM and decoder is None:
         raise ValueError(f"{measure} looks at the output: decoder must not be None")
     if measure == "output_hess" and y is None:
         raise ValueError("output_hess needs the classes y")
-    if len(x) == 0 or (y is not None and y.shape != (len(x),)):
-        raise ValueError(f"x must hold a sample or more and y one class a sample, got {len(x)} samples")
-    if batch < 1:
-        raise ValueError(f"batch must be 1 or more, got {batch}")
-    hidden = torch.cat([encoder(part) for part in x.split(batch)]).detach()  # (sample, unit)
-    if hidden.ndim != 2 or len(hidden) != len(x):
-        raise ValueError(f"encoder must return (sample, unit), got {tuple(hidden.shape)}")
+    if x.ndim == 0 or len(x) == 0:
+        raise ValueError(f"x must hold a sample or more, got shape {tuple(x.shape)}")
+    if x.is_floating_point() and not torch.isfinite(x).all():
+        raise ValueError("x must be finite")
+    if measure == "input_grad" and not x.is_floating_point():
+        raise TypeError(f"x must hold floating-point numbers to be differentiated by, got {x.dtype}")
+    if y is not None:
+        y = arguments.classes(y, "y", n_sample=len(x), like=x)
+    batch = arguments.whole(batch, "batch", least=1)
+    hidden = _hidden(encoder, x, batch)
+    if measure in DOWNSTREAM:
+        n_class = _n_class(cast(Callable[[Tensor], Tensor], decoder), hidden)
+        if measure == "output_hess":
+            arguments.classes(y, "y", n_sample=len(x), n_class=n_class, like=x)
     total = torch.zeros(hidden.shape[1], hidden.shape[1], dtype=torch.float64, device=hidden.device)
     if measure == "input_cov":
         centred = hidden.double() - hidden.double().mean(0)
@@ -257,14 +285,40 @@ def similarity_of(
         for part, labels in zip(hidden.split(batch), cast(Tensor, y).split(batch), strict=True):
             total += second(part, labels).double().sum(0)
     total = total.detach()  # the model may have weights that ask for gradients
+    if not torch.isfinite(total).all():
+        raise ValueError(f"encoder or decoder is such that {measure} is not finite")
     return (total + total.T) / (2 * len(x))
+
+
+def _hidden(encoder: Callable[[Tensor], Tensor], x: Tensor, batch: int) -> Tensor:
+    """Hidden activations, (sample, unit), of an encoder that is seen to give them."""
+    parts = [arguments.tensor(encoder(part), "what encoder returns") for part in x.split(batch)]
+    shapes = {tuple(part.shape[1:]) for part in parts}
+    rows = [len(part) if part.ndim else 0 for part in parts]
+    if len(shapes) > 1 or len(min(shapes)) != 1 or rows != [len(part) for part in x.split(batch)]:
+        raise ValueError(f"encoder must return (sample, unit), got {tuple(parts[0].shape)}")
+    return torch.cat(parts).detach()
+
+
+def _n_class(decoder: Callable[[Tensor], Tensor], hidden: Tensor) -> int:
+    """Classes of a decoder that is seen to give logits."""
+    logits = arguments.tensor(decoder(hidden[:1]), "what decoder returns")
+    if logits.ndim != 2 or len(logits) != 1:
+        raise ValueError(f"decoder must return (sample, class), got {tuple(logits.shape)}")
+    return int(logits.shape[1])
 
 
 def normalise(S: Float[Tensor, "*stack unit unit"]) -> Float[Tensor, "*stack unit unit"]:
     """Divide by the square roots of the diagonal: Sᵢⱼ / √(Sᵢᵢ Sⱼⱼ), rows with Sᵢᵢ ≤ 0 becoming zero.
 
     The authors' code divides there too; an autograd Hessian's diagonal can be ≤ 0, and theirs is then NaN.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If S is no tensor of square matrices.
     """
+    S = _matrices(S)
     scale = torch.diagonal(S, dim1=-2, dim2=-1).clamp(min=0).rsqrt()
     scale = torch.where(torch.isfinite(scale), scale, 0.0)
     return S * scale[..., :, None] * scale[..., None, :]
@@ -286,13 +340,16 @@ def adjacency(
     Raises
     ------
     ValueError
-        If a matrix is not square, not symmetric to 1e-6 of its own largest entry, or not finite.
+        If a matrix is not square, not symmetric to 1e-6 of its own largest entry, or not finite, or beyond
+        half of the largest number.
+    TypeError
+        If S is no tensor or array of real numbers, or `normalized` is not True or False.
     """
-    S = torch.as_tensor(S)
-    if S.ndim < 2 or S.shape[-1] != S.shape[-2]:
-        raise ValueError(f"S must be (…, unit, unit), got {tuple(S.shape)}")
+    S, normalized = _matrices(S), arguments.flag(normalized, "normalized")
     if not torch.isfinite(S).all():
         raise ValueError("S holds a value that is not finite")
+    if S.numel() and S.abs().max() > torch.finfo(S.dtype).max / 2:  # the mean of two would not be finite
+        raise ValueError(f"S holds a value of {S.abs().max().item():g}, too large to be added to another")
     if S.numel() and ((S - S.mT).abs().amax((-2, -1)) > 1e-6 * S.abs().amax((-2, -1))).any():
         raise ValueError("S is not symmetric")
     A = (normalise(S) if normalized else S).abs()
@@ -300,6 +357,14 @@ def adjacency(
     return A - torch.diag_embed(torch.diagonal(A, dim1=-2, dim2=-1))
 
 
-def _check_measure(measure: str) -> None:
-    if measure not in MEASURES:
-        raise ValueError(f"measure must be one of {', '.join(MEASURES)}; got {measure!r}")
+def _matrices(S: object) -> Tensor:
+    """Tensor of floating-point numbers of square matrices; whole numbers become float64."""
+    if not isinstance(S, Tensor):
+        array = arguments.as_numpy(S, "S")
+        S = torch.as_tensor(array if array.dtype == np.float32 else array.astype(np.float64))
+    found = arguments.tensor(S, "S")
+    if not found.is_floating_point():
+        found = found.double()
+    if found.ndim < 2 or found.shape[-1] != found.shape[-2]:
+        raise ValueError(f"S must be (…, unit, unit), got {tuple(found.shape)}")
+    return found

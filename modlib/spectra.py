@@ -20,10 +20,10 @@ from numpy.typing import ArrayLike
 from scipy import stats
 from torch import Tensor
 
-from modlib import data, store
+from modlib import arguments, data, store
 from modlib.analysis import Each
 from modlib.calibration import FOLDER
-from modlib.modularity import as_numpy, find_modules
+from modlib.modularity import find_modules, symmetric
 from modlib.networks import MLPStack
 from modlib.nulls import null_test, random_associations
 from modlib.similarity import MEASURES, normalise, similarity
@@ -62,7 +62,9 @@ def rotated(R: ArrayLike, rng: Generator) -> Signed:
     Raises
     ------
     ValueError
-        If R is not square with 3 units or more, or has a dead unit.
+        If R is not square with 3 units or more, finite and symmetric, or has a dead unit.
+    TypeError
+        If it does not hold real numbers, or `rng` is none of NumPy's.
 
     Notes
     -----
@@ -70,12 +72,14 @@ def rotated(R: ArrayLike, rng: Generator) -> Signed:
     fifth of the trace keeps nine tenths of itself or more, one of two fifths four fifths. So rotations make
     up for most of what unequal dimensions add to Q, not for all of it.
     """
-    matrix = as_numpy(R).astype(np.float64)
+    matrix = arguments.floats(R, "R")
+    arguments.instance(rng, "rng", Generator, "numpy.random.Generator")
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or len(matrix) < 3:
         raise ValueError(f"R must be a square matrix of 3 units or more, got shape {matrix.shape}")
     if not (np.diagonal(matrix) > 0).all():
         raise ValueError(f"R must have no dead unit, got {np.count_nonzero(np.diagonal(matrix) <= 0)}")
-    n = len(matrix)
+    arguments.finite(matrix, "R")
+    matrix, n = symmetric(matrix, "R"), len(matrix)
     basis = np.linalg.qr(np.column_stack([np.ones(n), np.eye(n)[:, 1:]]))[0]  # its first column is even
     turned = basis.copy()
     turned[:, 1:] = basis[:, 1:] @ stats.special_ortho_group.rvs(n - 1, random_state=rng)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import logging
 import os
 import tempfile
-import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,11 +14,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 
+from modlib import arguments, packing
 from modlib.experiments import Experiment
 from modlib.networks import MLPStack, concatenate
 
@@ -45,7 +41,9 @@ _DECIDE = (
     "analysis",
     "sweep",
 )
+PACKAGES = ("torch", "numpy", "scipy", "igraph")  # whose versions decide them, too
 FORMAT = 2  # of a results folder; raised when an older one can no longer be read
+MOST_MANIFEST_BYTES = 2**24  # beyond what any has
 
 
 class StoreError(ValueError):
@@ -99,6 +97,7 @@ def results_folder() -> Path:
 
 def folder_of(experiment: Experiment) -> Path:
     """Where an experiment's tables are."""
+    arguments.instance(experiment, "experiment", Experiment)
     return results_folder() / f"{experiment.name}-{experiment.profile}"
 
 
@@ -111,8 +110,10 @@ def code_digest() -> str:
 
 def shard_file(experiment: Experiment, shard: str) -> Path:
     """Where a shard is until the tables are made; another configuration or other code has another folder."""
+    arguments.file_name(shard, "shard")
+    tables = folder_of(experiment)
     folder = f"{experiment.digest[:12]}-{code_digest()[:12]}"
-    return folder_of(experiment) / "shards" / folder / f"{shard}.zip"
+    return tables / "shards" / folder / f"{shard}.zip"
 
 
 @contextmanager
@@ -132,6 +133,26 @@ def exclusive(experiment: Experiment) -> Iterator[None]:
         yield
 
 
+_RUN_AGAIN = "delete it and run again"
+
+
+@contextmanager
+def _damage_named(source: str | Path, remedy: str) -> Iterator[None]:
+    """Turn whatever damaged bytes make a reader raise into an error that names them."""
+    try:
+        yield
+    except Exception as error:
+        said = " ".join(str(error).split()) or type(error).__name__  # in one line, as the command line wants
+        raise StoreError(f"{source} is damaged ({said}); {remedy}") from error
+
+
+def _content(path: Path, most: int, remedy: str) -> bytes:
+    """Read a file, unless it is longer than any of its kind."""
+    if (size := path.stat().st_size) > most:
+        raise StoreError(f"{path} is damaged ({size} bytes, more than any has); {remedy}")
+    return path.read_bytes()
+
+
 def _write(path: Path, content: bytes) -> None:
     """Write a file whole: to a name of its own beside it, on the disk, then renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -146,48 +167,6 @@ def _write(path: Path, content: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-
-
-def _parquet(table: pd.DataFrame) -> bytes:
-    """Bytes of a table that depend on its rows only."""
-    arrow = pa.Table.from_pandas(table, preserve_index=False).replace_schema_metadata(None)
-    sink = io.BytesIO()
-    pq.write_table(arrow, sink, compression="zstd")
-    return sink.getvalue()
-
-
-def _table(content: bytes) -> pd.DataFrame:
-    frame: pd.DataFrame = pq.read_table(io.BytesIO(content)).to_pandas()
-    return frame
-
-
-def _npz(stacks: Mapping[str, MLPStack]) -> bytes:
-    arrays = {
-        f"{name}/{kind}/{layer}": tensor[0].cpu().numpy()
-        for name, stack in sorted(stacks.items())
-        for kind, tensors in (("weight", stack.weights), ("bias", stack.biases))
-        for layer, tensor in enumerate(tensors)
-    }
-    sink = io.BytesIO()
-    with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:  # np.savez, without the time of day
-        for key, array in arrays.items():
-            member = io.BytesIO()
-            np.lib.format.write_array(member, array, allow_pickle=False)
-            archive.writestr(zipfile.ZipInfo(f"{key}.npy"), member.getvalue())
-    return sink.getvalue()
-
-
-def _stacks(content: bytes) -> dict[str, MLPStack]:
-    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        names = sorted({key.rsplit("/", 2)[0] for key in arrays.files})
-        n_layers = 1 + max((int(key.rsplit("/", 1)[1]) for key in arrays.files), default=-1)
-        return {
-            name: MLPStack.from_arrays(
-                [arrays[f"{name}/weight/{layer}"][None] for layer in range(n_layers)],
-                [arrays[f"{name}/bias/{layer}"][None] for layer in range(n_layers)],
-            )
-            for name in names
-        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -210,27 +189,56 @@ def write_trained(experiment: Experiment, shard: str, trained: Trained) -> None:
         "seconds": trained.seconds,
     }
     stacks = {name: trained.stack[i] for i, name in enumerate(trained.names)}
-    _write_archive(experiment, f"{shard}.trained", about, {"weights.npz": _npz(stacks)})
+    name, files = _before(shard), {"weights.npz": packing.networks(stacks)}
+    _write(shard_file(experiment, name), _archive(experiment, name, about, files))
 
 
 def read_trained(experiment: Experiment, shard: str) -> Trained:
     """Read them back; errors as `read_shard`."""
-    about, files = _read_archive(experiment, f"{shard}.trained", {"weights.npz": _stacks})
-    names = tuple(about["names"])
-    stack = concatenate([files["weights.npz"][name] for name in names])
-    return Trained(names, stack, about["epochs"], about["val_loss"], about["seconds"])
+    shard = _before(shard)
+    about, files = _read_archive(experiment, shard, {"weights.npz": packing.read_networks})
+    with _damage_named(shard_file(experiment, shard), _RUN_AGAIN):
+        names = tuple(about["names"])
+        epochs, losses = [int(n) for n in about["epochs"]], [float(loss) for loss in about["val_loss"]]
+        if not len(names) == len(epochs) == len(losses) == len(files["weights.npz"]):
+            raise ValueError("its lists differ in length")
+        stack = concatenate([files["weights.npz"][name] for name in names])
+        return Trained(names, stack, epochs, losses, float(about["seconds"]))
 
 
 def drop_trained(experiment: Experiment, shard: str) -> None:
     """Remove trained networks, whose shard is finished."""
-    shard_file(experiment, f"{shard}.trained").unlink(missing_ok=True)
+    shard_file(experiment, _before(shard)).unlink(missing_ok=True)
+
+
+def _before(shard: str) -> str:
+    """Name of what a shard is while its networks are trained, but not looked at."""
+    return f"{arguments.file_name(shard, 'shard')}.trained"
 
 
 def write_shard(experiment: Experiment, shard: str, results: ShardResults) -> None:
-    """Keep a finished shard: one file, an archive whose members carry check sums."""
-    tables = {f"{name}.parquet": _parquet(results.tables[name]) for name in TABLES}
-    files = {"weights.npz": _npz(results.weights), **tables}
-    _write_archive(experiment, shard, {"seconds": results.seconds}, files)
+    """Keep a finished shard in a file of its own."""
+    _write(shard_file(experiment, shard), shard_content(experiment, shard, results))
+
+
+def shard_content(experiment: Experiment, shard: str, results: ShardResults) -> bytes:
+    """Bytes of a finished shard's file: an archive whose members carry check sums."""
+    tables = {f"{name}.parquet": packing.table(results.tables[name]) for name in TABLES}
+    files = {"weights.npz": packing.networks(results.weights), **tables}
+    return _archive(experiment, shard, {"seconds": results.seconds}, files)
+
+
+def keep_shard(experiment: Experiment, shard: str, content: bytes) -> None:
+    """Keep a shard that another machine has computed, unless what came is damaged or of something else.
+
+    Raises
+    ------
+    StoreError
+        As `read_shard`; nothing is written then.
+    """
+    came = f"what a worker sent as {shard}"
+    _open_archive(experiment, shard, _READERS, content, source=came, remedy="run again")
+    _write(shard_file(experiment, shard), content)
 
 
 def read_shard(experiment: Experiment, shard: str) -> ShardResults:
@@ -243,39 +251,51 @@ def read_shard(experiment: Experiment, shard: str) -> ShardResults:
     StoreError
         If it is damaged, or belongs to another experiment or format.
     """
-    readers = {"weights.npz": _stacks, **{f"{name}.parquet": _table for name in TABLES}}
-    about, files = _read_archive(experiment, shard, readers)
-    return ShardResults(
-        {name: files[f"{name}.parquet"] for name in TABLES}, files["weights.npz"], dict(about["seconds"])
-    )
+    about, files = _read_archive(experiment, shard, _READERS)
+    with _damage_named(shard_file(experiment, shard), _RUN_AGAIN):
+        seconds = {stage: float(spent) for stage, spent in about["seconds"].items()}
+    return ShardResults({name: files[f"{name}.parquet"] for name in TABLES}, files["weights.npz"], seconds)
 
 
-def _write_archive(
+_READERS: dict[str, Callable[[bytes], Any]] = {
+    "weights.npz": packing.read_networks,
+    **{f"{name}.parquet": packing.read_table for name in TABLES},
+}
+
+
+def _archive(
     experiment: Experiment, shard: str, about: Mapping[str, Any], files: Mapping[str, bytes]
-) -> None:
-    sink = io.BytesIO()
+) -> bytes:
     whole = {"format": FORMAT, "experiment": experiment.digest, "shard": shard, **about}
-    with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr(zipfile.ZipInfo("about.json"), json.dumps(whole))
-        for name, content in files.items():
-            archive.writestr(zipfile.ZipInfo(name), content)
-    _write(shard_file(experiment, shard), sink.getvalue())
+    return packing.archive({"about.json": json.dumps(whole).encode(), **files})
 
 
 def _read_archive(
     experiment: Experiment, shard: str, readers: Mapping[str, Callable[[bytes], Any]]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     path = shard_file(experiment, shard)
-    content = path.read_bytes()
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            about = json.loads(archive.read("about.json"))
-            found = (about["format"], about["experiment"], about["shard"])
-            files = {name: read(archive.read(name)) for name, read in readers.items()}
-    except Exception as error:  # whatever a damaged archive makes zipfile, json or pyarrow raise
-        raise StoreError(f"{path} is damaged ({error}); delete it and run again") from error
+    content = _content(path, packing.MOST_BYTES, _RUN_AGAIN)
+    return _open_archive(experiment, shard, readers, content, source=str(path), remedy=_RUN_AGAIN)
+
+
+def _open_archive(
+    experiment: Experiment,
+    shard: str,
+    readers: Mapping[str, Callable[[bytes], Any]],
+    content: bytes,
+    *,
+    source: str,
+    remedy: str,
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    with _damage_named(source, remedy):
+        members = packing.read_archive(content)
+        about = json.loads(members.pop("about.json"))
+        found = (about["format"], about["experiment"], about["shard"])
+        if members.keys() != readers.keys():
+            raise ValueError(f"its members are {', '.join(members)} and not {', '.join(readers)}")
+        files = {name: read(members[name]) for name, read in readers.items()}
     if found != (FORMAT, experiment.digest, shard):
-        raise StoreError(f"{path} belongs to another experiment or format; delete it and run again")
+        raise StoreError(f"{source} belongs to another experiment or format; {remedy}")
     return about, files
 
 
@@ -285,10 +305,10 @@ def write_results(
     weights: Mapping[str, MLPStack],
     manifest: Mapping[str, Any],
 ) -> None:
-    """Write the tables, and last the manifest, which makes them count."""
+    """Write the tables, the manifest's check sum, and last the manifest, which makes them count."""
     folder = folder_of(experiment)
-    files = {f"{name}.parquet": _parquet(tables[name]) for name in TABLES}
-    files["weights.npz"] = _npz(weights)
+    files = {f"{name}.parquet": packing.table(tables[name]) for name in TABLES}
+    files["weights.npz"] = packing.networks(weights)
     (folder / "manifest.json").unlink(missing_ok=True)
     for name, content in files.items():
         _write(folder / name, content)
@@ -305,7 +325,14 @@ def write_results(
         "files": listed,
         **manifest,
     }
-    _write(folder / "manifest.json", (json.dumps(whole, indent=2, ensure_ascii=False) + "\n").encode())
+    content = (json.dumps(whole, indent=2, ensure_ascii=False) + "\n").encode()
+    _write(folder / "manifest.sha256", check_sum_file(content))
+    _write(folder / "manifest.json", content)
+
+
+def check_sum_file(manifest: bytes) -> bytes:
+    """Give the content of ``manifest.sha256``, which ``sha256sum --check`` takes."""
+    return f"{hashlib.sha256(manifest).hexdigest()}  manifest.json\n".encode()
 
 
 def is_stored(experiment: Experiment) -> bool:
@@ -338,19 +365,21 @@ def read_results(experiment: Experiment) -> Results:
                 f"{folder / 'manifest.json'} is of another configuration of {experiment.name!r} or another "
                 f"format ({key} differs); move {folder} away and run the experiment again"
             )
+    remedy = f"restore it, or delete {folder} and run again"
     content: dict[str, bytes] = {}
-    for name in (*(f"{table}.parquet" for table in TABLES), "weights.npz"):
+    for name in _READERS:  # all are compared before any is opened
         path = folder / name
         if not path.exists():
-            raise StoreError(f"{path} is missing; restore it, or delete {folder} and run again")
-        content[name] = path.read_bytes()
+            raise StoreError(f"{path} is missing; {remedy}")
+        content[name] = _content(path, packing.MOST_BYTES, remedy)
         if hashlib.sha256(content[name]).hexdigest() != _listed_sha256(manifest, name):
-            raise StoreError(
-                f"{path} is not the file that its manifest lists (SHA-256 differs); "
-                f"restore it, or delete {folder} and run again"
-            )
-    tables = {name: _table(content[f"{name}.parquet"]) for name in TABLES}
-    return Results(**tables, manifest=manifest, kept=_stacks(content["weights.npz"]))
+            raise StoreError(f"{path} is not the file that its manifest lists (SHA-256 differs); {remedy}")
+    found: dict[str, Any] = {}
+    for name, read in _READERS.items():
+        with _damage_named(folder / name, remedy):  # by a forger, who has mended the check sum
+            found[name] = read(content[name])
+    tables = {name: found[f"{name}.parquet"] for name in TABLES}
+    return Results(**tables, manifest=manifest, kept=found["weights.npz"])
 
 
 def _listed_sha256(manifest: Mapping[str, Any], name: str) -> object:
@@ -362,12 +391,14 @@ def _listed_sha256(manifest: Mapping[str, Any], name: str) -> object:
 
 
 def _manifest(path: Path) -> dict[str, Any]:
-    try:
-        manifest = json.loads(path.read_bytes())
+    """Read a manifest and hold it against its check sum; results of before there were any have none."""
+    remedy = f"restore it, or delete {path.parent}"
+    content = _content(path, MOST_MANIFEST_BYTES, remedy)
+    with _damage_named(path, remedy):
+        manifest: dict[str, Any] = json.loads(content)
         if not isinstance(manifest, dict):
             raise ValueError("not an object")
-    except FileNotFoundError:
-        raise
-    except ValueError as error:
-        raise StoreError(f"{path} is damaged ({error}); restore it, or delete {path.parent}") from error
+    listed = path.with_name("manifest.sha256")
+    if listed.exists() and _content(listed, MOST_MANIFEST_BYTES, remedy) != check_sum_file(content):
+        raise StoreError(f"{path} is not the file whose check sum {listed} holds; {remedy}")
     return manifest

@@ -8,9 +8,10 @@ import platform
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from importlib.metadata import version
 from multiprocessing import connection, get_context, parent_process
@@ -24,7 +25,7 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 from tqdm import tqdm
 
-from modlib import data, experiments, store
+from modlib import arguments, cluster, data, experiments, store
 from modlib.analysis import (
     CHOICES_AGREEMENT_COLUMNS,
     CHOICES_COLUMNS,
@@ -58,6 +59,7 @@ def run(
     profile: str = "quick",
     device: Device = "auto",
     workers: int | None = None,
+    scheduler: str | None = None,
     long: bool = False,
 ) -> Results:
     """Return an experiment's tables: those that are stored, or, if there are none, computed now and stored.
@@ -77,6 +79,10 @@ def run(
     workers
         Processes at a time, by default one a core: on a CPU each trains and looks at a shard, beside a GPU,
         which trains all shards together, each looks for modules; 0 works in this process.
+    scheduler
+        Address of a Dask cluster, such as ``"tcp://host:8786"``, whose workers compute what is missing, on
+        their processors unless `device` is ``"cuda"``. Naming one implies `long`, and leaves no say on
+        `workers`.
     long
         Compute even if that takes more than five minutes.
 
@@ -87,7 +93,9 @@ def run(
     Raises
     ------
     ValueError
-        If there is no such experiment, profile or device.
+        If there is no such experiment, profile or device, or the address is none.
+    OSError
+        If there is no scheduler at the address, or the connection to it is lost for good.
     LongRunError
         If nothing is stored, the run would take more than five minutes, and `long` is not set.
     StoreError
@@ -99,10 +107,13 @@ def run(
     >>> results.modules.query("measure == 'input_grad' and layer == 1").q.max()  # doctest: +SKIP
     """
     plan = experiments.get(experiment, profile)
-    on = _device(device)
-    n_workers = workers if workers is not None else _cores()
-    if n_workers < 0:
-        raise ValueError(f"workers must be 0 or more, got {workers}")
+    on = _device(device, here=scheduler is None)
+    n_workers = arguments.whole(workers, "workers") if workers is not None else _cores()
+    long = arguments.flag(long, "long")
+    if scheduler is not None:
+        cluster.check_address(scheduler)
+        if workers is not None:
+            raise ValueError(f"workers is {workers}, but a scheduler has workers of its own: leave one out")
     if _is_stored(plan):
         return store.read_results(plan)
 
@@ -111,11 +122,15 @@ def run(
         shards = [replace(shard, name=f"{on}-{shard.name}") for shard in shards]
     missing = [shard for shard in shards if not _is_finished(plan, shard)]
     if missing:
-        seconds = estimate(plan, missing, device=on, workers=n_workers)
-        words = (
+        todo = (
             f"{plan.name} at profile {plan.profile}: {sum(map(len, missing))} of {plan.n_networks} networks "
-            f"to compute on {on} with {max(1, n_workers)} at work, about {_duration(seconds)}"
+            f"to compute on {on}"
         )
+    if missing and scheduler is not None:
+        log.info("%s %s", todo, _at_work(plan, missing, on, scheduler))
+    elif missing:
+        seconds = estimate(plan, missing, device=on, workers=n_workers)
+        words = f"{todo} with {max(1, n_workers)} at work, about {_duration(seconds)}"
         if seconds > 60 * MINUTES_UNASKED and not long:
             raise LongRunError(
                 f"{words}. To start it: python -m modlib run {plan.name} --profile {plan.profile} "
@@ -125,9 +140,11 @@ def run(
     with store.exclusive(plan):
         if not _is_stored(plan):  # else another process has finished the work while this one waited
             missing = [shard for shard in shards if not _is_finished(plan, shard)]
-            if missing:
+            if missing and scheduler is not None:
+                _compute_far(plan, missing, on, scheduler)
+            elif missing:
                 _compute(plan, missing, on, n_workers)
-            _merge(plan, shards, on)
+            _merge(plan, shards, _described(on, here=scheduler is None))
         return store.read_results(plan)
 
 
@@ -218,7 +235,7 @@ def _compute(plan: Experiment, missing: Sequence[Shard], device: str, workers: i
         if device == "cpu":
             _submit(pool, plan, missing, device)
         else:
-            _note_news(news)
+            _tell.set(news.put)
             _train_together(plan, missing, device)
             for shard in missing:
                 compute_shard(plan, shard, device, each=pool.map)
@@ -236,19 +253,39 @@ def _submit(pool: Executor, plan: Experiment, missing: Sequence[Shard], device: 
         raise
 
 
-_news: Any = None  # where progress is reported
+def _at_work(plan: Experiment, missing: Sequence[Shard], device: str, scheduler: str) -> str:
+    """Say who is at work on a cluster, and how long it will take if this machine is one like theirs."""
+    n_threads = cluster.threads(scheduler)
+    if not n_threads:
+        return f"at {scheduler}, which has no workers yet"
+    words = f"with {n_threads} threads of workers at {scheduler}"
+    if device == "cpu":
+        seconds = estimate(plan, missing, workers=n_threads)
+        words += f", about {_duration(seconds)} if each is as fast as this machine"
+    return words
 
 
-def _note_news(news: Any) -> None:
-    global _news
-    _news = news
+def _compute_far(plan: Experiment, missing: Sequence[Shard], device: str, scheduler: str) -> None:
+    """Let the workers of a cluster compute shards, and keep each as it arrives."""
+    data.load(plan.dataset)  # what the tables are said to rest on; better missed now than at the end
+    news: Queue[News] = Queue()
+
+    def keep(shard: Shard, content: bytes) -> None:
+        store.keep_shard(plan, shard.name, content)
+        news.put(_finished(shard))
+
+    with _progress_bar(plan, missing, news):
+        cluster.compute(scheduler, shard_content, plan, missing, device, keep=keep, tell=news.put)
+
+
+News = tuple[str, int | None, int, float]  # shard; epoch, None when finished; networks in it; their accuracy
+_tell: ContextVar[Callable[[News], None] | None] = ContextVar("tell", default=None)  # one a thread
 
 
 def _start_worker(news: Any) -> None:
     """Prepare a worker: one thread, and an end as soon as its parent ends, killed or not."""
-    _note_news(news)
-    torch.set_num_threads(1)
-    threadpool_limits(1)  # NumPy's library of linear algebra would start a thread a core in every worker
+    _tell.set(news.put)
+    _take_one_thread()
     parent = parent_process()
     if parent is not None:
 
@@ -257,6 +294,11 @@ def _start_worker(news: Any) -> None:
             os._exit(1)
 
         threading.Thread(target=follow, daemon=True).start()
+
+
+def _take_one_thread() -> None:
+    torch.set_num_threads(1)
+    threadpool_limits(1)  # NumPy's library of linear algebra would start a thread a core in every worker
 
 
 def _train_together(plan: Experiment, shards: Sequence[Shard], device: str) -> None:
@@ -304,7 +346,7 @@ def _train(
 
     def progress(epoch: int, training: int, accuracy: float) -> None:
         for one in shown:
-            _report(one, epoch, training // len(shown), accuracy)
+            _report((one.name, epoch, training // len(shown), accuracy))
 
     stack, settings = _initial(plan, shard)
     names = tuple(network_name(setting, seed) for seed in shard.seeds for setting in shard.settings)
@@ -338,7 +380,6 @@ def _training_data(plan: Experiment) -> tuple[Tensor, Tensor]:
     return x, y
 
 
-@denormals_flushed()  # in the analysis as in training: no shard depends on what ran before it
 def compute_shard(plan: Experiment, shard: Shard, device: str, *, each: Each = map) -> None:
     """Train the networks of a shard, unless that is done, look at them, and keep the results in its file."""
     trained = _trained(plan, shard)
@@ -346,6 +387,22 @@ def compute_shard(plan: Experiment, shard: Shard, device: str, *, each: Each = m
         trained = _train(plan, shard, device)
         if shard.trained:
             store.write_trained(plan, shard.name, trained)
+    store.write_shard(plan, shard.name, _look(plan, shard, trained, device, each=each))
+    store.drop_trained(plan, shard.name)
+    _report(_finished(shard))
+
+
+def shard_content(plan: Experiment, shard: Shard, device: str, *, tell: Callable[[News], None]) -> bytes:
+    """Compute a shard where nothing is kept, on a worker of a cluster, and return the bytes of its file."""
+    _tell.set(tell)
+    if device == "cpu":
+        _take_one_thread()  # for good: other shards at work in this process may not get more back midway
+    return store.shard_content(plan, shard.name, _look(plan, shard, _train(plan, shard, device), device))
+
+
+@denormals_flushed()  # in the analysis as in training: no shard depends on what ran before it
+def _look(plan: Experiment, shard: Shard, trained: Trained, device: str, *, each: Each = map) -> ShardResults:
+    """Look at the networks of a shard."""
     clock = _Clock()
     stack, names = trained.stack.to(device), trained.names
     loaded = data.load(plan.dataset)
@@ -399,9 +456,7 @@ def compute_shard(plan: Experiment, shard: Shard, device: str, *, each: Each = m
     ]
     weights = {names[i]: stack[i].to("cpu") for i in keep}
     seconds = {**({"training": trained.seconds} if shard.trained else {}), **clock.seconds}
-    store.write_shard(plan, shard.name, ShardResults(tables, weights, seconds))
-    store.drop_trained(plan, shard.name)
-    _report(shard, None, 0, float("nan"))
+    return ShardResults(tables, weights, seconds)
 
 
 def _no_rows() -> dict[str, pd.DataFrame]:
@@ -462,18 +517,23 @@ def _merge(plan: Experiment, shards: Sequence[Shard], device: str) -> None:
         "data_sha256": data.load(plan.dataset).sha256,
         "commit": _commit(),
         "code": store.code_digest(),
-        "versions": {name: version(name) for name in ("modlib", "torch", "numpy", "scipy", "igraph")}
+        "versions": {name: version(name) for name in ("modlib", *store.PACKAGES)}
         | {"python": platform.python_version()},
-        "device": torch.cuda.get_device_name() if device == "cuda" else f"cpu ({platform.machine()})",
+        "device": device,
         "threads": 1,
         "seconds": {stage: round(sum(s.seconds.get(stage, 0.0) for s in found), 2) for stage in stages},
     }
     store.write_results(plan, tables, weights, manifest)
 
 
-def _report(shard: Shard, epoch: int | None, training: int, accuracy: float) -> None:
-    if _news is not None:
-        _news.put((shard.name, epoch, training, accuracy))
+def _report(news: News) -> None:
+    tell = _tell.get()
+    if tell is not None:
+        tell(news)
+
+
+def _finished(shard: Shard) -> News:
+    return shard.name, None, 0, float("nan")
 
 
 @contextmanager
@@ -538,12 +598,20 @@ def _threads(n: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _device(device: str) -> str:
-    if device not in ("auto", "cpu", "cuda"):
-        raise ValueError(f"device must be auto, cpu or cuda; got {device!r}")
+def _device(device: str, *, here: bool = True) -> str:
+    """Take a device of this machine, or else one that workers elsewhere are to have."""
+    device = arguments.one_of(device, "device", ("auto", "cpu", "cuda"))
+    if not here:  # what "auto" means may not hang on the machine that asks
+        return "cuda" if device == "cuda" else "cpu"
     if device == "cuda" and not torch.cuda.is_available():
         raise ValueError("device is 'cuda', but torch sees no CUDA device; use 'auto' or 'cpu'")
     return "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+def _described(device: str, *, here: bool) -> str:
+    if not here:
+        return f"{device} (workers of a cluster)"
+    return torch.cuda.get_device_name() if device == "cuda" else f"cpu ({platform.machine()})"
 
 
 def _cores() -> int:

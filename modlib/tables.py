@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
+from modlib import arguments
+from modlib.contingency import MEASURES
 from modlib.store import Results
 
 MIN_ACCURACY = 0.8  # below it a network is dropped (Lange et al. 2022)
@@ -11,6 +13,7 @@ GRAPH = ["layer", "measure", "normalized"]
 LEVEL = ["regularizer", "strength"]
 PAIR = ["measure_a", "normalized_a", "measure_b", "normalized_b"]
 WEIGHT_PENALTIES = ("l1", "l2")
+METRICS = (*MEASURES, "rank_correlation", "transfer_ab", "transfer_ba")
 MEASURE_NAMES = {
     "input_cov": "input covariance",
     "input_grad": "input gradient",
@@ -34,10 +37,16 @@ def kept_networks(results: Results, *, min_accuracy: float = MIN_ACCURACY) -> pd
     ------
     ValueError
         If `min_accuracy` is not in [0, 1].
+    TypeError
+        If it is no number.
     """
-    if not 0 <= min_accuracy <= 1:
-        raise ValueError(f"min_accuracy must be in [0, 1], got {min_accuracy}")
+    min_accuracy = arguments.real(min_accuracy, "min_accuracy", least=0.0, most=1.0)
     networks = results.networks
     passes = networks.test_accuracy >= min_accuracy
     level_passes = passes.groupby([networks[name] for name in LEVEL]).transform("mean") >= 0.5
     return networks[~networks.trained | (passes & level_passes)].reset_index(drop=True)
+
+
+def checked_metric(agreement: pd.DataFrame, metric: str) -> str:
+    """Return a metric of a table of agreement; a ValueError if it has none of that name."""
+    return arguments.one_of(metric, "metric", [name for name in METRICS if name in agreement.columns])

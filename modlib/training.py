@@ -11,7 +11,9 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.optim.adam import adam as fused_adam
 
+from modlib import arguments
 from modlib.networks import MLPStack
 from modlib.schedule import Plateau
 
@@ -37,6 +39,11 @@ class Protocol:
         ``"best"``: the weights of the lowest validation loss; ``"last"``: those of the last epoch.
     learning_rate, batch, validation
         Adam's step size, samples a batch, and the part of the training data that is held out.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If one of them is not allowed.
     """
 
     max_epochs: int = 500
@@ -47,6 +54,17 @@ class Protocol:
     learning_rate: float = 1e-3
     batch: int = 200
     validation: float = 0.1
+
+    def __post_init__(self) -> None:
+        arguments.whole(self.max_epochs, "max_epochs", least=1)
+        arguments.real(self.decay, "decay", above=0.0, most=1.0)
+        arguments.whole(self.patience, "patience")
+        if self.stop_after is not None:
+            arguments.whole(self.stop_after, "stop_after", least=1)
+        arguments.one_of(self.keep, "keep", ("best", "last"))
+        arguments.real(self.learning_rate, "learning_rate", above=0.0)
+        arguments.whole(self.batch, "batch", least=1)
+        arguments.real(self.validation, "validation", above=0.0, below=1.0)
 
 
 #: The two protocols of Lange et al.: ``final`` (TMLR 2022) and ``v1`` (arXiv v1, which their figures follow).
@@ -67,7 +85,8 @@ class Training:
     epochs
         Epochs that each network trained before it was finished, ``(network,)``.
     val_loss, val_accuracy
-        Mean cross-entropy (nats, without penalties) and accuracy on the held-out part, of the weights kept.
+        Mean cross-entropy (nats, without penalties) and accuracy on the held-out part, of the weights kept;
+        inf (or nan, where the last are kept) for a network that came to nothing, as at a rate far too high.
     """
 
     stack: MLPStack
@@ -138,6 +157,8 @@ def train(
     ------
     ValueError
         If a setting is out of range or does not fit the stack.
+    TypeError
+        If an argument is of another kind.
 
     Notes
     -----
@@ -145,8 +166,14 @@ def train(
     to its generator. Each network by itself sees ordinary dropout.
     """
     plan = _resolve(protocol)
+    arguments.instance(stack, "stack", MLPStack)
+    seeds = [arguments.seed(seed, "each of seeds") for seed in arguments.listed(seeds, "seeds")]
+    if not isinstance(compile, bool) and compile != "auto":
+        raise ValueError(f"compile must be True, False or 'auto', got {arguments.shown(compile)}")
+    if progress is not None and not callable(progress):
+        raise TypeError(f"progress must be a function, got {arguments.shown(progress)}")
     n_groups, settings = _settings(stack, seeds, l1=l1, l2=l2, dropout=dropout)
-    _check_data(stack, x, y, plan)
+    y = _checked_classes(stack, x, y, plan)
 
     groups = [seeds[g * len(seeds) // n_groups] for g in range(n_groups)]
     batches = [torch.Generator().manual_seed(_stream(s, "batches")) for s in groups]
@@ -199,53 +226,37 @@ def train(
 class _Trainer:
     """The arrays of a stack in training and one step of Adam on all of them.
 
-    Layer 1 is held as one wide matrix a group, ``(group, in, network·unit)``, since all networks of a group
-    read the same batch; later layers as ``(group·network, in, out)``.
+    Weights are held as ``(group·network, out, in)`` and activations as ``(…, unit, sample)``, so that layer 1
+    of all networks of a group, which read the same batch, is one wide matrix as it stands.
     """
 
     def __init__(self, stack: MLPStack, settings: dict[str, Tensor], n_groups: int, *, compile: bool) -> None:
         self.settings = {name: value.reshape(n_groups, -1) for name, value in settings.items()}
         self.t = 0
-        self.adopt(
-            [w.clone() for w in stack.weights],
-            [b.clone() for b in stack.biases],
-            [torch.zeros_like(p) for p in (*stack.weights, *stack.biases)],
-            [torch.zeros_like(p) for p in (*stack.weights, *stack.biases)],
-        )
+        self.n_layers = len(stack.weights)
+        self.widths = stack.widths[1:]
+        self.on_gpu = stack.weights[0].device.type == "cuda"  # where pieces would cost a launch each
         self.compiled = compile
-        on_gpu = stack.weights[0].device.type == "cuda"  # where pieces would cost a launch each
-        self.gradients, self.adam = _gradients, _adam if on_gpu else _adam_in_cache
+        self.gradients, self.adam = _gradients, _adam if self.on_gpu else _adam_in_cache
         if compile:
             torch._dynamo.config.suppress_errors = True  # what cannot be compiled runs as it is
             self.gradients = torch.compile(_gradients, dynamic=True)
             self.adam = torch.compile(_adam, dynamic=True)
+        transposed = [w.mT.clone(memory_format=torch.contiguous_format) for w in stack.weights]
+        parameters = transposed + [b.clone() for b in stack.biases]
+        m, v = ([torch.zeros_like(p) for p in parameters] for _ in range(2))
+        self.adopt(parameters, m, v)
 
-    def adopt(self, weights: list[Tensor], biases: list[Tensor], m: list[Tensor], v: list[Tensor]) -> None:
-        """Take parameters and Adam's moments in the stack's layout, and lay layer 1 out wide."""
-        n_groups, n = self.settings["l2"].shape
-        self.n_layers = len(weights)
-        self.widths = [w.shape[2] for w in weights]
-
-        def wide(w: Tensor) -> Tensor:
-            return w.reshape(n_groups, n, *w.shape[1:]).permute(0, 2, 1, 3).reshape(n_groups, w.shape[1], -1)
-
-        self.parameters, self.m, self.v = (
-            [wide(t[0]).contiguous(), *(p.contiguous() for p in t[1:])] for t in ([*weights, *biases], m, v)
-        )
+    def adopt(self, parameters: list[Tensor], m: list[Tensor], v: list[Tensor]) -> None:
+        """Take parameters and Adam's moments; the settings are those of the same networks."""
+        self.parameters, self.m, self.v = parameters, m, v
         self.sparse = bool((self.settings["l1"] > 0).any())
         self.drops = bool((self.settings["dropout"] > 0).any())
-        keep = 1 - self.settings["dropout"]
-        self.keep = keep[:, :, None, None]  # (group, network, 1, 1)
-        self.penalties = [
-            (self._spread(layer, 2 * self.settings["l2"]), self._spread(layer, self.settings["l1"]))
-            for layer in range(self.n_layers)
-        ]
-
-    def _spread(self, layer: int, value: Tensor) -> Tensor:
-        """Shape one number a network, (group, network), so that it broadcasts over a layer's weights."""
-        if layer == 0:
-            return value.repeat_interleave(self.widths[0], dim=1)[:, None]  # (group, 1, network·unit)
-        return value.reshape(-1, 1, 1)
+        self.keep = 1 - self.settings["dropout"][:, :, None, None]  # (group, network, 1, 1)
+        self.l2 = (2 * self.settings["l2"]).reshape(-1, 1, 1)
+        self.l1 = self.settings["l1"].reshape(-1, 1, 1)
+        # For the largest gradient: a system hands out so much memory page by page, anew at every step.
+        self.room = None if self.on_gpu or self.compiled else torch.empty_like(parameters[0])
 
     def step(self, x: Tensor, y: Tensor, rate: Tensor, generators: list[torch.Generator]) -> None:
         """One step on a batch, x (group, sample, in), y (group, sample), rate (group, network)."""
@@ -257,30 +268,22 @@ class _Trainer:
             draws = [
                 [torch.rand(shape, generator=g, device=x.device) for shape in shapes] for g in generators
             ]
-            noise = [torch.stack(layer) for layer in zip(*draws, strict=True)]  # (group, 1, sample, unit)
-        gradients = self.gradients(self.parameters, x, y, noise, self.keep)
-        step = rate / (1 - 0.9**self.t)
+            # (group, 1, unit, sample)
+            noise = [torch.stack(layer).mT.contiguous() for layer in zip(*draws, strict=True)]
+        gradients = self.gradients(self.parameters, x, y, noise, self.keep, self.room)
+        step = rate.reshape(-1, 1, 1) / (1 - 0.9**self.t)
         correction = (1 - 0.999**self.t) ** -0.5
         # A plain number that changes every step might be compiled anew in every step.
         root = torch.full((), correction, device=x.device) if self.compiled else correction
-        for i, (p, g) in enumerate(zip(self.parameters, gradients, strict=True)):
+        for i, (p, g, m, v) in enumerate(zip(self.parameters, gradients, self.m, self.v, strict=True)):
             if i < self.n_layers:
-                l2, l1 = self.penalties[i]
-                self.adam(
-                    p, g, self.m[i], self.v[i], self._spread(i, step), root, l2, l1 if self.sparse else None
-                )
+                self.adam(p, g, m, v, step, root, self.l2, self.l1 if self.sparse else None)
             else:  # biases bear no penalty
-                self.adam(p, g, self.m[i], self.v[i], step.reshape(-1, 1), root, None, None)
+                self.adam(p, g, m, v, step[..., 0], root, None, None)
 
     def stack(self) -> MLPStack:
         """Return the parameters in the stack's layout."""
-        first, *rest = self.parameters
-        return MLPStack([self._narrow(first), *rest[: self.n_layers - 1]], rest[self.n_layers - 1 :])
-
-    def _narrow(self, wide: Tensor) -> Tensor:
-        n_groups, n_in, _ = wide.shape
-        narrow = wide.reshape(n_groups, n_in, -1, self.widths[0]).permute(0, 2, 1, 3)
-        return narrow.reshape(-1, n_in, self.widths[0])
+        return MLPStack([w.mT for w in self.parameters[: self.n_layers]], self.parameters[self.n_layers :])
 
     @torch.no_grad()
     def evaluate(self, x: Tensor, y: Tensor, held_out: Tensor) -> tuple[np.ndarray, np.ndarray]:
@@ -291,9 +294,9 @@ class _Trainer:
         for index in held_out.split(1000, dim=1):
             *_, logits = _forward(self.parameters, x[index], None, self.keep)
             target = y[index][:, None].expand(-1, n, -1)  # (group, network, sample)
-            picked = logits.gather(-1, target[..., None])[..., 0]
-            losses += (logits.logsumexp(-1) - picked).double().sum(-1)
-            hits += (logits.argmax(-1) == target).double().sum(-1)
+            picked = logits.gather(2, target[:, :, None])[:, :, 0]
+            losses += (logits.logsumexp(2) - picked).double().sum(-1)
+            hits += (logits.argmax(2) == target).double().sum(-1)
         n_samples = held_out.shape[1]
         return (losses / n_samples).cpu().numpy(), (hits / n_samples).cpu().numpy()
 
@@ -322,60 +325,89 @@ class _Trainer:
         rows = np.sort(np.argsort(finished[alive], axis=1, kind="stable")[:, :left], axis=1)
         n_groups, n = alive.shape
         flat = torch.as_tensor((rows + n * np.arange(n_groups)[:, None]).ravel(), device=self.keep.device)
-        moments = [[self._narrow(t[0])[flat], *(p[flat] for p in t[1:])] for t in (self.m, self.v)]
-        now = self.stack()
         self.settings = {
             name: value.reshape(-1)[flat].reshape(n_groups, left) for name, value in self.settings.items()
         }
-        self.adopt([w[flat] for w in now.weights], [b[flat] for b in now.biases], *moments)
+        self.adopt(*([t[flat] for t in tensors] for tensors in (self.parameters, self.m, self.v)))
         return np.take_along_axis(alive, rows, axis=1)
 
 
 def _forward(parameters: list[Tensor], x: Tensor, noise: list[Tensor] | None, keep: Tensor) -> list[Tensor]:
-    """Activations of every hidden layer, after dropout, and logits: (group, network, sample, unit) each."""
-    n_groups, n_samples, _ = x.shape
+    """Activations of every hidden layer, after dropout, and logits: (group, network, unit, sample) each."""
+    n_groups, n_samples, n_in = x.shape
     n_layers = len(parameters) // 2
     weights, biases = parameters[:n_layers], parameters[n_layers:]
     n = keep.shape[1]
-    z = torch.bmm(x, weights[0]).view(n_groups, n_samples, n, -1).permute(0, 2, 1, 3)
-    z = z + biases[0].view(n_groups, n, 1, -1)
+    z = _wide_product(weights[0].view(n_groups, -1, n_in), x).view(n_groups * n, -1, n_samples)
+    z = z.add_(biases[0][..., None])
     outputs: list[Tensor] = []
     for layer in range(1, n_layers):
-        h = z.relu_()
+        h = z.relu_().view(n_groups, n, -1, n_samples)
         if noise is not None:  # a unit is kept where noise < keep
             h = _where_positive(keep - noise[layer - 1], h).div_(keep)
         outputs.append(h)
-        flat = h.reshape(n_groups * n, n_samples, -1)
-        z = torch.baddbmm(biases[layer][:, None], flat, weights[layer]).view(n_groups, n, n_samples, -1)
-    return [*outputs, z]
+        z = torch.baddbmm(biases[layer][..., None], weights[layer], h.view(n_groups * n, -1, n_samples))
+    return [*outputs, z.view(n_groups, n, -1, n_samples)]
 
 
 def _gradients(
-    parameters: list[Tensor], x: Tensor, y: Tensor, noise: list[Tensor] | None, keep: Tensor
+    parameters: list[Tensor],
+    x: Tensor,
+    y: Tensor,
+    noise: list[Tensor] | None,
+    keep: Tensor,
+    room: Tensor | None,
 ) -> list[Tensor]:
-    """Gradients of mean cross-entropy, written out as a forward and a backward pass."""
+    """Gradients of mean cross-entropy, written out as a forward and a backward pass.
+
+    That of layer 1's weights is put into `room`, where there is some.
+    """
     n_groups, n_samples, _ = x.shape
     n = keep.shape[1]
     *hidden, logits = _forward(parameters, x, noise, keep)
-    d = (logits - logits.amax(-1, keepdim=True)).exp_()
-    d = d.div_(d.sum(-1, keepdim=True))  # torch.softmax is six times slower on rows as short as these
-    hot = torch.nn.functional.one_hot(y, logits.shape[-1]).to(d.dtype)[:, None]
+    d = (logits - logits.amax(2, keepdim=True)).exp_()
+    d = d.div_(d.sum(2, keepdim=True))
+    hot = torch.nn.functional.one_hot(y, logits.shape[2]).to(d.dtype).mT[:, None]  # (group, 1, class, sample)
     d = d.sub_(hot).div_(n_samples)
     weights: list[Tensor] = []
     biases: list[Tensor] = []
     for layer in range(len(hidden), 0, -1):
         h = hidden[layer - 1]
-        flat = d.reshape(n_groups * n, n_samples, -1)
-        weights.append(torch.bmm(h.reshape(n_groups * n, n_samples, -1).transpose(1, 2), flat))
-        biases.append(flat.sum(1))
-        d = torch.bmm(flat, parameters[layer].transpose(1, 2)).view(h.shape)
-        d = _where_positive(h, d)
+        flat = d.view(n_groups * n, -1, n_samples)
+        weights.append(torch.bmm(flat, h.view(n_groups * n, -1, n_samples).mT))
+        biases.append(flat.sum(2))
+        d = _where_positive(h, torch.bmm(parameters[layer].mT, flat).view(h.shape))
         if noise is not None:
             d = d.div_(keep)
-    biases.append(d.sum(2).reshape(n_groups * n, -1))
-    wide = d.permute(0, 2, 1, 3).reshape(n_groups, n_samples, -1)
-    weights.append(torch.bmm(x.transpose(1, 2), wide))
+    biases.append(d.sum(3).view(n_groups * n, -1))
+    wide = _wide_product(d.view(n_groups, -1, n_samples), x.mT, room)
+    weights.append(wide.view(parameters[0].shape))
     return [*weights[::-1], *biases[::-1]]
+
+
+def _wide_product(a: Tensor, b: Tensor, room: Tensor | None = None) -> Tensor:
+    """Layer 1 of all networks of a group: a bᵀ of (group, row, in) and (group, column, in).
+
+    Most of the multiplications are here. On a processor PyTorch leaves them to MKL, which does not use all of
+    one that is not Intel's; oneDNN, which PyTorch has aboard too, was measured to be twice as fast there.
+    """
+    if room is not None:
+        room = room.view(len(a), a.shape[1], b.shape[1])
+    if torch.compiler.is_compiling() or not _suits_onednn(a):
+        return torch.bmm(a, b.mT, out=room)
+    product = a.new_empty(len(a), a.shape[1], b.shape[1]) if room is None else room
+    for one, other, result in zip(a, b, product, strict=True):
+        columns = other.to_mkldnn()
+        for rows, part in zip(one.split(_ROWS), result.split(_ROWS), strict=True):
+            part.copy_(torch.nn.functional.linear(rows.to_mkldnn(), columns).to_dense())
+    return product
+
+
+_ROWS = 256  # of a wide product at a time; what is copied is then still in the cache
+
+
+def _suits_onednn(a: Tensor) -> bool:
+    return a.device.type == "cpu" and a.dtype == torch.float32 and torch.backends.mkldnn.is_available()
 
 
 def _where_positive(condition: Tensor, value: Tensor) -> Tensor:
@@ -398,6 +430,16 @@ def _adam(
         g = g.addcmul_(p, l2)
     if l1 is not None:
         g = g.addcmul_(p.sign(), l1)
+    if p.device.type == "cpu" and not torch.compiler.is_compiling():
+        # One pass over memory instead of six. This kernel has one rate for all and makes the corrections
+        # itself: it is given zeros to change, at a rate of 1, and so late a step that there is none to make.
+        change, late = torch.zeros_like(p), torch.full((), 1e9)
+        fused_adam(
+            [change], [g], [m], [v], [], [late], fused=True, lr=1.0, beta1=0.9, beta2=0.999,
+            eps=float(1e-8 / root), weight_decay=0.0, amsgrad=False, maximize=False,
+        )  # fmt: skip
+        p.addcmul_(change, step / root)
+        return
     m.lerp_(g, 0.1)
     v.mul_(0.999).addcmul_(g, g, value=0.001)
     p.addcdiv_(m * (step / root), v.sqrt().add_(1e-8 / root), value=-1)
@@ -416,23 +458,22 @@ def _adam_in_cache(
     """`_adam` in pieces that fit a processor's cache: half a dozen passes over memory become one."""
     if p.ndim < 3 or p.numel() <= _IN_CACHE:
         _adam(p, g, m, v, step, root, l2, l1)
-    elif (
-        step.shape[0] == p.shape[0] > 1
-    ):  # pieces of whole groups or networks, numbers differing between them
-        for i in range(p.shape[0]):
-            one = slice(i, i + 1)
+    elif len(step) == len(p) > 1:  # pieces of whole networks, numbers differing between them
+        some = max(1, _IN_CACHE // p[0].numel())
+        for start in range(0, len(p), some):
+            part = slice(start, start + some)
             _adam_in_cache(
-                p[one], g[one], m[one], v[one], step[one], root,
-                None if l2 is None else l2[one], None if l1 is None else l1[one],
+                p[part], g[part], m[part], v[part], step[part], root,
+                None if l2 is None else l2[part], None if l1 is None else l1[part],
             )  # fmt: skip
-    else:  # pieces of rows: one row of numbers serves all
-        rows = max(1, _IN_CACHE // p.shape[2])
-        for start in range(0, p.shape[1], rows):
-            part = (slice(None), slice(start, start + rows))
-            _adam(p[part], g[part], m[part], v[part], step, root, l2, l1)
+    else:  # pieces of rows: the numbers serve all
+        n_rows = max(1, _IN_CACHE // p.shape[2])
+        for start in range(0, p.shape[1], n_rows):
+            rows = (slice(None), slice(start, start + n_rows))
+            _adam(p[rows], g[rows], m[rows], v[rows], step, root, l2, l1)
 
 
-_IN_CACHE = 2**17  # numbers; four arrays of them and two temporaries are 3 MB
+_IN_CACHE = 2**18  # numbers; four arrays of them and two temporaries are 6 MB
 
 
 def _resolve(protocol: Protocol | str) -> Protocol:
@@ -440,6 +481,7 @@ def _resolve(protocol: Protocol | str) -> Protocol:
         if protocol not in PROTOCOLS:
             raise ValueError(f"protocol must be one of {sorted(PROTOCOLS)} or a Protocol, got {protocol!r}")
         return PROTOCOLS[protocol]
+    arguments.instance(protocol, "protocol", Protocol)
     return replace(protocol)
 
 
@@ -456,7 +498,8 @@ def _settings(
         raise ValueError("networks of one seed must stand together, equally many for every seed")
     tensors = {}
     for name, value in values.items():
-        array = np.full(n, value) if np.ndim(value) == 0 else np.array(value, dtype=np.float64)
+        array = arguments.floats(value, name)
+        array = np.full(n, array) if array.ndim == 0 else array
         if array.shape != (n,):
             raise ValueError(f"{name} must be one number or one per network ({n}), got shape {array.shape}")
         if not (np.isfinite(array) & (array >= 0)).all():
@@ -467,15 +510,20 @@ def _settings(
     return len(distinct), tensors
 
 
-def _check_data(stack: MLPStack, x: Tensor, y: Tensor, plan: Protocol) -> None:
+def _checked_classes(stack: MLPStack, x: Tensor, y: Tensor, plan: Protocol) -> Tensor:
+    """Check all data, and return the classes as int64."""
+    like = stack.weights[0]
+    if not all(bool(torch.isfinite(t).all()) for t in (*stack.weights, *stack.biases)):
+        raise ValueError("stack must be finite")
+    if arguments.tensor(x, "x", like=like).dtype != like.dtype:
+        raise TypeError(f"x must be {like.dtype} as the stack is, got {x.dtype}")
     if x.ndim != 2 or x.shape[1] != stack.widths[0]:
         raise ValueError(f"x must be (sample, {stack.widths[0]}), got {tuple(x.shape)}")
-    if y.shape != (len(x),):
-        raise ValueError(f"y must hold one class a sample ({len(x)}), got {tuple(y.shape)}")
-    if len(x) < 2 or int(y.min()) < 0 or int(y.max()) >= stack.widths[-1]:
-        raise ValueError(f"y must hold classes from 0 to {stack.widths[-1] - 1} of two or more samples")
-    if not 0 < plan.validation < 1 or plan.batch < 1 or plan.max_epochs < 1:
-        raise ValueError(f"protocol out of range: {plan}")
+    if len(x) - round(plan.validation * len(x)) < 1 or len(x) < 2:
+        raise ValueError(f"x must hold samples to train on and samples to hold out, got {len(x)}")
+    if not torch.isfinite(x).all():
+        raise ValueError("x must be finite")
+    return arguments.classes(y, "y", n_sample=len(x), n_class=stack.widths[-1], like=like)
 
 
 def _stream(seed: int, purpose: Literal["batches", "dropout"]) -> int:

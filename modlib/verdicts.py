@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from modlib import inference
+from modlib import arguments, inference
 
 ALPHA = 0.05
 LEAST_SEEDS = 3  # a spread can be had from two seeds, but not one that means anything
@@ -55,8 +55,11 @@ def judge(items: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        If a direction is not one of the four.
+        If a direction is not one of the four, or a column is missing.
+    TypeError
+        If `items` is no DataFrame.
     """
+    _check_columns(items, ("claim", "experiment", "value", "low", "high", "n", "p", "direction", "threshold"))
     unknown = sorted(set(items.direction) - set(DIRECTIONS))
     if unknown:
         raise ValueError(f"direction must be one of {', '.join(DIRECTIONS)}; got {unknown[0]!r}")
@@ -104,13 +107,18 @@ def verdict(supported: int, contradicted: int, items: int) -> str:
     ------
     ValueError
         If a count is negative, or more are decided than there are.
+    TypeError
+        If a count is no whole number.
 
     Examples
     --------
     >>> verdict(12, 0, 16), verdict(12, 1, 16), verdict(3, 5, 16), verdict(0, 1, 16), verdict(0, 0, 0)
     ('holds', 'holds in part', 'does not hold', 'cannot be said', 'cannot be said')
     """
-    if min(supported, contradicted, items) < 0 or supported + contradicted > items:
+    supported = arguments.whole(supported, "supported")
+    contradicted = arguments.whole(contradicted, "contradicted")
+    items = arguments.whole(items, "items")
+    if supported + contradicted > items:
         raise ValueError(
             f"supported ({supported}) and contradicted ({contradicted}) must be counts of the {items} items"
         )
@@ -138,7 +146,13 @@ def table(items: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         Columns `claim`, `experiment`, `verdict`, `n_supported`, `n_contradicted`, `n_items` (those with
         data), `no_data` (labels of those without, joined by semicolons), in the order of the items.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If `items` is no DataFrame with columns `claim`, `experiment`, `item` and `outcome`.
     """
+    _check_columns(items, ("claim", "experiment", "item", "outcome"))
     rows = []
     for (claim, experiment), group in items.groupby(["claim", "experiment"], sort=False):
         supported = int((group.outcome == "supported").sum())
@@ -149,3 +163,10 @@ def table(items: pd.DataFrame) -> pd.DataFrame:
         rows.append((claim, experiment, found, supported, contradicted, n_items, "; ".join(missing.item)))
     columns = ["claim", "experiment", "verdict", "n_supported", "n_contradicted", "n_items", "no_data"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def _check_columns(items: pd.DataFrame, columns: tuple[str, ...]) -> None:
+    arguments.instance(items, "items", pd.DataFrame)
+    missing = [column for column in columns if column not in items.columns]
+    if missing:
+        raise ValueError(f"items must have the columns {', '.join(columns)}; {', '.join(missing)} missing")

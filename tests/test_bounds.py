@@ -121,7 +121,7 @@ def test_no_edges_and_wrong_input():
     assert np.isnan(modularity_bound(np.zeros((4, 4))))
     with pytest.raises(ValueError, match="diagonal"):
         modularity_bound(np.ones((3, 3)))
-    with pytest.raises(ValueError, match=r"time_limit must be positive, got 0\.0"):
+    with pytest.raises(ValueError, match=r"time_limit must be above 0, got 0\.0"):
         modularity_bound(cliques([3, 3])[0], time_limit=0.0)
 
 

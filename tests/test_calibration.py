@@ -138,6 +138,7 @@ def test_a_row_counts_what_it_says():
     assert found["low"] < 0.15 < found["high"]
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_computed_anew_the_tests_hold_their_size():
     """Fewer repetitions than are stored, so the bound is that of their number; rows are pooled."""
@@ -152,6 +153,7 @@ def test_computed_anew_the_tests_hold_their_size():
     assert not binomial_band(unequal.rejected.sum(), unequal.repetitions.sum())
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_computed_anew_power_grows_from_the_size_to_one():
     rates = [np.mean([calibration._rejects_planted(s, i, 5) for i in range(40)]) for s in (0.0, 0.3, 0.6)]

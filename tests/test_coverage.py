@@ -57,11 +57,13 @@ def test_a_table_of_another_simulation_is_refused(change, monkeypatch, tmp_path)
         coverage.stored()
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_the_whole_stored_table_is_that_of_the_simulation(coverages):
     pd.testing.assert_frame_equal(coverage.stored(), coverages.round(6), check_exact=False, atol=2e-6)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_intervals_in_use_hold_their_coverage(coverages):
     used = coverages[coverages.used & ~coverages.limit]
@@ -72,6 +74,7 @@ def test_intervals_in_use_hold_their_coverage(coverages):
     assert (best.coverage >= best.nominal - BAND).all(), best.to_string()
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_limits_are_limits_but_no_breakdown(coverages):
     limits = coverages[coverages.used & coverages.limit]
@@ -80,6 +83,7 @@ def test_limits_are_limits_but_no_breakdown(coverages):
     assert (worst.coverage > 0.85).all()
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_intervals_not_in_use_fall_out_of_the_band(coverages):
     others = coverages[~coverages.used]

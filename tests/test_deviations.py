@@ -202,6 +202,10 @@ def test_numbers_are_those_of_the_tables(numbers, world):
     full, _ = numbers
     assert full["deviations_q_change_dropout_protocol"] == pytest.approx(0)  # held against itself
     assert full["deviations_dead_l1_final"] == DEAD
+    assert full["deviations_seeds_deep"] == 3
+    by_rule = [full[f"deviations_ecs_distance{rule}_v1"] for rule in ("", "_shared")]
+    words = ("nearer to", "for") if by_rule[1] < by_rule[0] else ("farther from", "against")
+    assert (full["deviations_shared_rule_lies_v1"], full["deviations_shared_rule_speaks_v1"]) == words
     assert full["deviations_ecs_upstream_shared_final"] > full["deviations_ecs_upstream_final"] + 0.2
     assert full["deviations_ecs_downstream_shared_final"] == full["deviations_ecs_downstream_final"]
     kept = world.agreement[
@@ -244,6 +248,7 @@ def test_numbers_are_filled_in_and_missing_ones_said_to_be(monkeypatch):
         "ours": "ours: 3",
         "change": "−0.13 and +1.2 and n/a",
     }
+    assert deviation_list.filled({"b": -0.001, "c": -0.01}).change[0] == "0.00 and +0.0 and n/a"
 
 
 def test_what_was_tried_is_summed_up():
@@ -260,5 +265,7 @@ def test_what_was_tried_is_summed_up():
     assert (found["live_q_absolute"], found["live_q_newman"]) == (-0.5, 0.125)
     assert found["live_untrained_leiden"] == pytest.approx(0.1)
     assert found["live_untrained_monte_carlo"] == pytest.approx(0.05)
+    assert found["live_rescaled"] == "rounding only"
+    assert deviation_list.live(replace(tried(), rescaled=0.02))["live_rescaled"] == "0.02 at most"
     none = deviation_list.live(tried(negative=False))
     assert none["live_q_absolute"] is none["live_q_newman"] is None

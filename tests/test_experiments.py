@@ -152,9 +152,8 @@ def test_digest_changes_with_every_field_of_a_setting(field):
 @pytest.mark.parametrize("field", [f.name for f in fields(PROTOCOLS["final"])])
 def test_digest_changes_with_every_field_of_the_protocol(field):
     plan = get("base", "quick")
-    value = {"stop_after": None, "keep": "last"}.get(field)
-    if field not in ("stop_after", "keep"):
-        value = getattr(plan.protocol, field) + 1
+    others = {"stop_after": None, "keep": "last", "decay": 0.26, "validation": 0.11}
+    value = others[field] if field in others else getattr(plan.protocol, field) + 1
     changed = replace(plan, protocol=replace(plan.protocol, **{field: value}))
     assert changed.digest != plan.digest
 

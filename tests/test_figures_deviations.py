@@ -8,6 +8,7 @@ from test_deviations import DEAD, with_labels
 
 from modlib import deviation_list, deviations, findings
 from modlib.figures import deviations as figures
+from modlib.tables import PAIR
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +56,37 @@ def test_the_papers_rule_is_held_against_the_paper_once_there_are_tables(world, 
     assert set(trained.ours) <= set(shared.trained.round(4))
     distance = (shared.trained - shared.ecs_trained).abs().mean()
     assert f"{distance:.3f} apart" in chart.to_dict()["usermeta"]["caption"]
+
+
+def test_pairs_that_hang_on_the_search_are_named_largest_first():
+    graphs = [("input_grad", False, "input_grad", True), ("output_grad", True, "output_hess", False)]
+    untrained = pd.DataFrame(graphs, columns=PAIR).assign(other=[0.5, 0.4], stored=[0.55, 0.2], paper=0.5)
+    table = figures.pairs(untrained, 1)
+    assert table.index.to_list() == [("output gradient, normalised", "output Hessian, raw")]
+    assert table.iloc[0].to_dict() == {"Leiden": 0.2, "Monte Carlo": 0.4, "the paper": 0.5}
+    assert len(figures.pairs(untrained)) == 2
+
+
+def test_errors_of_the_last_digits_only_say_so():
+    row = {"network": "a", "layer": 1, "units": 60, "lost": 0, "poor": 0, "always_on": 0, "q": 0.15978}
+    covariances = pd.DataFrame(
+        [
+            row | {"largest_error": 5.4e-7, "q_change": -7e-9},
+            row | {"largest_error": 87.6, "q_change": -0.0498},
+        ]
+    )
+    table = figures.digits(covariances)
+    assert table["largest error"].to_list() == ["< 10⁻⁵", "88"]
+    assert table["ΔQ"].to_list() == ["0", "−0.050"]
+    assert table["Q"].to_list() == [0.16, 0.16]
+
+
+def test_only_splits_by_a_negative_eigenvalue_are_shown():
+    graph = {"network": "a", "layer": 1, "measure": "input_cov", "normalized": False, "q_newman": 0.1}
+    first = pd.DataFrame([graph | {"negative": n, "q_absolute": -0.2} for n in (True, False)])
+    table = figures.splits(first)
+    assert table.index.to_list() == [("a", "input covariance, raw, layer 1")]
+    assert table.iloc[0].to_list() == [0.1, -0.2]
 
 
 def test_the_table_shows_every_word_of_every_deviation():

@@ -26,7 +26,7 @@ def raising(error):
     [
         ([], ["data", "run", "book", "check"]),
         (["data"], ["mnist", "verify"]),
-        (["run"], ["base-v1", "--profile", "quick|paper", "auto|cpu|cuda", "--workers"]),
+        (["run"], ["base-v1", "--profile", "quick|paper", "auto|cpu|cuda", "--workers", "--scheduler"]),
         (["book"], ["--only", "--force", "--jobs", "default: paper"]),
         (["check"], ["--write", "exits", "1"]),
     ],
@@ -125,8 +125,8 @@ def test_run_passes_its_options_on_and_says_how_many_networks_are_where(monkeypa
     monkeypatch.setenv("MODLIB_RESULTS", str(tmp_path))
     result = call("run", "base-v1", "--profile", "quick", "--device", "cpu", "--workers", "0")
     assert result.exit_code == 0, result.output
-    expected = {"profile": "quick", "device": "cpu", "workers": 0, "long": True, "experiment": "base-v1"}
-    assert asked == expected
+    expected = {"profile": "quick", "device": "cpu", "workers": 0, "scheduler": None, "long": True}
+    assert asked == expected | {"experiment": "base-v1"}
     assert result.output == f"7 networks in {tmp_path / 'base-v1-quick'}\n"
 
 

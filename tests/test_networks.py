@@ -191,7 +191,7 @@ def test_arrays_that_do_not_fit_are_named(weights, biases, message):
         ([torch_network([4, 3, 2], 0), torch_network([4, 3, 3, 2], 0)], "module 1 differs in shape"),
         ([torch_network([4, 3, 2], 0), nn.ReLU()], "module 1 must have linear layers"),
         ([nn.Sequential(nn.Linear(4, 3, bias=False))], "module 0 must have linear layers, all with a bias"),
-        ([], "0 weights and 0 biases"),
+        ([], "modules must name at least one network"),
     ],
 )
 def test_modules_that_do_not_stack_are_named(modules, message):

@@ -486,7 +486,7 @@ def test_families():
         ({"x": torch.zeros(0, 7)}, r"x must be \(sample, 7\) with a sample or more, got \(0, 7\)"),
         ({"x": torch.zeros(5, 6)}, r"got \(5, 6\)"),
         ({"y": torch.zeros(3, dtype=torch.int64)}, r"one class a sample \(40\), got shape \(3,\)"),
-        ({"batch": 0}, "batch must be 1 or more, got 0"),
+        ({"batch": 0}, "batch must be at least 1, got 0"),
         ({"stack": MLPStack.initialise([7, 4], seeds=[0])}, "stack must have a hidden layer"),
     ],
 )
@@ -510,7 +510,7 @@ def test_bad_arguments_of_similarity(change, message):
         ({"y": torch.zeros(3, dtype=torch.int64)}, "one class a sample"),
         ({"x": torch.zeros(0, 2, 3, 3).double(), "y": torch.zeros(0, dtype=torch.int64)}, "a sample or more"),
         ({"encoder": lambda x: x}, r"encoder must return \(sample, unit\), got \(9, 2, 3, 3\)"),
-        ({"batch": 0}, "batch must be 1 or more, got 0"),
+        ({"batch": 0}, "batch must be at least 1, got 0"),
     ],
 )
 def test_bad_arguments_of_similarity_of(change, message):

@@ -1,5 +1,6 @@
 """Results on disk: what comes back is what was written, or an error that names the file."""
 
+import hashlib
 import io
 import json
 import os
@@ -39,7 +40,7 @@ from modlib.store import (
 from modlib.training import Protocol
 
 PLAN = Experiment("tiny", "quick", (Setting("l2", 1e-5),), (0, 1), 3, Protocol())
-FILES = (*(f"{table}.parquet" for table in store.TABLES), "weights.npz", "manifest.json")
+FILES = (*(f"{table}.parquet" for table in store.TABLES), "weights.npz", "manifest.sha256", "manifest.json")
 
 
 @pytest.fixture(autouse=True)
@@ -216,7 +217,7 @@ def test_other_results_other_bytes(folder):
     weights["a/b"].weights[0][0, 0, 0] += 1e-6
     write_results(PLAN, tables, weights, {"commit": "é"})
     changed = {name for name, content in contents(folder).items() if content != before[name]}
-    assert changed == {"agreement.parquet", "weights.npz", "manifest.json"}
+    assert changed == {"agreement.parquet", "weights.npz", "manifest.sha256", "manifest.json"}
 
 
 # ---------------------------------------------------------------- damage
@@ -240,7 +241,7 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-@pytest.mark.parametrize("name", FILES[:-1])
+@pytest.mark.parametrize("name", FILES[:-2])
 def test_damaged_tables_are_named_and_left_alone(folder, name, damage):
     write_all()
     DAMAGE[damage](folder / name)
@@ -251,7 +252,7 @@ def test_damaged_tables_are_named_and_left_alone(folder, name, damage):
     assert contents(folder) == before
 
 
-@pytest.mark.parametrize("name", FILES[:-1])
+@pytest.mark.parametrize("name", FILES[:-2])
 def test_missing_tables_are_named(folder, name):
     write_all()
     (folder / name).unlink()
@@ -278,9 +279,30 @@ def test_manifest_that_is_none_is_named(folder, content):
             read(PLAN)
 
 
-def test_no_single_bit_of_the_manifest_gives_other_tables(folder):
-    """A flipped bit is an error, or sits where it says nothing about the tables (a commit, a date)."""
+def forge(folder, **changes):
+    """Change a manifest and mend its check sum."""
+    manifest = json.loads((folder / "manifest.json").read_text()) | changes
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    (folder / "manifest.sha256").write_bytes(store.check_sum_file((folder / "manifest.json").read_bytes()))
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "manifest.sha256"])
+def test_any_flipped_bit_of_a_manifest_or_its_check_sum_is_refused(folder, name):
     write_all()
+    whole = (folder / name).read_bytes()
+    for position in range(0, len(whole), 7):
+        (folder / name).write_bytes(whole)
+        flip(folder / name, position, bit=position % 7)
+        for read in (read_results, is_stored):
+            with pytest.raises(StoreError, match=r"manifest\.json"):
+                read(PLAN)
+
+
+def test_a_manifest_of_before_there_were_check_sums_is_read(folder):
+    """A flipped bit is then an error, or sits where it says nothing about the tables (a commit, a date)."""
+    write_all()
+    (folder / "manifest.sha256").unlink()
+    assert_tables_equal(read_results(PLAN))
     whole = (folder / "manifest.json").read_bytes()
     refused = 0
     for position in range(0, len(whole), 7):
@@ -291,6 +313,12 @@ def test_no_single_bit_of_the_manifest_gives_other_tables(folder):
         except StoreError:
             refused += 1
     assert refused > 0.8 * len(whole) / 7
+
+
+def test_the_check_sum_is_one_that_the_usual_tool_takes(folder):
+    write_all()
+    digest = hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()
+    assert (folder / "manifest.sha256").read_text() == f"{digest}  manifest.json\n"
 
 
 @pytest.mark.parametrize(
@@ -304,8 +332,7 @@ def test_no_single_bit_of_the_manifest_gives_other_tables(folder):
 )
 def test_manifest_of_another_configuration(folder, change):
     write_all()
-    manifest = json.loads((folder / "manifest.json").read_text())
-    (folder / "manifest.json").write_text(json.dumps(manifest | change))
+    forge(folder, **change)
     with pytest.raises(StoreError, match=rf"manifest\.json is of another .*{next(iter(change))} differs"):
         read_results(PLAN)
 
@@ -313,9 +340,8 @@ def test_manifest_of_another_configuration(folder, change):
 @pytest.mark.parametrize("files", [{}, [], None, {"networks.parquet": 3}])
 def test_manifest_that_lists_no_check_sums(folder, files):
     write_all()
-    manifest = json.loads((folder / "manifest.json").read_text())
-    (folder / "manifest.json").write_text(json.dumps(manifest | {"files": files}))
-    with pytest.raises(StoreError, match=r"networks\.parquet is not the file that its manifest lists"):
+    forge(folder, files=files)
+    with pytest.raises(StoreError, match=r"\.(parquet|npz) is not the file that its manifest lists"):
         read_results(PLAN)
 
 
@@ -391,12 +417,11 @@ def test_pickles_are_refused(folder, tmp_path):
     sink = io.BytesIO()
     np.savez(sink, **{"a/weight/0": np.array([Bomb(fuse)], dtype=object)})
     for content in (sink.getvalue(), pickle.dumps(Bomb(fuse))):
-        digest = store.hashlib.sha256(content).hexdigest()
         (folder / "weights.npz").write_bytes(content)
-        manifest = json.loads((folder / "manifest.json").read_text())
-        manifest["files"]["weights.npz"]["sha256"] = digest  # a forger would see to that
-        (folder / "manifest.json").write_text(json.dumps(manifest))
-        with pytest.raises(ValueError, match="allow_pickle"):
+        files = json.loads((folder / "manifest.json").read_text())["files"]
+        files["weights.npz"]["sha256"] = hashlib.sha256(content).hexdigest()  # a forger would see to that
+        forge(folder, files=files)
+        with pytest.raises(StoreError, match=r"weights\.npz is damaged"):
             read_results(PLAN)
         path = shard_file(PLAN, "seed-000")
         with zipfile.ZipFile(path) as archive:
@@ -441,7 +466,7 @@ def test_interrupted_writing_leaves_whole_files_only(folder, monkeypatch, where,
             write_results(PLAN, tables, weights, {"commit": "é"})
     found = contents(folder)
     assert not [name for name in found if name.split("/")[-1].startswith(".")]
-    for number, name in enumerate(FILES[:-1]):
+    for number, name in enumerate(FILES[:-1]):  # in the order of writing
         assert found[name] == (expected[name] if number < files_before else b"old")
     assert "manifest.json" not in found  # so nothing counts
     with pytest.raises(FileNotFoundError):

@@ -20,38 +20,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from tiny import SHARDS, TABLES, TINY, assert_same_tables, run_in_one_go, shards_in
 
 from modlib import data, experiments, store, sweep
 from modlib.analysis import VARIANTS, analyse
-from modlib.experiments import Choice, Experiment, Setting
 from modlib.networks import MLPStack
 from modlib.store import StoreError
 from modlib.training import Protocol, train
-
-SETTINGS = (
-    Setting("l2", 1e-3, l2=1e-3),
-    Setting("l1", 1e-4, l1=1e-4),
-    Setting("dropout", 0.25, dropout=0.25),
-)
-TINY = Experiment(
-    "tiny",
-    "quick",
-    settings=SETTINGS,
-    seeds=(4, 7),
-    untrained=3,
-    protocol=Protocol(max_epochs=2, batch=50),
-    hidden=(8, 8),
-    train_samples=400,
-    test_samples=200,
-    kept=(SETTINGS[2],),
-    restarts=2,
-    null_settings=SETTINGS[2:],
-    null_draws=2,
-    null_restarts=1,
-    choices=(Choice("images=50", images=50), Choice("optimiser=spectral", optimiser="spectral")),
-)
-SHARDS = ["seed-004", "seed-007", "untrained-000"]
-TABLES = [*(f"{name}.parquet" for name in store.TABLES), "weights.npz"]
 
 needs_kill = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="POSIX")
 
@@ -75,12 +50,7 @@ def folder(tmp_path, monkeypatch):
 @pytest.fixture(scope="session")
 def uninterrupted(tmp_path_factory):
     """Give a folder with the results of a run in one process and in one go."""
-    root = tmp_path_factory.mktemp("uninterrupted")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MODLIB_RESULTS", str(root))
-        patch.setitem(experiments.EXPERIMENTS, "tiny", {"quick": TINY, "paper": TINY})
-        sweep.run("tiny", device="cpu", workers=0)
-    return root / "tiny-quick"
+    return run_in_one_go(tmp_path_factory.mktemp("uninterrupted"))
 
 
 @pytest.fixture
@@ -94,11 +64,6 @@ def one_thread():
 
 def tables_of(folder):
     return {name: (folder / name).read_bytes() for name in TABLES}
-
-
-def assert_same_tables(folder, expected):
-    for name in TABLES:  # one by one: the difference of two binary files is no message
-        assert (folder / name).read_bytes() == (expected / name).read_bytes(), name
 
 
 def copy_shards(source, target, names):
@@ -464,10 +429,6 @@ def end(process):
         pytest.fail("two minutes later there is still a process at work, or waiting")
 
 
-def shards_in(folder):
-    return sorted(path.stem for path in folder.rglob("*.zip") if not path.stem.endswith(".trained"))
-
-
 def children(pid):
     """Count the processes that a process has started (Linux)."""
     found = 0
@@ -654,8 +615,8 @@ def test_durations_are_words(seconds, words):
     [
         ({"experiment": "huge"}, "experiment must be one of base, .*base-v1.*; got 'huge'"),
         ({"profile": "full"}, "profile must be one of quick, paper; got 'full'"),
-        ({"device": "gpu"}, "device must be auto, cpu or cuda; got 'gpu'"),
-        ({"workers": -1}, "workers must be 0 or more, got -1"),
+        ({"device": "gpu"}, "device must be one of auto, cpu, cuda; got 'gpu'"),
+        ({"workers": -1}, "workers must be at least 0, got -1"),
     ],
 )
 def test_bad_arguments(uninterrupted, monkeypatch, arguments, message):

@@ -1,0 +1,109 @@
+"""The command line: ``python -m benchmarks training | analysis | check``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+import pandas as pd
+
+from benchmarks import record
+from benchmarks.record import Device
+
+_DEVICE = click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+_ROUNDS = click.option("--rounds", type=click.IntRange(min=1), default=7, show_default=True)
+_SAVE = click.option("--save/--no-save", default=True, show_default=True, help="Put the result on record.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Measure how fast modlib is, as ratios of things timed side by side."""
+
+
+@main.command()
+@_DEVICE
+@_ROUNDS
+@_SAVE
+@click.option("--images", type=click.IntRange(min=400, max=60_000), default=60_000, show_default=True)
+@click.option("--epochs", type=click.IntRange(min=1), help="Passes over them; by default 1, and 3 on a GPU.")
+@click.option("--stride", type=click.IntRange(min=1), default=3, show_default=True,
+              help="The loop trains every so manyth of the thirty settings.")  # fmt: skip
+@click.option("--tuned/--untuned", default=True, help="Try several ways to run the loop first.")
+def training(
+    device: Device, rounds: int, save: bool, images: int, epochs: int | None, stride: int, tuned: bool
+) -> None:
+    """Race the stack against one network at a time, and against its matrix products alone."""
+    from benchmarks import training
+
+    epochs = epochs or (3 if device == "cuda" else 1)
+    table, about = training.measure(
+        device, images=images, epochs=epochs, rounds=rounds, stride=stride, tuned=tuned
+    )
+    _report("training", device, table, about, save=save)
+
+
+@main.command()
+@_DEVICE
+@click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="A network.")
+@_SAVE
+@click.option("--images", type=click.IntRange(min=100, max=10_000), default=10_000, show_default=True)
+@click.option("--shuffles", type=click.IntRange(min=10), default=5000, show_default=True,
+              help="Of each pair; fewer are scaled up.")  # fmt: skip
+@click.option("--networks", type=click.IntRange(min=1), help="How many of those kept; by default all.")
+def analysis(
+    device: Device, rounds: int, save: bool, images: int, shuffles: int, networks: int | None
+) -> None:
+    """Race the analysis of a network against the method as published."""
+    from benchmarks import analysis
+
+    table, modules, about = analysis.measure(
+        device, rounds=rounds, images=images, shuffles=shuffles, networks=networks
+    )
+    _report("analysis", device, table, about, save=save)
+    lower, higher = ((modules.gain * sign > analysis.ROUNDING).sum() for sign in (-1, 1))
+    click.echo(
+        f"Q on {len(modules)} graphs: modlib's is higher on {higher}, by up to {modules.gain.max():.1e}, "
+        f"and lower on {lower}, by up to {max(0.0, -modules.gain.min()):.1e}"
+    )
+    if save:
+        click.echo(record.write("analysis-q", device, modules, about))
+
+
+@main.command("check")
+@_DEVICE
+@click.option("--only", multiple=True, metavar="NAME", help="Check these only (may be repeated).")
+def check_ratios(device: Device, only: tuple[str, ...]) -> None:
+    """Measure again, in short, and compare the ratios with those on record.
+
+    Prints every ratio that has fallen below half of what is on record, and does so in a second, longer
+    measurement too, a line each, and then exits with 1.
+    """
+    from benchmarks import check
+
+    names = only or tuple(check.CHECKED)
+    unknown = [name for name in names if name not in check.CHECKED]
+    if unknown:
+        raise click.UsageError(f"--only must be one of {', '.join(check.CHECKED)}; got {unknown[0]!r}")
+    found = [problem for name in names for problem in check.problems(name, device, say=click.echo)]
+    for problem in found:
+        click.echo(problem)
+    if found:
+        raise SystemExit(1)
+
+
+def _report(name: str, device: Device, table: pd.DataFrame, about: Mapping[str, Any], *, save: bool) -> None:
+    medians = table.groupby("contestant", sort=False).seconds.median()
+    width = max(map(len, medians.index))
+    for contestant, seconds in medians.items():
+        click.echo(f"{contestant:{width}}  {seconds:.6g} s")
+    for ratio, values in about["ratios"].items():
+        click.echo(
+            f"{ratio}: {values['median']:.3g} (quartiles {values['lower']:.3g} to {values['upper']:.3g})"
+        )
+    if save:
+        click.echo(record.write(name, device, table, about))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,221 @@
+"""Training: the stack against one network at a time, and against its matrix products alone.
+
+Everything is seconds per network and epoch of 60,000 images (54,000 trained on, 6,000 held out), of the whole
+machine: on a processor, so many processes train at once that every core is busy, and each counts. The
+networks are those of the experiment `base`, 784-64-64-10, with its thirty settings a seed.
+
+- ``stack``: `modlib.train`, as a sweep runs it: a shard a core, one thread each; all shards at once on a GPU.
+- ``loop``: `benchmarks.loop`, every so manyth setting of the grid; on a processor both as one process a core
+  and as one process with all cores, of which the faster counts.
+- ``products``: nothing but the matrix products of the stack's steps, by `torch.bmm` into memory that is
+  there: forward, for the weights' gradients, and for the gradients of the layers below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import cache, partial
+from itertools import pairwise
+from math import ceil
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from benchmarks.crew import Crew
+from benchmarks.loop import HOWS, How, train_alone
+from benchmarks.record import Device
+from benchmarks.timing import fastest, race, ratios, spread
+from modlib import data, experiments
+from modlib.experiments import Experiment, Setting, Shard
+from modlib.sweep import _cores, _initial
+from modlib.training import train
+
+IMAGES = 60_000  # of an epoch, to which seconds are scaled where fewer are used
+#: Ratios that are asked about: seconds of the first over those of the second.
+RATIOS = (("loop", "stack"), ("products", "stack"))
+
+
+def measure(
+    device: Device,
+    *,
+    images: int = IMAGES,
+    epochs: int = 1,
+    rounds: int = 7,
+    stride: int = 3,
+    tuned: bool = True,
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Race stack, loop and products.
+
+    Parameters
+    ----------
+    device
+        ``"cpu"`` or ``"cuda"``.
+    images, epochs
+        Training images, and passes over them a call.
+    rounds
+        Calls of each contestant.
+    stride
+        The loop trains every so manyth of the thirty settings.
+    tuned
+        Try all ways to run the loop first (`benchmarks.loop.HOWS`), and take the fastest; else the first.
+
+    Returns
+    -------
+    table
+        `contestant`, `round`, `seconds`; see `benchmarks.timing.race`.
+    about
+        How it was measured, and what the tuning found.
+    """
+    data.load("mnist")  # fetched once, before many ask for it
+    how, tried = _tuned(device) if tuned else (HOWS[device][0], {})
+    trained = len(_settings(stride)) * epochs * images / IMAGES
+    steps = epochs * ceil(images * (1 - _plan().protocol.validation) / _plan().protocol.batch)
+    n_seeds, n_settings = len(_plan().seeds), len(_plan().settings)
+
+    with ExitStack() as exit_stack:
+        contestants: dict[str, Callable[[], object]] = {}
+        work: dict[str, float] = {}
+
+        def enter(name: str, run: Callable[[], object], networks_and_epochs: float) -> None:
+            contestants[name], work[name] = run, networks_and_epochs
+
+        if device == "cuda":
+            whole = n_seeds * n_settings * epochs * images / IMAGES
+            enter("stack (plain)", lambda: _stack(0, n_seeds, images, epochs, device, False), whole)
+            enter("stack (compiled)", lambda: _stack(0, n_seeds, images, epochs, device, True), whole)
+            enter("loop", lambda: _loop(0, images, epochs, stride, how, device), trained)
+            enter("products", lambda: _products(0, n_seeds, steps, device), whole)
+        else:
+            cores = _cores()
+            sweep = exit_stack.enter_context(Crew(cores, 1))
+            whole = cores * n_settings * epochs * images / IMAGES
+            enter("stack", lambda: sweep(_stack, 1, images, epochs, device, False), whole)
+            each = "loop" if cores == 1 else f"loop ({cores} × 1 thread)"
+            enter(each, lambda: sweep(_loop, images, epochs, stride, how, device), cores * trained)
+            if cores > 1:
+                one = exit_stack.enter_context(Crew(1, cores))
+                enter(
+                    f"loop (1 × {cores} threads)",
+                    lambda: one(_loop, images, epochs, stride, how, device),
+                    trained,
+                )
+            enter("products", lambda: sweep(_products, 1, steps, device), whole)
+        table = race(contestants, rounds=rounds, work=work, device=device)
+    about = {
+        "unit": "seconds per network and epoch of 60,000 images, on the whole machine",
+        "images": images,
+        "epochs": epochs,
+        "networks": {
+            "stack": n_settings * (n_seeds if device == "cuda" else _cores()),
+            "loop": len(_settings(stride)),
+        },
+        "float32_products": torch.get_float32_matmul_precision(),  # "highest": no TF32
+        "loop": {"how": how, "seconds_an_epoch_of_6000_images": tried},
+        "fastest": {name: fastest(table, name) for name in ("stack", "loop")},
+        "ratios": {f"{slow} / {fast}": spread(ratios(table, slow, fast))._asdict() for slow, fast in RATIOS},
+    }  # fmt: skip
+    return table, about
+
+
+def _tuned(device: Device) -> tuple[How, dict[How, float | str]]:
+    """Return the fastest way to run the loop, and what was found: seconds, or why a way cannot be gone."""
+    with Crew(1, 1) as crew:
+        found = crew(_tuning, device)[0]
+    seconds = {how: value for how, value in found.items() if isinstance(value, float)}
+    return min(seconds, key=lambda how: seconds[how]), found
+
+
+def _tuning(number: int, device: Device) -> dict[How, float | str]:
+    """Race the ways to run the loop: seconds a network and epoch of 6,000 images, over a few settings."""
+    images, stride = 6000, 6
+    found: dict[How, float | str] = {}
+    runs: dict[str, Callable[[], object]] = {}
+    for how in HOWS[device]:
+        try:
+            _loop(number, images, 1, stride, how, device)
+            runs[how] = partial(_loop, number, images, 1, stride, how, device)
+        except Exception as error:  # no compiler, no CUDA graphs: whatever stands in its way
+            found[how] = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+    work = dict.fromkeys(runs, float(len(_settings(stride))))
+    medians = race(runs, rounds=7, work=work, device=device).groupby("contestant").seconds.median()
+    return found | {how: float(medians[how]) for how in runs}
+
+
+def _plan() -> Experiment:
+    return experiments.get("base", "paper")
+
+
+def _settings(stride: int) -> Sequence[Setting]:
+    return _plan().settings[::stride]
+
+
+@cache
+def _images(number: int, device: Device) -> tuple[Tensor, Tensor]:
+    loaded = data.load("mnist")
+    return loaded.x_train[:number].to(device), loaded.y_train[:number].to(device)
+
+
+@cache
+def _networks(seeds: tuple[int, ...], device: Device) -> tuple[Any, dict[str, Any]]:
+    plan = _plan()
+    stack, settings = _initial(plan, Shard("benchmark", seeds, plan.settings, trained=True))
+    return stack.to(device), settings
+
+
+def _stack(number: int, n_seeds: int, images: int, epochs: int, device: Device, compiled: bool) -> None:
+    """Train all settings of some seeds as one stack; the process of this number has seeds of its own."""
+    stack, settings = _networks(tuple(range(number * n_seeds, (number + 1) * n_seeds)), device)
+    protocol = replace(_plan().protocol, max_epochs=epochs)
+    train(stack, *_images(images, device), **settings, protocol=protocol, compile=compiled)
+
+
+def _loop(number: int, images: int, epochs: int, stride: int, how: How, device: Device) -> None:
+    """Train some settings of a seed one after the other."""
+    plan = _plan()
+    for setting in _settings(stride):
+        train_alone(
+            [784, *plan.hidden, 10],
+            *_images(images, device),
+            seed=number,
+            l1=setting.l1,
+            l2=setting.l2,
+            dropout=setting.dropout,
+            protocol=replace(plan.protocol, max_epochs=epochs),
+            how=how,
+        )
+
+
+def _products(number: int, n_seeds: int, steps: int, device: Device) -> None:
+    """Do the matrix products of so many steps."""
+    for _ in range(steps):
+        for a, b, result in _factors(n_seeds, device):
+            torch.bmm(a, b, out=result)
+
+
+@cache
+def _factors(n_seeds: int, device: Device) -> list[tuple[Tensor, Tensor, Tensor]]:
+    """Both factors of each matrix product of a step, at the stack's shapes, and where the product goes."""
+    plan = _plan()
+    n, batch = len(plan.settings), plan.protocol.batch
+    widths = [784, *plan.hidden, 10]
+    found: list[tuple[Tensor, Tensor, Tensor]] = []
+
+    def product(a: Tensor, b: Tensor) -> None:
+        found.append((a, b, torch.empty(len(a), a.shape[1], b.shape[2], device=device)))
+
+    for layer, (n_in, n_out) in enumerate(pairwise(widths)):
+        groups = n_seeds if layer == 0 else n_seeds * n
+        rows = n * n_out if layer == 0 else n_out  # layer 1 of a seed's networks is one wide matrix
+        w = torch.rand(groups, rows, n_in, device=device)
+        h = torch.rand(groups, batch, n_in, device=device).mT if layer == 0 else \
+            torch.rand(groups, n_in, batch, device=device)  # fmt: skip
+        d = torch.rand(groups, rows, batch, device=device)
+        product(w, h)  # forward
+        product(d, h.mT)  # the weights' gradient
+        if layer > 0:
+            product(w.mT, d)  # the gradient of the layer below
+    return found
