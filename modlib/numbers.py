@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from modlib import certainty, chance, choices, deviations, elsewhere, findings, outcomes
+from modlib import certainty, chance, choices, cost, deviations, elsewhere, findings, outcomes
 
 Number = int | float | str | None
 
@@ -20,6 +20,7 @@ SOURCES: tuple[Callable[[str], Mapping[str, Number]], ...] = (
     elsewhere.numbers,
     deviations.numbers,
     outcomes.numbers,
+    cost.numbers,
 )
 
 
