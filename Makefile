@@ -27,7 +27,7 @@ check: $(READY) ## verdicts and numbers on record against the stored tables
 	$(BIN)/python -m modlib check
 
 bench: $(READY) ## measure how fast modlib is, and put it on record (a quiet machine, some minutes)
-	for what in training analysis; do $(BIN)/python -m benchmarks $$what || exit; done
+	for what in training analysis growth; do $(BIN)/python -m benchmarks $$what || exit; done
 
 bench-check: $(READY) ## measure again, in short, and compare with what is on record
 	$(BIN)/python -m benchmarks check

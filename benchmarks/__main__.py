@@ -1,4 +1,4 @@
-"""The command line: ``python -m benchmarks training | analysis | check``."""
+"""The command line: ``python -m benchmarks training | analysis | growth | check``."""
 
 from __future__ import annotations
 
@@ -68,6 +68,30 @@ def analysis(
     )
     if save:
         click.echo(record.write("analysis-q", device, modules, about))
+
+
+@main.command()
+@_SAVE
+@click.option("--only", multiple=True, metavar="WHAT", help="These curves only (may be repeated), not saved.")
+def growth(save: bool, only: tuple[str, ...]) -> None:
+    """Measure time and memory as units, images and networks grow, on one thread of a processor."""
+    from benchmarks import growth
+
+    unknown = [what for what in only if what not in growth.SIZES]
+    if unknown:
+        raise click.UsageError(f"--only must be one of {', '.join(growth.SIZES)}; got {unknown[0]!r}")
+    sizes = {what: growth.SIZES[what] for what in only or growth.SIZES}
+    table = growth.measure(sizes)
+    fitted = growth.exponents(table)
+    click.echo(table.to_string(index=False))
+    click.echo(fitted.to_string(index=False))
+    if not only:
+        sparse = growth.sparsified()
+        click.echo(sparse.to_string(index=False))
+        if save:
+            about = {"exponents": fitted.to_dict("records"), "threads": 1, "timeout": growth.TIMEOUT}
+            click.echo(record.write("growth", "cpu", table, about))
+            click.echo(record.write("growth-sparse", "cpu", sparse, about))
 
 
 @main.command("check")

@@ -45,6 +45,7 @@ SPARSE_UNITS = 2048
 NEIGHBOURS = (8, 32, 128, 512)  # strongest edges a unit, kept in a sparsified graph
 TIMEOUT = 1200  # seconds of a point; one that takes longer is left out, and so are larger ones
 SAMPLED = 0.01  # seconds between two looks at the memory
+SMALLEST = 0.1  # MiB: less is none, of which there is no power
 
 
 def measure(sizes: dict[str, tuple[int, ...]] | None = None) -> pd.DataFrame:
@@ -85,10 +86,8 @@ def exponents(table: pd.DataFrame, *, last: int = 3) -> pd.DataFrame:
         end = group.nlargest(last, "size")
         if len(end) < 2:
             continue
-        fits = [
-            np.polyfit(np.log(end["size"]), np.log(end[of].clip(lower=0.1)), 1)[0]
-            for of in ("seconds", "mib")
-        ]
+        held = end.mib.clip(lower=SMALLEST)
+        fits = [np.polyfit(np.log(end["size"]), np.log(of), 1)[0] for of in (end.seconds, held)]
         rows.append({"what": what, "from": int(end["size"].min()), "time": fits[0], "memory": fits[1]})
     return pd.DataFrame(rows)
 

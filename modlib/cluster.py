@@ -220,7 +220,10 @@ def _connected(scheduler: str) -> Iterator[Any]:
     try:
         yield client
     finally:
-        with suppress(OSError):  # it was closed in vain: there is nobody there
+        deadline = time.monotonic() + CONNECT_SECONDS
+        while client.status == "connecting" and time.monotonic() < deadline:
+            time.sleep(0.05)  # it connects anew by itself after a loss; closed midway it leaves a socket open
+        with suppress(OSError):  # nobody is there
             client.close()
 
 

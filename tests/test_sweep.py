@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tiny import SHARDS, TABLES, TINY, assert_same_tables, run_in_one_go, shards_in
+from tiny import SHARDS, TABLES, TINY, assert_same_tables, copy_shards, run_in_one_go, shards_in
 
 from modlib import data, experiments, store, sweep
 from modlib.analysis import VARIANTS, analyse
@@ -64,15 +64,6 @@ def one_thread():
 
 def tables_of(folder):
     return {name: (folder / name).read_bytes() for name in TABLES}
-
-
-def copy_shards(source, target, names):
-    """Put some finished shards where a run into `target` looks for them."""
-    for name in names:
-        path = next(source.rglob(f"{name}.zip"))
-        copy = target / path.relative_to(source)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_bytes(path.read_bytes())
 
 
 @pytest.fixture
