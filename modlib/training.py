@@ -430,9 +430,11 @@ def _adam(
         g = g.addcmul_(p, l2)
     if l1 is not None:
         g = g.addcmul_(p.sign(), l1)
-    if p.device.type == "cpu" and not torch.compiler.is_compiling():
-        # One pass over memory instead of six. This kernel has one rate for all and makes the corrections
-        # itself: it is given zeros to change, at a rate of 1, and so late a step that there is none to make.
+    if p.device.type == "cpu" and not torch.compiler.is_compiling() and p.shape[-1] % _LANES == 0:
+        # One pass over memory instead of six, for rows that fill a processor's lanes: the kernel rounds what is
+        # left over at the end otherwise, and which network is at the end must not matter. It has one rate for
+        # all and makes the corrections itself: it is given zeros to change, at a rate of 1, and so late a step
+        # that there is none to make.
         change, late = torch.zeros_like(p), torch.full((), 1e9)
         fused_adam(
             [change], [g], [m], [v], [], [late], fused=True, lr=1.0, beta1=0.9, beta2=0.999,
@@ -474,6 +476,7 @@ def _adam_in_cache(
 
 
 _IN_CACHE = 2**18  # numbers; four arrays of them and two temporaries are 6 MB
+_LANES = 16  # numbers that a processor handles at once, at the most
 
 
 def _resolve(protocol: Protocol | str) -> Protocol:

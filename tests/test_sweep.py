@@ -349,7 +349,7 @@ class PowerCutError(Exception):
 def test_interrupted_at_any_file_a_run_ends_in_the_same_tables(
     uninterrupted, folder, computed, monkeypatch, file
 ):
-    """The files of a run in order: three shards, six tables, the weights, the manifest."""
+    """The files of a run in order: three shards, six tables, the weights, the manifest, its check sum."""
     copy_shards(uninterrupted, folder, SHARDS[:file])
     left, write = max(0, file - len(SHARDS)), store._write
 
@@ -444,7 +444,7 @@ def test_killed_again_and_again_a_run_ends_in_the_same_tables(uninterrupted, fol
         assert not (folder / "manifest.json").exists()
         assert len(list(folder.rglob(".*.part"))) == 1
     process = start()
-    assert "finished, 8 files" in end(process)
+    assert "finished, 9 files" in end(process)
     assert process.returncode == 0
     assert_same_tables(folder, uninterrupted)
     assert not list(folder.rglob(".*.part"))
@@ -479,7 +479,7 @@ def test_two_processes_at_once_share_the_work(uninterrupted, folder, start):
     both = [start(), start()]
     said = [end(process) for process in both]
     assert [process.returncode for process in both] == [0, 0], said
-    assert sorted(words.split("finished, ")[1] for words in said) == ["0 files\n", "13 files\n"]
+    assert sorted(words.split("finished, ")[1] for words in said) == ["0 files\n", "14 files\n"]
     assert_same_tables(folder, uninterrupted)
 
 
