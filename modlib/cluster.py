@@ -212,8 +212,10 @@ def _explained(error: BaseException, name: str) -> BaseException:
 
 @contextmanager
 def _connected(scheduler: str) -> Iterator[Any]:
-    from distributed import Client
-
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise RuntimeError(f"a scheduler needs Dask ({error}): pip install 'modlib[cluster]'") from error
     with _connection():
         _greet(scheduler)
         client = Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False)

@@ -96,6 +96,8 @@ def run(
         If there is no such experiment, profile or device, or the address is none.
     OSError
         If there is no scheduler at the address, or the connection to it is lost for good.
+    RuntimeError
+        If a worker of the cluster has other code or packages, or a shard ends one worker after another.
     LongRunError
         If nothing is stored, the run would take more than five minutes, and `long` is not set.
     StoreError

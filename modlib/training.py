@@ -431,10 +431,10 @@ def _adam(
     if l1 is not None:
         g = g.addcmul_(p.sign(), l1)
     if p.device.type == "cpu" and not torch.compiler.is_compiling() and p.shape[-1] % _LANES == 0:
-        # One pass over memory instead of six, for rows that fill a processor's lanes: the kernel rounds what is
-        # left over at the end otherwise, and which network is at the end must not matter. It has one rate for
-        # all and makes the corrections itself: it is given zeros to change, at a rate of 1, and so late a step
-        # that there is none to make.
+        # One pass over memory instead of six, for rows that fill a processor's lanes: the kernel rounds
+        # what is left over at the end otherwise, and which network is at the end must not matter. It has
+        # one rate for all and makes the corrections itself: it is given zeros to change, at a rate of 1,
+        # and so late a step that there is none to make.
         change, late = torch.zeros_like(p), torch.full((), 1e9)
         fused_adam(
             [change], [g], [m], [v], [], [late], fused=True, lr=1.0, beta1=0.9, beta2=0.999,

@@ -464,6 +464,12 @@ def test_what_is_an_address(scheduler):
     assert cluster.check_address(scheduler) == scheduler
 
 
+def test_where_dask_is_missing(folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(RuntimeError, match=r"a scheduler needs Dask .*pip install 'modlib\[cluster\]'"):
+        sweep.run("tiny", scheduler="tcp://host:8786")
+
+
 @pytest.mark.usefixtures("as_a_user")
 def test_other_arguments_that_do_not_fit():
     with pytest.raises(TypeError, match="scheduler must be an address such as 'tcp://host:8786'; got 8786"):
