@@ -4,6 +4,7 @@ import contextlib
 import json
 import logging
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -17,6 +18,7 @@ from itertools import chain, repeat
 from pathlib import Path
 from types import SimpleNamespace
 
+import cloudpickle
 import pytest
 from click.testing import CliRunner
 from tiny import SHARDS, TABLES, TINY, assert_same_tables, copy_shards, run_in_one_go, shards_in
@@ -376,6 +378,25 @@ def test_a_worker_without_the_device_is_refused(folder, address, orders):
     assert orders.begun() == []
 
 
+def test_a_worker_without_modlib_reads_what_it_is_sent_and_says_so(tmp_path):
+    """Dask ends a worker that cannot read what it is sent, and the run would wait for another."""
+    read = "import pickle, sys; pickle.load(sys.stdin.buffer)('')"
+    path = Path(cloudpickle.__file__).parents[1]  # and, without `site`, nothing that is installed elsewhere
+    process = subprocess.run(
+        [sys.executable, "-S", "-c", read],
+        input=cloudpickle.dumps(cluster._call()),
+        env={"PYTHONPATH": str(path)},
+        cwd=tmp_path,
+        capture_output=True,
+        check=False,
+    )
+    said = process.stderr.decode().splitlines()[-1]
+    assert said == "ModuleNotFoundError: No module named 'modlib'"
+    error = cluster._explained(ModuleNotFoundError("No module named 'modlib'"), "seed-000")
+    assert isinstance(error, RuntimeError)
+    assert str(error).startswith("a worker cannot take part: No module named 'modlib'; start workers in")
+
+
 @pytest.mark.slow
 def test_what_arrives_damaged_is_not_kept(folder, address, monkeypatch):
     keep = store.keep_shard
@@ -447,12 +468,15 @@ def test_a_scheduler_is_sought_for_so_long(monkeypatch, connections, came, pause
 
 ADDRESSES = ["foo", "", "tcp://", "tcp://host", "tcp://host:", "tcp://host:port", "tcp://host:0",
              "tcp://host:99999", "tcp://:8786", "tcp://me@host:8786", "tcp://host:8786/", "tcp://host:8786/x",
-             "host:8786", "http://host:8786", "inproc://host:8786", " tcp://host:8786"]  # fmt: skip
+             "host:8786", "http://host:8786", "inproc://host:8786", " tcp://host:8786",
+             "tcp://[::1"]  # fmt: skip
 
 
 @pytest.mark.parametrize("scheduler", ADDRESSES)
 def test_what_is_no_address(folder, scheduler):
-    with pytest.raises(ValueError, match=f"scheduler must be an address .*; got {scheduler!r}"):
+    with pytest.raises(
+        ValueError, match=f"scheduler must be an address .*; got {re.escape(repr(scheduler))}"
+    ):
         sweep.run("tiny", scheduler=scheduler)
     result = CliRunner().invoke(cli.main, ["run", "base", "--scheduler", scheduler])
     assert result.exit_code == 2
