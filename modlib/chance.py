@@ -71,7 +71,12 @@ def of_untrained(newborn: Results) -> pd.DataFrame:
         As `against_nulls` gives it for trained networks.
     """
     networks = newborn.networks[~newborn.networks.trained]
-    table = newborn.nulls.merge(networks[["network", *LEVEL, "seed"]], on="network")
+    return _of_networks(newborn.nulls, networks)
+
+
+def _of_networks(nulls: pd.DataFrame, networks: pd.DataFrame) -> pd.DataFrame:
+    """Add what the networks are, the family of the measure and the excess of Q to the tests of networks."""
+    table = nulls.merge(networks[["network", *LEVEL, "seed"]], on="network")
     return table.assign(excess=table.q - table["mean"], family=[family(m) for m in table.measure])
 
 
@@ -141,8 +146,7 @@ def against_nulls(tested: Results, base: Results | None = None) -> pd.DataFrame:
     if base is not None:
         untrained = against_untrained(tested, base)
         table = pd.concat([untrained, table], ignore_index=True)[list(tested.nulls.columns)]
-    table = table.merge(kept[["network", *LEVEL, "seed"]], on="network")
-    return table.assign(excess=table.q - table["mean"], family=[family(m) for m in table.measure])
+    return _of_networks(table, kept)
 
 
 def by_level(table: pd.DataFrame) -> pd.DataFrame:
