@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -57,7 +58,8 @@ def similarity(
     measures
         Which of the four to compute.
     batch
-        Samples at a time; by default so many that no array exceeds 16 million numbers (GPU: 128 million).
+        Samples at a time; by default so many that the largest array stays in a processor's cache, 2¹⁸
+        numbers (on a GPU: 2²⁷), but 32 at the least.
 
     Returns
     -------
@@ -79,9 +81,9 @@ def similarity(
     A ReLU network is linear around almost every input, hence the closed forms. With the QR decomposition
     W₁ = QR, J of layer 1 may be replaced by diag(m) Rᵀ, m the 0/1 mask of active units, since only J Jᵀ is
     asked for: later layers then cost nothing that grows with the number of inputs. Products are formed in
-    the stack's precision and added up in float64; covariances from centred activations, because
-    E[h hᵀ] − E[h] E[h]ᵀ cancels for units that hardly vary, dead or nearly constant (the authors' code loses
-    three to four digits there).
+    the stack's precision and added up in float64; covariances from activations centred batch by batch and
+    merged (Chan, Golub & LeVeque 1983), because E[h hᵀ] − E[h] E[h]ᵀ cancels for units that hardly
+    vary, dead or nearly constant (the authors' code loses three to four digits there).
     """
     wanted = [measures] if isinstance(measures, str) else arguments.listed(measures, "measures")
     for measure in wanted:
@@ -96,46 +98,56 @@ def similarity(
         raise ValueError("stack must have a hidden layer")
     if batch is not None:
         batch = arguments.whole(batch, "batch", least=1)
-    x = x.to(stack.weights[0].dtype)
-    for tensors, name in (([x], "x"), ([*stack.weights, *stack.biases], "stack")):
-        if not all(bool(torch.isfinite(t).all()) for t in tensors):
-            raise ValueError(f"{name} must be finite")
-    size = batch or _batch_size(stack, x)
-    sums = {
-        measure: [
-            torch.zeros(len(stack), u, u, dtype=torch.float64, device=x.device) for u in stack.widths[1:-1]
-        ]
+    if not all(bool(torch.isfinite(t).all()) for t in (*stack.weights, *stack.biases)):
+        raise ValueError("stack must be finite")
+    # On a processor a network at a time, its arrays in the cache; on a GPU all at once.
+    alone = [stack] if x.device.type == "cuda" else [stack[i] for i in range(len(stack))]
+    sums = [_sums(networks, x, wanted, batch) for networks in alone]
+    found = {
+        measure: [torch.cat([s[measure][layer] for s in sums]) for layer in range(stack.n_hidden)]
         for measure in wanted
     }
+    for measure in wanted:
+        if not all(bool(torch.isfinite(total).all()) for total in found[measure]):
+            raise ValueError(f"x or the weights of stack are so large that {measure} is not finite")
+    return {measure: [(total + total.mT) / (2 * len(x)) for total in found[measure]] for measure in wanted}
+
+
+def _sums(stack: MLPStack, x: Tensor, wanted: list[str], batch: int | None) -> dict[str, list[Tensor]]:
+    """Sum each measure over samples: for each layer (network, unit, unit)."""
+    shapes = [(len(stack), u) for u in stack.widths[1:-1]]
+    zeros = partial(torch.zeros, dtype=torch.float64, device=x.device)
+    sums = {measure: [zeros((*shape, shape[-1])) for shape in shapes] for measure in wanted}
+    means, seen = [zeros((*shape, 1)) for shape in shapes], 0
     r = torch.linalg.qr(stack.weights[0], mode="r").R  # (network, rank, unit)
-    means = _mean_activations(stack, x, size) if "input_cov" in wanted else []
-    for part in x.split(size):
+    for part in x.split(batch or _batch_size(stack, x)):
+        part = part.to(r.dtype)
+        if not torch.isfinite(part).all():
+            raise ValueError("x must be finite")
         hidden, logits = stack(part)
         masks = [(h > 0).to(part.dtype) for h in hidden]
         if "input_cov" in wanted:
-            for total, h, mean in zip(sums["input_cov"], hidden, means, strict=True):
-                centred = (h - mean).transpose(1, 2)  # (network, unit, sample)
-                # A dead unit's mean is exactly zero, and so are its covariances.
-                total += torch.bmm(centred, centred.transpose(1, 2))
+            _add_input_cov(sums["input_cov"], means, seen, hidden)
+            seen += len(part)
         if "input_grad" in wanted:
             _add_input_grad(sums["input_grad"], stack, r, masks)
         _add_downstream(sums, stack, masks, logits)
-    for measure in wanted:
-        if not all(bool(torch.isfinite(total).all()) for total in sums[measure]):
-            raise ValueError(f"x or the weights of stack are so large that {measure} is not finite")
-    return {
-        measure: [(total + total.transpose(1, 2)) / (2 * len(x)) for total in sums[measure]]
-        for measure in wanted
-    }
+    return sums
 
 
-def _mean_activations(stack: MLPStack, x: Tensor, size: int) -> list[Tensor]:
-    """Mean of every hidden unit, (network, 1, unit) a layer."""
-    totals = [torch.zeros(len(stack), 1, u, dtype=torch.float64, device=x.device) for u in stack.widths[1:-1]]
-    for part in x.split(size):
-        for total, h in zip(totals, stack(part)[0], strict=True):
-            total += h.sum(1, keepdim=True, dtype=torch.float64)
-    return [(total / len(x)).to(x.dtype) for total in totals]
+def _add_input_cov(sums: list[Tensor], means: list[Tensor], seen: int, hidden: list[Tensor]) -> None:
+    """Add a batch to the centred sums over `seen` samples and to the means, (network, unit, 1) a layer.
+
+    A dead unit's mean is exactly zero throughout, and so are its covariances.
+    """
+    for total, mean, activations in zip(sums, means, hidden, strict=True):
+        h = activations.mT  # (network, unit, sample)
+        n = h.shape[2]
+        centre = h.mean(2, keepdim=True, dtype=torch.float64)
+        total += _gram((h - centre.to(h.dtype)).contiguous())
+        shift = centre - mean
+        total += shift * shift.mT * (seen * n / (seen + n))
+        mean += shift * (n / (seen + n))
 
 
 def _add_input_grad(sums: list[Tensor], stack: MLPStack, r: Tensor, masks: list[Tensor]) -> None:
@@ -153,8 +165,7 @@ def _add_input_grad(sums: list[Tensor], stack: MLPStack, r: Tensor, masks: list[
         jacobian = torch.bmm(w.transpose(1, 2), jacobian.reshape(n, n_units, -1))
         n_units = w.shape[2]
         jacobian = jacobian.view(n, n_units, n_samples, -1).mul_(mask.transpose(1, 2)[..., None])
-        flat = jacobian.view(n, n_units, -1)
-        total += torch.bmm(flat, flat.transpose(1, 2))
+        total += _gram(jacobian.view(n, n_units, -1))
 
 
 def _add_downstream(
@@ -176,15 +187,29 @@ def _add_downstream(
             rows = jacobian
             if measure == "output_hess":  # diag p − p pᵀ = Bᵀ B with B = diag(√p) (1 − 1 pᵀ)
                 rows = p.sqrt() * (jacobian - (p * jacobian).sum(2, keepdim=True))
-            flat = rows.reshape(n, n_samples * n_classes, -1)
-            sums[measure][layer] += torch.bmm(flat.transpose(1, 2), flat)
+            sums[measure][layer] += _gram(rows.reshape(n, n_samples * n_classes, -1).mT)
+
+
+def _gram(a: Tensor) -> Tensor:
+    """Multiply every matrix (network, unit, number) by its own transpose: a aᵀ.
+
+    NumPy tells that the factors are the same and has half of the product computed; PyTorch does not.
+    """
+    if a.device.type == "cuda":
+        return torch.bmm(a, a.mT)
+    return torch.stack([torch.from_numpy(one @ one.T) for one in a.numpy()])
 
 
 def _batch_size(stack: MLPStack, x: Tensor) -> int:
     """Find how many samples fit working memory; the largest array is (network, unit, sample, unit)."""
     widest = max(stack.widths[1:])
-    budget = 2**27 if x.device.type == "cuda" else 2**24  # numbers
-    return max(1, min(len(x), budget // (len(stack) * widest * min(widest, stack.widths[0]))))
+    a_sample = len(stack) * widest * min(widest, stack.widths[0])
+    return max(1, _ON_GPU // a_sample) if x.device.type == "cuda" else max(_LEAST, _IN_CACHE // a_sample)
+
+
+_ON_GPU = 2**27  # numbers of the largest array
+_IN_CACHE = 2**18  # likewise, on a processor: 2 MB
+_LEAST = 32  # samples, of networks too wide for the cache
 
 
 @torch.no_grad()  # of the parameters; torch.func differentiates what it is asked to all the same
