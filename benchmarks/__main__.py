@@ -75,7 +75,10 @@ def analysis(
 @click.option("--only", multiple=True, metavar="WHAT", help="These curves only (may be repeated), not saved.")
 def growth(save: bool, only: tuple[str, ...]) -> None:
     """Measure time and memory as units, images and networks grow, on one thread of a processor."""
+    from threadpoolctl import threadpool_limits
+
     from benchmarks import growth
+    from modlib.sweep import _threads
 
     unknown = [what for what in only if what not in growth.SIZES]
     if unknown:
@@ -86,12 +89,14 @@ def growth(save: bool, only: tuple[str, ...]) -> None:
     click.echo(table.to_string(index=False))
     click.echo(fitted.to_string(index=False))
     if not only:
-        sparse = growth.sparsified()
-        click.echo(sparse.to_string(index=False))
-        if save:
-            about = {"exponents": fitted.to_dict("records"), "threads": 1, "timeout": growth.TIMEOUT}
-            click.echo(record.write("growth", "cpu", table, about))
-            click.echo(record.write("growth-sparse", "cpu", sparse, about))
+        about = {"threads": 1, "timeout": growth.TIMEOUT}
+        with _threads(1), threadpool_limits(1):
+            sparse, images = growth.sparsified(), growth.subsampled()
+        found = {"growth": table, "growth-sparse": sparse, "growth-images": images}
+        for name, curves in found.items():
+            click.echo(curves.describe().to_string())
+            if save:
+                click.echo(record.write(name, "cpu", curves, about))
 
 
 @main.command("check")

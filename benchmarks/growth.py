@@ -1,4 +1,4 @@
-"""How time and memory grow: with units, with images, with networks; and what a faster way to search costs.
+"""How time and memory grow: with units, with images, with networks; and what faster ways cost in error.
 
 Every point is measured in a process of its own, so that its memory is its own: the most that it held beyond
 its inputs and the libraries (anonymous memory; pages of files that the system may drop do not count).
@@ -21,8 +21,9 @@ import numpy as np
 import pandas as pd
 import torch
 
+from modlib import data, experiments, store
 from modlib.agreement import agreement_pairs, rank_correlations, transfers
-from modlib.analysis import _PAIRS, VARIANTS
+from modlib.analysis import _PAIRS, VARIANTS, graphs
 from modlib.bounds import modularity_bound
 from modlib.modularity import find_modules, modularity
 from modlib.networks import MLPStack
@@ -43,6 +44,8 @@ SIZES: dict[str, tuple[int, ...]] = {
 }
 SPARSE_UNITS = 2048
 NEIGHBOURS = (8, 32, 128, 512)  # strongest edges a unit, kept in a sparsified graph
+IMAGES = (30, 100, 300, 1000, 3000)  # of the 10,000, for similarities
+DRAWS = 5
 TIMEOUT = 1200  # seconds of a point; one that takes longer is left out, and so are larger ones
 SAMPLED = 0.01  # seconds between two looks at the memory
 SMALLEST = 0.1  # MiB: less is none, of which there is no power
@@ -111,6 +114,57 @@ def sparsified(n_unit: int = SPARSE_UNITS, neighbours: tuple[int, ...] = NEIGHBO
         rows.append({"units": n_unit, "neighbours": k, "seconds": seconds, "q": modularity(A, labels)})
     table = pd.DataFrame(rows)
     return table.assign(lost=1 - table.q / table.q.iloc[0])
+
+
+def subsampled(
+    images: tuple[int, ...] = IMAGES, *, draws: int = DRAWS, networks: int | None = None
+) -> pd.DataFrame:
+    """Form similarities from some of the 10,000 test images, and score the modules found on the whole graph.
+
+    Parameters
+    ----------
+    images
+        How many to draw, without replacement.
+    draws
+        How often, a network.
+    networks
+        How many of the networks that `base` keeps, by default all.
+
+    Returns
+    -------
+    DataFrame
+        One row a `network`, number of `images`, `draw` and graph (`layer`, `measure`, `normalized`):
+        `seconds` of all similarities of the network, the same for its 16 graphs; `error`, the distance of the
+        graph from the whole one (Frobenius), relative to the latter; `q` of the modules found, on the whole
+        graph; and `lost`, the share of Q given up.
+    """
+    plan = experiments.get("base", "paper")
+    loaded = data.load("mnist")
+    rows: list[dict[str, object]] = []
+    for name, stack in list(store.read_results(plan).kept.items())[:networks]:
+        double = stack.to(dtype=torch.float64)
+        S = similarity(double, loaded.x_test)
+        whole = [graphs(S, layer)[0] for layer in range(stack.n_hidden)]
+        best = [[find_modules(A, restarts=plan.restarts).q for A in layer] for layer in whole]
+        for n in images:
+            for draw in range(draws):
+                chosen = np.random.default_rng([n, draw]).permutation(len(loaded.x_test))[:n]
+                x = loaded.x_test[torch.from_numpy(chosen)]
+                start = time.perf_counter()
+                S = similarity(double, x)
+                seconds = time.perf_counter() - start
+                for layer, found in enumerate(graphs(S, layer)[0] for layer in range(stack.n_hidden)):
+                    for (measure, normalized), A, B, q in zip(
+                        VARIANTS, whole[layer], found, best[layer], strict=True
+                    ):
+                        there = modularity(A, find_modules(B, restarts=plan.restarts).labels)
+                        rows.append(
+                            {"network": name, "images": n, "draw": draw, "layer": layer + 1,
+                             "measure": measure, "normalized": normalized, "seconds": seconds,
+                             "error": np.linalg.norm(A - B) / np.linalg.norm(A), "q": there,
+                             "lost": 1 - there / q}
+                        )  # fmt: skip
+    return pd.DataFrame(rows)
 
 
 def _strongest(A: np.ndarray, k: int) -> np.ndarray:

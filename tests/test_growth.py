@@ -73,3 +73,14 @@ def test_what_is_lost_is_counted_on_the_whole_graph():
     assert table.lost.iloc[0] == 0
     assert abs(table.lost.iloc[2]) < 0.02  # all edges but the order of things
     assert table.q.iloc[1] < table.q.iloc[0]
+
+
+@pytest.mark.slow
+def test_fewer_images_err_more_and_all_of_them_not_at_all():
+    table = growth.subsampled((100, 3000, 10_000), draws=1, networks=1)
+    assert len(table) == 3 * 16
+    mean = table.groupby("images").error.mean()
+    assert mean[100] > 2 * mean[3000] > 0
+    every = table[table.images == 10_000]  # in another order
+    assert every.error.max() < 1e-12
+    assert every.lost.abs().max() < 1e-2
