@@ -8,8 +8,8 @@ from typing import Any
 import click
 import pandas as pd
 
-from benchmarks import record
-from benchmarks.record import Device
+from modlib import records, speed
+from modlib.records import Device
 
 _DEVICE = click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 _ROUNDS = click.option("--rounds", type=click.IntRange(min=1), default=7, show_default=True)
@@ -67,7 +67,7 @@ def analysis(
         f"and lower on {lower}, by up to {max(0.0, -modules.gain.min()):.1e}"
     )
     if save:
-        click.echo(record.write("analysis-q", device, modules, about))
+        click.echo(records.write("analysis-q", device, modules, about))
 
 
 @main.command()
@@ -85,7 +85,7 @@ def growth(save: bool, only: tuple[str, ...]) -> None:
         raise click.UsageError(f"--only must be one of {', '.join(growth.SIZES)}; got {unknown[0]!r}")
     sizes = {what: growth.SIZES[what] for what in only or growth.SIZES}
     table = growth.measure(sizes)
-    fitted = growth.exponents(table)
+    fitted = speed.exponents(table)
     click.echo(table.to_string(index=False))
     click.echo(fitted.to_string(index=False))
     if not only:
@@ -96,7 +96,7 @@ def growth(save: bool, only: tuple[str, ...]) -> None:
         for name, curves in found.items():
             click.echo(curves.describe().to_string())
             if save:
-                click.echo(record.write(name, "cpu", curves, about))
+                click.echo(records.write(name, "cpu", curves, about))
 
 
 @main.command("check")
@@ -131,7 +131,7 @@ def _report(name: str, device: Device, table: pd.DataFrame, about: Mapping[str, 
             f"{ratio}: {values['median']:.3g} (quartiles {values['lower']:.3g} to {values['upper']:.3g})"
         )
     if save:
-        click.echo(record.write(name, device, table, about))
+        click.echo(records.write(name, device, table, about))
 
 
 if __name__ == "__main__":

@@ -21,14 +21,15 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from benchmarks import published
-from benchmarks.record import Device
-from benchmarks.timing import race, ratios, spread
+from benchmarks.timing import race
 from modlib import data, experiments, store
 from modlib.agreement import agreement_pairs, rank_correlations, transfers
 from modlib.analysis import _PAIRS, VARIANTS, analyse, graphs
 from modlib.modularity import find_modules, modularity
 from modlib.networks import MLPStack
+from modlib.records import Device
 from modlib.similarity import similarity
+from modlib.speed import ratios, spread
 from modlib.sweep import _threads
 from modlib.training import denormals_flushed
 

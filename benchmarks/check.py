@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from benchmarks import analysis, record, training
-from benchmarks.record import Device, RecordError
-from benchmarks.timing import ratios
+from benchmarks import analysis, training
+from modlib import records
+from modlib.records import Device, RecordError
+from modlib.speed import ratios
 
 FLOOR = 0.5
 """Share of the ratio on record below which a ratio has collapsed."""
@@ -64,7 +65,7 @@ def problems(name: str, device: Device, *, say: Callable[[str], object] = print)
     """
     checked = CHECKED[name]
     try:
-        stored = record.read(name, device)
+        stored = records.read(name, device)
         expected = {pair: float(np.median(ratios(stored.table, *pair))) for pair in checked.ratios}
     except (FileNotFoundError, RecordError) as error:
         yield str(error)

@@ -48,7 +48,6 @@ IMAGES = (30, 100, 300, 1000, 3000)  # of the 10,000, for similarities
 DRAWS = 5
 TIMEOUT = 1200  # seconds of a point; one that takes longer is left out, and so are larger ones
 SAMPLED = 0.01  # seconds between two looks at the memory
-SMALLEST = 0.1  # MiB: less is none, of which there is no power
 
 
 def measure(sizes: dict[str, tuple[int, ...]] | None = None) -> pd.DataFrame:
@@ -71,27 +70,6 @@ def measure(sizes: dict[str, tuple[int, ...]] | None = None) -> pd.DataFrame:
             found = {"seconds": np.nan, "mib": np.nan} if beyond else _apart(what, size)
             beyond = beyond or bool(np.isnan(found["seconds"]))
             rows.append({"what": what, "size": size, **found})
-    return pd.DataFrame(rows)
-
-
-def exponents(table: pd.DataFrame, *, last: int = 3) -> pd.DataFrame:
-    """Fit powers to the largest sizes: seconds ~ size^`time`, MiB ~ size^`memory`.
-
-    Parameters
-    ----------
-    table
-        As `measure` gives it.
-    last
-        How many of the largest sizes that were measured.
-    """
-    rows = []
-    for what, group in table.dropna(subset="seconds").groupby("what", sort=False):
-        end = group.nlargest(last, "size")
-        if len(end) < 2:
-            continue
-        held = end.mib.clip(lower=SMALLEST)
-        fits = [np.polyfit(np.log(end["size"]), np.log(of), 1)[0] for of in (end.seconds, held)]
-        rows.append({"what": what, "from": int(end["size"].min()), "time": fits[0], "memory": fits[1]})
     return pd.DataFrame(rows)
 
 

@@ -5,24 +5,9 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 import torch
-
-
-class Spread(NamedTuple):
-    """The middle of some numbers, and how far they lie apart: extremes and quartiles."""
-
-    lowest: float
-    lower: float
-    median: float
-    upper: float
-    highest: float
-
-    def __str__(self) -> str:
-        return f"{self.median:.3g} ({self.lower:.3g} to {self.upper:.3g})"
 
 
 def race(
@@ -81,32 +66,6 @@ def race(
         if collecting:
             gc.enable()
     return pd.DataFrame(rows, columns=["contestant", "round", "seconds"])
-
-
-def ratios(table: pd.DataFrame, slow: str, fast: str) -> np.ndarray:
-    """Seconds of one contestant over those of another, within each round (and network, if there are several).
-
-    A contestant that came in several forms, ``"loop (2 × 1 thread)"`` and so on, is asked for by what they
-    have in common, ``"loop"``, and stands for its fastest form.
-    """
-    keys = [column for column in table.columns if column not in ("contestant", "seconds")]
-    wide = table.pivot(index=keys, columns="contestant", values="seconds")
-    return np.asarray(wide[fastest(table, slow)] / wide[fastest(table, fast)])
-
-
-def fastest(table: pd.DataFrame, contestant: str) -> str:
-    """Name of a contestant's form with the lowest median; see `ratios`."""
-    is_form = (table.contestant == contestant) | table.contestant.str.startswith(f"{contestant} (")
-    if not is_form.any():
-        raise ValueError(
-            f"contestant must be one of {', '.join(table.contestant.unique())}; got {contestant!r}"
-        )
-    return str(table[is_form].groupby("contestant").seconds.median().idxmin())
-
-
-def spread(values: np.ndarray) -> Spread:
-    """Extremes, quartiles and median."""
-    return Spread(*np.quantile(values, [0, 0.25, 0.5, 0.75, 1]).tolist())
 
 
 def _nothing() -> None:

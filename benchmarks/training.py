@@ -27,10 +27,11 @@ from torch import Tensor
 
 from benchmarks.crew import Crew
 from benchmarks.loop import HOWS, How, train_alone
-from benchmarks.record import Device
-from benchmarks.timing import fastest, race, ratios, spread
+from benchmarks.timing import race
 from modlib import data, experiments
 from modlib.experiments import Experiment, Setting, Shard
+from modlib.records import Device
+from modlib.speed import fastest, ratios, spread
 from modlib.sweep import _cores, _initial
 from modlib.training import train
 

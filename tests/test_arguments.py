@@ -94,7 +94,8 @@ def test_the_culprit_is_named(name, culprit):
 OF_TABLES = {
     "calibration", "certainty", "chance", "choices", "claims", "contrasts", "cost", "coverage",
     "deviation_list", "deviations", "differences", "elsewhere", "evidence", "findings", "live", "multiverse",
-    "numbers", "outcomes", "published", "quirks", "reported", "spectra", "tables",
+    "numbers", "outcomes", "published", "quirks", "records", "reported", "robustness", "spectra", "speed",
+    "tables",
 }  # fmt: skip
 #: Machinery behind the calls above, with tests of its own.
 BEHIND = {

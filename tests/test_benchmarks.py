@@ -13,8 +13,8 @@ from click.testing import CliRunner
 from torch import nn
 
 from benchmarks import __main__ as command
-from benchmarks import analysis, check, crew, loop, published, record, timing, training
-from modlib import optimisers, store
+from benchmarks import analysis, check, crew, loop, published, timing, training
+from modlib import optimisers, records, speed, store
 from modlib.agreement import agreement_pairs, rank_correlations, transfers
 from modlib.networks import MLPStack
 from modlib.similarity import adjacency, similarity
@@ -62,7 +62,7 @@ def test_a_machine_that_slows_down_for_a_round_changes_no_ratio():
     clock.slowness = itertools.chain([1, 1], [1, 1], [7, 7], [2, 2])  # warm-up, then three rounds
     table = timing.race({"a": clock.takes("a", 1.0), "b": clock.takes("b", 4.0)}, rounds=3, clock=clock)
     assert table[table.contestant == "b"].seconds.tolist() == [4.0, 28.0, 8.0]
-    assert timing.ratios(table, "b", "a").tolist() == [4.0] * 3
+    assert speed.ratios(table, "b", "a").tolist() == [4.0] * 3
 
 
 def test_no_garbage_is_collected_in_a_round():
@@ -83,10 +83,10 @@ def test_a_contestant_of_several_forms_stands_for_its_fastest():
         [(name, number, s) for name, seconds in rows.items() for number, s in enumerate(seconds)],
         columns=["contestant", "round", "seconds"],
     )
-    assert timing.fastest(table, "loop") == "loop (2 × 1 thread)"
-    assert timing.ratios(table, "loop", "stack").tolist() == [4.0, 2.0, 1.0]
+    assert speed.fastest(table, "loop") == "loop (2 × 1 thread)"
+    assert speed.ratios(table, "loop", "stack").tolist() == [4.0, 2.0, 1.0]
     with pytest.raises(ValueError, match=r"contestant must be one of .*; got 'pool'"):
-        timing.ratios(table, "pool", "stack")
+        speed.ratios(table, "pool", "stack")
 
 
 def test_ratios_are_within_a_round_of_the_same_network():
@@ -98,11 +98,11 @@ def test_ratios_are_within_a_round_of_the_same_network():
             "seconds": [6.0, 3.0, 1.0, 8.0],
         }
     )
-    assert timing.ratios(table, "b", "a").tolist() == [2.0, 8.0]
+    assert speed.ratios(table, "b", "a").tolist() == [2.0, 8.0]
 
 
 def test_spread_of_numbers():
-    found = timing.spread(np.array([5.0, 1.0, 2.0, 4.0, 3.0]))
+    found = speed.spread(np.array([5.0, 1.0, 2.0, 4.0, 3.0]))
     assert found == (1.0, 2.0, 3.0, 4.0, 5.0)
     assert str(found) == "3 (2 to 4)"
 
@@ -127,9 +127,9 @@ ABOUT = {"images": 100, "ratios": {"b / a": [0.1, None]}, "note": "×"}
 
 
 def test_a_record_is_read_as_it_was_written(results):
-    path = record.write("some", "cpu", TABLE, ABOUT)
+    path = records.write("some", "cpu", TABLE, ABOUT)
     assert path == results / "benchmarks" / "some-cpu.csv"
-    found = record.read("some", "cpu")
+    found = records.read("some", "cpu")
     pd.testing.assert_frame_equal(found.table, TABLE, check_exact=True)
     assert found.about == ABOUT
     assert found.machine["device"] == "cpu"
@@ -159,28 +159,28 @@ def _alter(path, old, new):
     ],
 )
 def test_a_damaged_record_is_refused(results, damage, message):
-    record.write("some", "cpu", TABLE, ABOUT)
-    damage(*record.paths("some", "cpu"))
-    with pytest.raises(record.RecordError, match=message):
-        record.read("some", "cpu")
+    records.write("some", "cpu", TABLE, ABOUT)
+    damage(*records.paths("some", "cpu"))
+    with pytest.raises(records.RecordError, match=message):
+        records.read("some", "cpu")
 
 
 def test_no_record_is_no_damage(results):
     with pytest.raises(FileNotFoundError, match="make bench"):
-        record.read("some", "cpu")
+        records.read("some", "cpu")
 
 
 def test_writing_that_fails_half_way_leaves_nothing_that_counts(results, monkeypatch):
-    record.write("some", "cpu", TABLE, ABOUT)
+    records.write("some", "cpu", TABLE, ABOUT)
 
     def full(*_):
         raise OSError("no space left on device")
 
     monkeypatch.setattr(store, "_write", full)
     with pytest.raises(OSError, match="no space"):
-        record.write("some", "cpu", TABLE.assign(seconds=0.0), ABOUT)
-    with pytest.raises(record.RecordError):
-        record.read("some", "cpu")
+        records.write("some", "cpu", TABLE.assign(seconds=0.0), ABOUT)
+    with pytest.raises(records.RecordError):
+        records.read("some", "cpu")
 
 
 # ---------------------------------------------------------------- the check
@@ -200,7 +200,7 @@ def measured(ratio):
 @pytest.fixture
 def checked(results, monkeypatch):
     """Put a ratio of 6 on record; return what sets the ratios that the short and the long run will find."""
-    record.write("thing", "cpu", measured(6.0), {})
+    records.write("thing", "cpu", measured(6.0), {})
     ran = []
 
     def prepare(short, long):
@@ -245,7 +245,7 @@ def test_nothing_on_record_is_a_problem(checked):
 
 def test_a_damaged_record_is_a_problem(checked):
     checked(6.0, 6.0)
-    record.paths("thing", "cpu")[0].write_text("")
+    records.paths("thing", "cpu")[0].write_text("")
     (problem,) = check.problems("thing", "cpu", say=lambda _: None)
     assert "thing-cpu.csv is not the table" in problem
 

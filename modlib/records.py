@@ -22,7 +22,6 @@ import pandas as pd
 import torch
 
 from modlib import store
-from modlib.sweep import _commit, _cores
 
 Device = Literal["cpu", "cuda"]
 FORMAT = 1
@@ -63,6 +62,8 @@ def paths(name: str, device: Device) -> tuple[Path, Path]:
 
 def machine(device: Device) -> dict[str, Any]:
     """Processor, cores, threads, memory (GiB), device, versions, commit, and how busy the machine is now."""
+    from modlib.sweep import _commit, _cores  # what reads records need not load all that computes
+
     return {
         "cpu": _processor(),
         "cores": _cores(),

@@ -1,0 +1,356 @@
+"""Mutation testing: small faults put into the code one at a time, and whether the tests notice.
+
+A mutant is the code with one fault: a comparison, an operator, a number, a condition, an argument or a
+statement changed or left out. Tests that pass all the same do not look at what was changed, or nothing can be
+seen of it; which of the two it is, a person has to say (`results/benchmarks/survivors.csv`).
+
+Every mutant's tests run in a process of its own, forked from one that has loaded the libraries, in a copy of
+the project: of what is to be tested nothing is loaded before.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import copy
+import importlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+
+import pandas as pd
+
+ROOT = Path(__file__).parents[1]
+#: Modules, and the tests that are to notice, the quickest first.
+TESTS: dict[str, tuple[str, ...]] = {
+    "similarity": ("test_similarity", "test_properties", "test_arguments"),
+    "modularity": ("test_modularity", "test_properties", "test_arguments"),
+    "agreement": ("test_agreement", "test_properties", "test_arguments"),
+}
+OUTCOMES = ("caught", "caught by time", "survived")
+PATIENCE = 5  # a mutant may take so many times as long as the code itself, and
+LEAST = 30.0  # so many seconds more
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A module with one fault.
+
+    Attributes
+    ----------
+    module, function, line
+        Where the fault is.
+    kind
+        What sort of fault it is.
+    before, after
+        The code that was changed, and what it became.
+    source
+        The whole module.
+    """
+
+    module: str
+    function: str
+    line: int
+    kind: str
+    before: str
+    after: str
+    source: str
+
+
+# ---------------------------------------------------------------- faults
+
+_COMPARISONS = {
+    ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
+    ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In,
+}  # fmt: skip
+_OPERATORS = {
+    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.FloorDiv: ast.Mult,
+    ast.Mod: ast.Mult, ast.Pow: ast.Mult, ast.BitAnd: ast.BitOr, ast.BitOr: ast.BitAnd,
+}  # fmt: skip
+_FUNCTIONS = {
+    "min": "max", "max": "min", "any": "all", "all": "any", "argmin": "argmax", "argmax": "argmin",
+    "amax": "amin", "sum": "mean", "mean": "sum", "zeros": "ones", "ones": "zeros", "sqrt": "abs",
+    "log": "exp", "exp": "log", "minimum": "maximum", "maximum": "minimum",
+}  # fmt: skip
+
+
+def _faults(node: ast.AST) -> Iterator[tuple[str, ast.AST | None]]:
+    """Give what may stand in the place of a part of the code, and its kind; None takes a statement out."""
+    match node:
+        case ast.Compare(ops=ops):
+            for place, old in enumerate(ops):
+                changed = copy.deepcopy(node)
+                changed.ops[place] = _COMPARISONS[type(old)]()
+                yield "comparison", changed
+        case ast.BinOp(op=op) | ast.AugAssign(op=op) if type(op) in _OPERATORS:
+            changed = copy.deepcopy(node)
+            changed.op = _OPERATORS[type(op)]()
+            yield "operator", changed
+        case ast.BoolOp(op=op):
+            changed = copy.deepcopy(node)
+            changed.op = ast.Or() if isinstance(op, ast.And) else ast.And()
+            yield "operator", changed
+        case ast.UnaryOp(op=ast.Not() | ast.USub() | ast.Invert(), operand=operand):
+            yield "operator", operand
+        case ast.Constant(value=bool() as value):
+            yield "constant", ast.Constant(not value)
+        case ast.Constant(value=int() as value):
+            yield "constant", ast.Constant(value + 1)
+        case ast.Constant(value=float() as value):
+            yield "constant", ast.Constant(value * 2 if value else 1.0)
+        case ast.Constant(value=str() as value):
+            yield "text", ast.Constant(f"{value}?")
+        case ast.If(test=test) | ast.While(test=test) | ast.IfExp(test=test):
+            changed = copy.deepcopy(node)
+            changed.test = ast.UnaryOp(ast.Not(), test)
+            yield "condition", changed
+        case ast.Call(func=ast.Name(id=name)) if name in _FUNCTIONS:
+            changed = copy.deepcopy(node)
+            changed.func = ast.Name(_FUNCTIONS[name], ast.Load())
+            yield "function", changed
+        case ast.Call(func=ast.Attribute(attr=name)) if name in _FUNCTIONS:
+            changed = copy.deepcopy(node)
+            changed.func.attr = _FUNCTIONS[name]  # type: ignore[attr-defined]
+            yield "function", changed
+        case ast.Break():
+            yield "statement", ast.Continue()
+        case ast.Continue():
+            yield "statement", ast.Break()
+        case ast.Return(value=value) if value is not None:
+            yield "statement", ast.Return(ast.Constant(None))
+    if isinstance(node, ast.AugAssign | ast.Raise | ast.Expr):
+        yield "statement", None
+    if isinstance(node, ast.Call):
+        for place, keyword in enumerate(node.keywords):
+            if keyword.arg is not None:
+                changed = copy.deepcopy(node)
+                del changed.keywords[place]
+                yield "argument", changed
+
+
+def mutants(module: str, source: str) -> list[Mutant]:
+    """Every mutant of a module's source.
+
+    Left alone: docstrings, annotations, decorators, imports, and what an error says.
+    """
+    tree = ast.parse(source)
+    found: list[Mutant] = []
+    seen: set[str] = set()
+
+    def visit(parent: ast.AST, function: str) -> None:
+        if isinstance(parent, ast.FunctionDef | ast.ClassDef):
+            function = parent.name
+        for name, value in ast.iter_fields(parent):
+            if name in ("annotation", "returns", "decorator_list", "exc", "cause"):
+                continue
+            children = value if isinstance(value, list) else [value]
+            for place, child in enumerate(children):
+                if isinstance(child, ast.AST) and not _is_left_alone(child, parent):
+                    for kind, other in _faults(child):
+                        put(parent, name, place, child, kind, other or ast.Pass(), function)
+                    visit(child, function)
+
+    def put(
+        parent: ast.AST, name: str, place: int, child: ast.AST, kind: str, other: ast.AST, function: str
+    ) -> None:
+        _replace(parent, name, place, other)
+        changed = ast.unparse(ast.fix_missing_locations(copy.deepcopy(tree)))
+        _replace(parent, name, place, child)
+        if changed not in seen:
+            seen.add(changed)
+            line = child.lineno  # type: ignore[attr-defined]
+            found.append(Mutant(module, function, line, kind, *_shown(child, other), changed))
+
+    seen.add(ast.unparse(tree))
+    visit(tree, "")
+    return found
+
+
+def _replace(parent: ast.AST, name: str, place: int, by: ast.AST) -> None:
+    if isinstance(getattr(parent, name), list):
+        getattr(parent, name)[place] = by
+    else:
+        setattr(parent, name, by)
+
+
+def _is_left_alone(node: ast.AST, parent: ast.AST) -> bool:
+    """Whether it is an import, a docstring, or text that goes into the message of an error."""
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return True
+    if not (isinstance(node, ast.Constant | ast.Expr) and _is_text(node)):
+        return False
+    if isinstance(parent, ast.Call):  # arguments.whole(batch, "batch", …): the culprit's name
+        return ast.unparse(parent.func).startswith("arguments.") or ast.unparse(parent.func) == "cast"
+    return isinstance(node, ast.Expr)
+
+
+def _is_text(node: ast.Constant | ast.Expr) -> bool:
+    value = node.value
+    return isinstance(value.value if isinstance(value, ast.Constant) else value, str)
+
+
+def _shown(old: ast.AST, new: ast.AST) -> tuple[str, str]:
+    """Say what was changed and what it became; of an argument left out, only that."""
+    if isinstance(old, ast.Call) and isinstance(new, ast.Call) and len(new.keywords) < len(old.keywords):
+        left = [ast.dump(keyword) for keyword in new.keywords]
+        gone = next(keyword for keyword in old.keywords if ast.dump(keyword) not in left)
+        return f"{_short(old.func)}(…, {_short(gone)})", "left out"
+    return _short(old), _short(new)
+
+
+def _short(node: ast.AST) -> str:
+    """Give the first line of code, not too long."""
+    line = ast.unparse(ast.fix_missing_locations(copy.deepcopy(node))).splitlines()[0]
+    return line if len(line) <= 90 else f"{line[:89]}…"
+
+
+# ---------------------------------------------------------------- running
+
+
+def run(
+    modules: Sequence[str] = tuple(TESTS), *, workers: int, say: Callable[[str], object] = print
+) -> pd.DataFrame:
+    """Run the tests on every mutant of the modules.
+
+    Returns
+    -------
+    DataFrame
+        One row a mutant: `module`, `function`, `line`, `kind`, `before`, `after`, `outcome` (one of
+        `OUTCOMES`) and `seconds`.
+
+    Raises
+    ------
+    RuntimeError
+        If the tests fail without any fault.
+    """
+    _load_libraries()
+    rows: list[dict[str, object]] = []
+    with tempfile.TemporaryDirectory() as scratch:
+        places: SimpleQueue[Path] = SimpleQueue()
+        for number in range(workers):
+            places.put(_copy(Path(scratch) / str(number)))
+        for module in modules:
+            source = (ROOT / "modlib" / f"{module}.py").read_text(encoding="utf-8")
+            started = time.monotonic()
+            if _in_a_place(places, module, ast.unparse(ast.parse(source)), 3600.0) != "survived":
+                raise RuntimeError(f"the tests of {module} fail without a fault")
+            limit = PATIENCE * (time.monotonic() - started) + LEAST
+            todo = mutants(module, source)
+            say(f"{module}: {len(todo)} mutants, {limit:.0f} s for each at the most")
+
+            def judge(mutant: Mutant, limit: float = limit) -> dict[str, object]:
+                begun = time.monotonic()
+                outcome = _in_a_place(places, mutant.module, mutant.source, limit)
+                about = {name: getattr(mutant, name) for name in _COLUMNS}
+                if outcome == "survived":
+                    say(f"{mutant.module}:{mutant.line} {mutant.before} → {mutant.after}")
+                return about | {"outcome": outcome, "seconds": round(time.monotonic() - begun, 2)}
+
+            with ThreadPoolExecutor(workers) as pool:
+                rows += pool.map(judge, todo)
+    return pd.DataFrame(rows)
+
+
+_COLUMNS = ("module", "function", "line", "kind", "before", "after")
+
+
+_LIBRARIES = (
+    "torch", "torch.func", "torch._dynamo", "pandas", "scipy.stats", "scipy.optimize", "igraph", "jaxtyping",
+    "beartype", "hypothesis.extra.numpy", "pytest", "networkx", "click", "pyarrow.parquet", "tqdm", "pooch",
+    "highspy", "altair", "sklearn.metrics",
+)  # fmt: skip
+
+
+def _load_libraries() -> None:
+    """Load what takes long, and nothing of modlib."""
+    for name in _LIBRARIES:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    if loaded := sorted(name for name in sys.modules if name.split(".")[0] == "modlib"):
+        raise RuntimeError(f"{loaded[0]} is loaded already: run python -m benchmarks.mutation")
+
+
+def _copy(place: Path) -> Path:
+    """Copy what git knows of the project, its results as a link."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
+    for name in listed.decode().split("\0"):
+        if name and not name.startswith("results/") and (ROOT / name).is_file():
+            (place / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, place / name)
+    (place / "results").symlink_to(ROOT / "results")
+    return place
+
+
+def _in_a_place(places: SimpleQueue[Path], module: str, source: str, limit: float) -> str:
+    place = places.get()
+    file = place / "modlib" / f"{module}.py"
+    try:
+        file.write_text(source, encoding="utf-8")
+        return _tested(place, [f"tests/{name}.py" for name in TESTS[module]], limit)
+    finally:
+        shutil.copyfile(ROOT / "modlib" / f"{module}.py", file)
+        places.put(place)
+
+
+def _tested(place: Path, tests: list[str], limit: float) -> str:
+    """Run tests in a fork of this process; say whether one failed."""
+    child = os.fork()
+    if child == 0:
+        os.setsid()  # what it starts ends with it
+        os._exit(_child(place, tests))
+    deadline = time.monotonic() + limit
+    while time.monotonic() < deadline:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return "survived" if os.waitstatus_to_exitcode(status) == 0 else "caught"
+        time.sleep(0.02)
+    os.killpg(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return "caught by time"
+
+
+def _child(place: Path, tests: list[str]) -> int:
+    import pytest
+
+    try:
+        os.chdir(place)
+        silence = os.open(place / "output", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(silence, 1)
+        os.dup2(silence, 2)
+        sys.dont_write_bytecode = True  # a mutant is as old as the next, and often as long
+        sys.path.insert(0, str(place))
+        options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--rootdir", str(place)]
+        return int(pytest.main([*options, "-m", "not long", *tests]))
+    except BaseException:
+        return 1
+
+
+def main() -> None:
+    """Run all, and put it on record."""
+    import click
+
+    @click.command()
+    @click.option("--only", multiple=True, type=click.Choice(list(TESTS)), help="Not saved.")
+    @click.option("--workers", type=click.IntRange(min=1), default=os.cpu_count() or 1, show_default=True)
+    def command(only: tuple[str, ...], workers: int) -> None:
+        table = run(only or tuple(TESTS), workers=workers, say=click.echo)
+        click.echo(pd.crosstab(table.module, table.outcome).to_string())
+        if not only:
+            from modlib import records  # what is to be tested, so not before
+
+            click.echo(records.write("mutation", "cpu", table, {"tests": TESTS}))
+
+    command()
+
+
+if __name__ == "__main__":
+    main()
