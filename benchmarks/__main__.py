@@ -1,4 +1,4 @@
-"""The command line: ``python -m benchmarks training | analysis | growth | check``."""
+"""The command line: ``python -m benchmarks training | analysis | growth | book | …``."""
 
 from __future__ import annotations
 
@@ -97,6 +97,46 @@ def growth(save: bool, only: tuple[str, ...]) -> None:
             click.echo(curves.describe().to_string())
             if save:
                 click.echo(records.write(name, "cpu", curves, about))
+
+
+@main.command()
+@_SAVE
+def book(save: bool) -> None:
+    """Build the book three times, and open every page in Chromium."""
+    from benchmarks import book
+
+    builds, pages = book.builds()
+    click.echo(builds.to_string(index=False))
+    click.echo(pages.to_string(index=False))
+    if save:
+        click.echo(records.write("book-builds", "cpu", builds, {}))
+        click.echo(records.write("book-pages", "cpu", pages, {"windows": book.WINDOWS}))
+
+
+@main.command()
+@_SAVE
+@click.option("--files", type=click.IntRange(min=1), default=10_000, show_default=True)
+def hostile(save: bool, files: int) -> None:
+    """Damage files of every kind that modlib reads, and see what comes of reading them."""
+    from benchmarks import hostile
+
+    table = hostile.run(files)
+    click.echo(table.to_string(index=False))
+    if save:
+        click.echo(records.write("hostile", "cpu", table, {"files": files, "seed": 0}))
+
+
+@main.command()
+@_SAVE
+def suite(save: bool) -> None:
+    """Run all tests, and note what each tries and how long it takes."""
+    from benchmarks import suite
+
+    table, about = suite.measure()
+    click.echo(table.groupby(["part", "file"])[["cases", "failed", "skipped", "seconds"]].sum().to_string())
+    click.echo(about["wall"])
+    if save:
+        click.echo(records.write("suite", "cpu", table, about))
 
 
 @main.command("check")

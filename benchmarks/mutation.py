@@ -17,10 +17,10 @@ import importlib
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -29,7 +29,8 @@ from queue import SimpleQueue
 
 import pandas as pd
 
-ROOT = Path(__file__).parents[1]
+from benchmarks import project
+
 #: Modules, and the tests that are to notice, the quickest first.
 TESTS: dict[str, tuple[str, ...]] = {
     "similarity": ("test_similarity", "test_properties", "test_arguments"),
@@ -237,12 +238,13 @@ def run(
     with tempfile.TemporaryDirectory() as scratch:
         places: SimpleQueue[Path] = SimpleQueue()
         for number in range(workers):
-            places.put(_copy(Path(scratch) / str(number)))
+            places.put(project.copy(Path(scratch) / str(number)))
         for module in modules:
-            source = (ROOT / "modlib" / f"{module}.py").read_text(encoding="utf-8")
+            source = (project.ROOT / "modlib" / f"{module}.py").read_text(encoding="utf-8")
             started = time.monotonic()
             if _in_a_place(places, module, ast.unparse(ast.parse(source)), 3600.0) != "survived":
-                raise RuntimeError(f"the tests of {module} fail without a fault")
+                said = "\n".join(file.read_text() for file in Path(scratch).glob(f"*/{_SAID}"))
+                raise RuntimeError(f"the tests of {module} fail without a fault:\n{said}")
             limit = PATIENCE * (time.monotonic() - started) + LEAST
             todo = mutants(module, source)
             say(f"{module}: {len(todo)} mutants, {limit:.0f} s for each at the most")
@@ -260,6 +262,7 @@ def run(
     return pd.DataFrame(rows)
 
 
+_SAID = "said"  # what the last tests of a copy printed
 _COLUMNS = ("module", "function", "line", "kind", "before", "after")
 
 
@@ -279,17 +282,6 @@ def _load_libraries() -> None:
         raise RuntimeError(f"{loaded[0]} is loaded already: run python -m benchmarks.mutation")
 
 
-def _copy(place: Path) -> Path:
-    """Copy what git knows of the project, its results as a link."""
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
-    for name in listed.decode().split("\0"):
-        if name and not name.startswith("results/") and (ROOT / name).is_file():
-            (place / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(ROOT / name, place / name)
-    (place / "results").symlink_to(ROOT / "results")
-    return place
-
-
 def _in_a_place(places: SimpleQueue[Path], module: str, source: str, limit: float) -> str:
     place = places.get()
     file = place / "modlib" / f"{module}.py"
@@ -297,7 +289,7 @@ def _in_a_place(places: SimpleQueue[Path], module: str, source: str, limit: floa
         file.write_text(source, encoding="utf-8")
         return _tested(place, [f"tests/{name}.py" for name in TESTS[module]], limit)
     finally:
-        shutil.copyfile(ROOT / "modlib" / f"{module}.py", file)
+        shutil.copyfile(project.ROOT / "modlib" / f"{module}.py", file)
         places.put(place)
 
 
@@ -323,15 +315,30 @@ def _child(place: Path, tests: list[str]) -> int:
 
     try:
         os.chdir(place)
-        silence = os.open(place / "output", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        silence = os.open(place / _SAID, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(silence, 1)
         os.dup2(silence, 2)
         sys.dont_write_bytecode = True  # a mutant is as old as the next, and often as long
         sys.path.insert(0, str(place))
-        options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--rootdir", str(place)]
+        options = [
+            "-x",
+            "-q",
+            "-W",
+            "ignore::pytest.PytestAssertRewriteWarning",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:xdist",
+            "--rootdir",
+            str(place),
+        ]
         return int(pytest.main([*options, "-m", "not long", *tests]))
     except BaseException:
+        traceback.print_exc()
         return 1
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()  # `os._exit` does not
 
 
 def main() -> None:

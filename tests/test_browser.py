@@ -3,14 +3,10 @@
 The site is built first (profile ``paper``), unless ``MODLIB_SITE`` names the folder of one that is.
 """
 
-import functools
-import http.server
 import os
 import re
-import shutil
 import subprocess
 import sys
-import threading
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urldefrag
@@ -18,24 +14,13 @@ from urllib.parse import unquote, urldefrag
 import pytest
 from playwright.sync_api import sync_playwright
 
+from benchmarks.browser import DONE, FLAGS, executable, pages, served
+
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[1]
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 PHONE = 390
 CHART = 'class="modlib-chart"'  # in the source of a page that has one
-DONE = """() => document.readyState === "complete"
-    && [...document.querySelectorAll(".modlib-chart")].every((chart) => chart.dataset.drawn)
-    && [...document.querySelectorAll("article .math")].every((math) => math.querySelector("mjx-container"))"""
 # What is wrong on the page, as a list of sentences.
 FAULTS = r"""() => {
   const faults = [];
@@ -99,46 +84,16 @@ def site():
     return folder
 
 
-def pages(site):
-    """Return the addresses of all pages, without those that only send the reader on."""
-    found = sorted(
-        path.relative_to(site).as_posix() for path in site.rglob("*.html") if "_static" not in path.parts
-    )
-    return [name for name in found if 'http-equiv="refresh"' not in (site / name).read_text().lower()]
-
-
 @pytest.fixture(scope="session")
 def address(site):
-    """Serve the site on the loopback interface."""
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, format, *arguments):
-            pass
-
-    handler = functools.partial(Quiet, directory=str(site))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-
-
-def chromium(playwright):
-    """Return the path of a Chromium, or fail: a site that nobody opened is not a tested site."""
-    named = [os.environ.get("CHROMIUM"), playwright.chromium.executable_path]
-    system = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    for path in [named[0], *(shutil.which(name) for name in system), named[1]]:
-        if path and Path(path).is_file():
-            return path
-    pytest.fail(
-        "no Chromium: install one (Debian: apt-get install chromium; elsewhere: playwright install chromium) "
-        "or name it in the environment variable CHROMIUM"
-    )
+    with served(site) as home:
+        yield home
 
 
 @pytest.fixture(scope="session")
 def browser():
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=chromium(playwright), args=FLAGS)
+        launched = playwright.chromium.launch(executable_path=executable(playwright), args=FLAGS)
         yield launched
         launched.close()
 

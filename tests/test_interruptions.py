@@ -43,7 +43,7 @@ def run_tiny(folder):
 
 @pytest.mark.long
 @pytest.mark.slow
-def test_killed_at_fifty_random_moments_it_ends_in_the_same_tables(tmp_path, uninterrupted):
+def test_killed_at_fifty_random_moments_it_ends_in_the_same_tables(tmp_path, uninterrupted, record_property):
     """Each run goes on where the one before was killed; what is finished is checked and begun anew."""
     context = get_context("forkserver")
     context.set_forkserver_preload(["modlib.sweep", "test_interruptions"])
@@ -77,6 +77,8 @@ def test_killed_at_fifty_random_moments_it_ends_in_the_same_tables(tmp_path, uni
     assert_same_tables(folder, uninterrupted)
     assert not list(folder.rglob("*.part"))
     assert ends >= 3  # kills late enough that runs ended in between
+    record_property("kills", kills)
+    record_property("ends", ends)
 
 
 # --- no room, no leave, in a file system of the test's own

@@ -1,0 +1,70 @@
+"""The built site, served and opened in Chromium: for the book's benchmark and for the tests of its pages."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+#: JavaScript that tells whether a page has loaded, all its charts are drawn and its mathematics is typeset.
+DONE = """() => document.readyState === "complete"
+    && [...document.querySelectorAll(".modlib-chart")].every((chart) => chart.dataset.drawn)
+    && [...document.querySelectorAll("article .math")].every((math) => math.querySelector("mjx-container"))"""
+
+
+def executable(playwright: Any) -> str:
+    """Return the path of a Chromium: that named in $CHROMIUM, one of the system's, or Playwright's own.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    """
+    system = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    named = [os.environ.get("CHROMIUM"), *map(shutil.which, system), playwright.chromium.executable_path]
+    for path in named:
+        if path and Path(path).is_file():
+            return path
+    raise FileNotFoundError(
+        "no Chromium: install one (Debian: apt-get install chromium; elsewhere: playwright install chromium) "
+        "or name it in the environment variable CHROMIUM"
+    )
+
+
+def pages(site: Path) -> list[str]:
+    """Return the addresses of all pages, without those that only send the reader on."""
+    found = sorted(
+        path.relative_to(site).as_posix() for path in site.rglob("*.html") if "_static" not in path.parts
+    )
+    return [name for name in found if 'http-equiv="refresh"' not in (site / name).read_text().lower()]
+
+
+@contextmanager
+def served(site: Path) -> Iterator[str]:
+    """Serve a folder on the loopback interface, for as long as it lasts; yield its address."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, format: str, *arguments: object) -> None:
+            pass
+
+    handler = functools.partial(Quiet, directory=str(site))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
