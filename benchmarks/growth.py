@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from threadpoolctl import threadpool_limits
 
 from modlib import data, experiments, store
 from modlib.agreement import agreement_pairs, rank_correlations, transfers
@@ -260,4 +261,5 @@ def _point(what: str, size: int) -> dict[str, float]:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
+    threadpool_limits(1)
     print(json.dumps(_point(sys.argv[1], int(sys.argv[2]))))

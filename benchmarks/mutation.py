@@ -11,7 +11,6 @@ the project: of what is to be tested nothing is loaded before.
 from __future__ import annotations
 
 import ast
-import contextlib
 import copy
 import importlib
 import os
@@ -28,6 +27,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from benchmarks import project
 
@@ -38,7 +38,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "agreement": ("test_agreement", "test_properties", "test_arguments"),
 }
 OUTCOMES = ("caught", "caught by time", "survived")
-PATIENCE = 5  # a mutant may take so many times as long as the code itself, and
+PATIENCE = 2  # a mutant may take so many times as long as the code itself, and
 LEAST = 30.0  # so many seconds more
 
 
@@ -276,8 +276,11 @@ _LIBRARIES = (
 def _load_libraries() -> None:
     """Load what takes long, and nothing of modlib."""
     for name in _LIBRARIES:
-        with contextlib.suppress(ImportError):
-            importlib.import_module(name)
+        importlib.import_module(name)
+    import torch
+
+    torch.set_num_threads(1)  # a core a worker
+    threadpool_limits(1)
     if loaded := sorted(name for name in sys.modules if name.split(".")[0] == "modlib"):
         raise RuntimeError(f"{loaded[0]} is loaded already: run python -m benchmarks.mutation")
 
@@ -320,19 +323,13 @@ def _child(place: Path, tests: list[str]) -> int:
         os.dup2(silence, 2)
         sys.dont_write_bytecode = True  # a mutant is as old as the next, and often as long
         sys.path.insert(0, str(place))
-        options = [
-            "-x",
-            "-q",
-            "-W",
-            "ignore::pytest.PytestAssertRewriteWarning",
-            "-p",
-            "no:cacheprovider",
-            "-p",
-            "no:xdist",
-            "--rootdir",
-            str(place),
-        ]
-        return int(pytest.main([*options, "-m", "not long", *tests]))
+        options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--rootdir", str(place)]
+        options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
+        for marks in ("not slow and not long", "slow and not long"):  # most faults are noticed at once
+            code = int(pytest.main([*options, "-m", marks, *tests]))
+            if code not in (0, pytest.ExitCode.NO_TESTS_COLLECTED):
+                return code
+        return 0
     except BaseException:
         traceback.print_exc()
         return 1

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from modlib import records
+from modlib.records import Device, Record
+
+#: Devices that benchmarks may be on record for, and what a reader calls them.
+DEVICES: dict[Device, str] = {"cpu": "processor", "cuda": "GPU"}
+#: Ratios of the analysis of one network, and of training, by what they are called on record.
+PARTS = ("whole", "similarity", "modules", "agreement")
+MEGABYTE = 1e6  # bytes
 SMALLEST = 0.1  # MiB: less is none, of which there is no power
 
 
@@ -68,3 +77,151 @@ def exponents(table: pd.DataFrame, *, last: int = 3) -> pd.DataFrame:
         fits = [np.polyfit(np.log(end["size"]), np.log(of), 1)[0] for of in (end.seconds, held)]
         rows.append({"what": what, "from": int(end["size"].min()), "time": fits[0], "memory": fits[1]})
     return pd.DataFrame(rows)
+
+
+# ---------------------------------------------------------------- what was asked for
+
+
+@dataclass(frozen=True)
+class Goal:
+    """Something that was asked for before it was measured.
+
+    Attributes
+    ----------
+    key
+        Name of the number.
+    what
+        The same in words.
+    device
+        Where.
+    asked
+        The least that is enough, or with `most` the most that is.
+    most
+        Whether less is better.
+    unit
+        What is counted.
+    """
+
+    key: str
+    what: str
+    device: Device
+    asked: float
+    unit: str = ""
+    most: bool = False
+
+
+GOALS = (
+    Goal("loop", "training: stack over one network at a time", "cpu", 3, "×"),
+    Goal("products", "training: matrix products alone over stack", "cpu", 40, "%"),
+    Goal("loop", "training: stack over one network at a time", "cuda", 300, "×"),
+    Goal("products", "training: matrix products alone over stack", "cuda", 60, "%"),
+    Goal("analysis_whole", "analysis of a network over the published method", "cpu", 500, "×"),
+    Goal("q_lower", "graphs on which the published method finds a higher Q", "cpu", 0, "", most=True),
+    Goal("page_heaviest", "heaviest page, without shared scripts", "cpu", 1.5, "MB", most=True),
+    Goal("page_slowest", "slowest page until it can be used", "cpu", 2, "s", most=True),
+)
+
+
+def goals() -> pd.DataFrame:
+    """Set what was measured beside what was asked for.
+
+    Returns
+    -------
+    DataFrame
+        One row a goal: `what`, `on`, `asked`, `measured` (texts) and `met`: yes, no, or not measured.
+    """
+    found = {device: measured(device) for device in DEVICES}
+    rows = []
+    for goal in GOALS:
+        value = found[goal.device].get(goal.key)
+        unit = f" {goal.unit}" if goal.unit else ""
+        met = "not measured"
+        if value is not None:
+            met = "yes" if (value <= goal.asked if goal.most else value >= goal.asked) else "no"
+        rows.append(
+            {"what": goal.what, "on": DEVICES[goal.device],
+             "asked": f"{'at most' if goal.most else 'at least'} {goal.asked:g}{unit}",
+             "measured": "n/a" if value is None else f"{value:.3g}{unit}", "met": met}
+        )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+# ---------------------------------------------------------------- what is on record
+
+
+def measured(device: Device) -> dict[str, float]:
+    """Everything that is on record for a device, by name; see `numbers`."""
+    found: dict[str, float] = {}
+    if training := _stored("training", device):
+        loop = spread(ratios(training.table, "loop", "stack"))
+        products = spread(100 * ratios(training.table, "products", "stack"))
+        for name, values in (("loop", loop), ("products", products)):
+            found |= {name: values.median, f"{name}_lower": values.lower, f"{name}_upper": values.upper}
+        for name in ("loop", "stack"):
+            form = training.table[training.table.contestant == fastest(training.table, name)]
+            found[f"milliseconds_{name}"] = 1000 * form.seconds.median()
+    if analysis := _stored("analysis", device):
+        for part in PARTS:
+            values = spread(ratios(analysis.table, f"published: {part}", f"modlib: {part}"))
+            found |= {f"analysis_{part}": values.median, f"analysis_{part}_lower": values.lower,
+                      f"analysis_{part}_upper": values.upper}  # fmt: skip
+        medians = analysis.table.groupby("contestant").seconds.median()
+        for side in ("modlib", "published"):
+            found |= {f"seconds_{side}_{part}": float(medians[f"{side}: {part}"]) for part in PARTS}
+        found["networks"] = analysis.table.network.nunique()
+    if modules := _stored("analysis-q", device):
+        gain = modules.table.gain
+        found |= {
+            "q_graphs": len(gain), "q_higher": int((gain > ROUNDING).sum()),
+            "q_lower": int((gain < -ROUNDING).sum()), "q_equal": int((gain.abs() <= ROUNDING).sum()),
+            "q_most_lower": max(0.0, -float(gain.min())), "q_most_higher": max(0.0, float(gain.max())),
+        }  # fmt: skip
+    if growth := _stored("growth", device):
+        for what, points in growth.table.dropna().groupby("what"):
+            for size in (points["size"].min(), points["size"].max()):
+                point = points[points["size"] == size].iloc[0]
+                found |= {
+                    f"{_slug(what)}_seconds_{size}": point.seconds,
+                    f"{_slug(what)}_mib_{size}": point.mib,
+                }
+        for row in exponents(growth.table).itertuples():
+            found |= {f"{_slug(row.what)}_time": row.time, f"{_slug(row.what)}_memory": row.memory}
+    if sparse := _stored("growth-sparse", device):
+        whole = sparse.table[sparse.table.neighbours == 0].seconds.iloc[0]
+        for row in sparse.table[sparse.table.neighbours > 0].itertuples():
+            found |= {f"sparse_lost_{row.neighbours}": 100 * row.lost,
+                      f"sparse_times_{row.neighbours}": whole / row.seconds}  # fmt: skip
+        found["sparse_units"] = sparse.table.units.iloc[0]
+    if images := _stored("growth-images", device):
+        for n, group in images.table.groupby("images"):
+            found |= {
+                f"images_error_{n}": 100 * group.error.median(),
+                f"images_lost_{n}": 100 * group.lost.median(),
+            }
+    if builds := _stored("book-builds", device):
+        found |= {f"build_{_slug(row.build)}": row.seconds for row in builds.table.itertuples()}
+    if pages := _stored("book-pages", device):
+        desk = pages.table[pages.table.window == "desk"]
+        found |= {
+            "pages": len(desk), "page_heaviest": desk.own_bytes.max() / MEGABYTE,
+            "page_median": desk.own_bytes.median() / MEGABYTE,
+            "page_shared": desk.shared_bytes.max() / MEGABYTE,
+            "page_slowest": pages.table.seconds.max(), "page_quickest": pages.table.seconds.min(),
+            "page_typical": pages.table.seconds.median(),
+        }  # fmt: skip
+    return {name: value.item() if isinstance(value, np.generic) else value for name, value in found.items()}
+
+
+#: Difference up to which Q is the same.
+ROUNDING = 1e-9
+
+
+def _stored(name: str, device: Device) -> Record | None:
+    try:
+        return records.read(name, device)
+    except FileNotFoundError:
+        return None
+
+
+def _slug(words: object) -> str:
+    return str(words).lower().replace(" by ", " ").replace(" ", "_")

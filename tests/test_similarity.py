@@ -82,6 +82,7 @@ def reference(request):
     return request.param, Reference(request.param)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("normalized", [False, True], ids=["raw", "normalised"])
 @pytest.mark.parametrize("layer", [0, 1])
 @pytest.mark.parametrize("measure", MEASURES)
@@ -97,6 +98,7 @@ def test_reference_values(reference, measure, layer, normalized):
     assert relative(ours, known.theirs(measure, layer, normalized)) < tolerance
 
 
+@pytest.mark.slow
 def test_the_covariance_that_is_off_is_off_by_cancellation():
     """E[h hᵀ] − E[h] E[h]ᵀ in float32, batches of 100, strays from float64 as far as the reference does."""
     known = Reference("untrained")
@@ -275,6 +277,7 @@ def test_networks_of_a_stack_do_not_mix():
         assert relative(a[2:], b) > 1e-2
 
 
+@pytest.mark.slow
 def test_single_precision_is_close(reference):
     _, known = reference
     S = similarity(known.stack.to(dtype=torch.float32), known.x.float(), known.y)
@@ -283,6 +286,7 @@ def test_single_precision_is_close(reference):
         assert relative(single, double) < 3e-6  # sums of up to 10,000 products, in float32
 
 
+@pytest.mark.slow
 def test_matrices_are_exactly_symmetric_and_positive_semidefinite(reference):
     _, known = reference
     for _, s in each(known.ours):

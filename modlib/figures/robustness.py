@@ -1,0 +1,84 @@
+"""What comes of damaged files, and which faults in the code the tests notice."""
+
+from __future__ import annotations
+
+import altair as alt
+import pandas as pd
+
+from modlib import records, robustness
+from modlib.figures.theme import GREY, properties
+
+_GOOD, _REFUSED, _BAD = "#1b6ca8", "#4fb3d9", "#d95f02"
+
+
+def hostile(*, name: str = "", caption: str = "") -> alt.Chart:
+    """Damaged files of each kind by what came of reading them."""
+    table = robustness.hostile()
+    kinds = table.file.tolist()
+    rows = table.melt(["file", "files"], list(robustness.OUTCOMES), "outcome", "number")
+    rows = rows.assign(said=rows.outcome.map(robustness.OUTCOMES), share=rows.number / rows.files)
+    order = list(robustness.OUTCOMES.values())
+    chart: alt.Chart = (
+        alt.Chart(rows.assign(rank=rows.said.map(order.index)).round(4))
+        .mark_bar()
+        .encode(
+            x=alt.X("number:Q", title="damaged files", stack="zero"),
+            y=alt.Y("file:N", sort=kinds, title=None, axis=alt.Axis(labelLimit=200)),
+            color=alt.Color(
+                "said:N",
+                scale=alt.Scale(domain=order, range=[_GOOD, _REFUSED, _BAD, GREY]),
+                legend=alt.Legend(title=None, orient="top", columns=2),
+            ),
+            order="rank:Q",
+            tooltip=[
+                "file:N",
+                alt.Tooltip("said:N", title="outcome"),
+                alt.Tooltip("number:Q", title="files", format=","),
+                alt.Tooltip("share:Q", title="share", format=".1%"),
+            ],
+        )
+        .properties(
+            width="container",
+            height=alt.Step(22),
+            **properties(
+                description="Damaged files of each kind that gave the right data all the same, were refused with "
+                "a reason, gave wrong data, or ended without a clear reason.",
+                caption=caption,
+                name=name,
+            ),
+        )
+    )
+    return chart
+
+
+def mutants(*, name: str = "", caption: str = "") -> alt.Chart:
+    """Faults put into the code, by module and kind, caught or not."""
+    table = records.read("mutation", "cpu").table
+    table = table.assign(outcome=table.outcome.replace({"caught by time": "caught"}))
+    rows = pd.DataFrame(table.groupby(["module", "kind", "outcome"]).size().rename("number")).reset_index()
+    kinds = table.kind.value_counts().index.tolist()
+    chart: alt.Chart = (
+        alt.Chart(rows)
+        .mark_bar()
+        .encode(
+            x=alt.X("number:Q", title="faults", axis=alt.Axis(tickMinStep=1, tickCount=4)),
+            y=alt.Y("kind:N", sort=kinds, title=None),
+            color=alt.Color(
+                "outcome:N",
+                scale=alt.Scale(domain=["caught", "survived"], range=[_GOOD, _BAD]),
+                legend=alt.Legend(title=None, orient="top"),
+            ),
+            column=alt.Column("module:N", title=None, sort=table.module.unique().tolist(), spacing=14),
+            tooltip=["module:N", "kind:N", "outcome:N", alt.Tooltip("number:Q", title="faults")],
+        )
+        .properties(
+            width=150,
+            height=alt.Step(20),
+            **properties(
+                description="Faults put into three modules, by kind, and how many of them the tests caught.",
+                caption=caption,
+                name=name,
+            ),
+        )
+    )
+    return chart
