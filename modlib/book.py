@@ -152,10 +152,14 @@ def _code(root: Path) -> str:
 
 def _results(profile: str) -> str:
     """Return a hash of the results that a profile reads; a manifest holds the hashes of its tables."""
-    from modlib import calibration, published, store
+    from modlib import calibration, published, records, store
 
     manifests = store.results_folder().glob(f"*-{profile}/manifest.json")
-    tables = [path for folder in (calibration.FOLDER, published.FOLDER) for path in folder.glob("*.csv")]
+    tables = [
+        path
+        for folder in (calibration.FOLDER, published.FOLDER, records.FOLDER)
+        for path in folder.glob("*.csv")
+    ]
     files = [*sorted(manifests), *sorted(tables)]
     return _sha256(
         part for file in files for part in (file.parent.name.encode(), file.name.encode(), file.read_bytes())

@@ -7,7 +7,18 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from modlib import certainty, chance, choices, cost, deviations, elsewhere, findings, outcomes
+from modlib import (
+    certainty,
+    chance,
+    choices,
+    cost,
+    deviations,
+    elsewhere,
+    findings,
+    outcomes,
+    robustness,
+    speed,
+)
 
 Number = int | float | str | None
 
@@ -21,6 +32,8 @@ SOURCES: tuple[Callable[[str], Mapping[str, Number]], ...] = (
     deviations.numbers,
     outcomes.numbers,
     cost.numbers,
+    speed.numbers,
+    robustness.numbers,
 )
 
 

@@ -25,6 +25,8 @@ from modlib import store
 
 Device = Literal["cpu", "cuda"]
 FORMAT = 1
+#: Where records are: with the code that they are of, whatever folder results are read from.
+FOLDER = Path(__file__).parents[1] / "results" / "benchmarks"
 
 
 class RecordError(ValueError):
@@ -50,14 +52,9 @@ class Record:
     machine: dict[str, Any]
 
 
-def folder() -> Path:
-    """Where records are."""
-    return store.results_folder() / "benchmarks"
-
-
 def paths(name: str, device: Device) -> tuple[Path, Path]:
     """Table and description of a record."""
-    return folder() / f"{name}-{device}.csv", folder() / f"{name}-{device}.json"
+    return FOLDER / f"{name}-{device}.csv", FOLDER / f"{name}-{device}.json"
 
 
 def machine(device: Device) -> dict[str, Any]:

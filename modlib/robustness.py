@@ -1,4 +1,4 @@
-"""How hard modlib is to break: damaged files, killed runs, bad arguments, properties, and faults in the code."""
+"""How hard modlib is to break: damaged files, killed runs, bad arguments, faults in the code."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def properties() -> pd.DataFrame:
 
 
 def mutants() -> pd.DataFrame:
-    """Count faults put into the code, by module: `module`, `mutants`, `caught`, `survived`, `percent` caught."""
+    """Count faults put into the code: `module`, `mutants`, `caught`, `survived`, `percent` caught."""
     table = records.read("mutation", "cpu").table
     counts = table.assign(caught=table.outcome != "survived").groupby("module", sort=False).caught
     found = counts.agg(mutants="size", caught="sum").reset_index()
@@ -71,7 +71,7 @@ def survivors() -> pd.DataFrame:
     A reason is a person's, written beside the records; nan where there is none.
     """
     table = records.read("mutation", "cpu").table
-    reasons = pd.read_csv(records.folder() / "survivors.csv")
+    reasons = pd.read_csv(records.FOLDER / "survivors.csv")
     keys = [key for key in MUTANT if key != "line"]  # lines move
     left = table[table.outcome == "survived"].merge(reasons, on=keys, how="left")
     return left[["module", "function", "before", "after", "reason"]]

@@ -111,14 +111,14 @@ class Goal:
 
 
 GOALS = (
-    Goal("loop", "training: stack over one network at a time", "cpu", 3, "×"),
-    Goal("products", "training: matrix products alone over stack", "cpu", 40, "%"),
-    Goal("loop", "training: stack over one network at a time", "cuda", 300, "×"),
-    Goal("products", "training: matrix products alone over stack", "cuda", 60, "%"),
-    Goal("analysis_whole", "analysis of a network over the published method", "cpu", 500, "×"),
-    Goal("q_lower", "graphs on which the published method finds a higher Q", "cpu", 0, "", most=True),
+    Goal("loop", "training: stack over one network at a time", "cpu", 3.0, "×"),
+    Goal("products", "training: matrix products alone over stack", "cpu", 40.0, "%"),
+    Goal("loop", "training: stack over one network at a time", "cuda", 300.0, "×"),
+    Goal("products", "training: matrix products alone over stack", "cuda", 60.0, "%"),
+    Goal("analysis_whole", "analysis of a network over the published method", "cpu", 500.0, "×"),
+    Goal("q_lower", "graphs on which the published method finds a higher Q", "cpu", 0.0, "", most=True),
     Goal("page_heaviest", "heaviest page, without shared scripts", "cpu", 1.5, "MB", most=True),
-    Goal("page_slowest", "slowest page until it can be used", "cpu", 2, "s", most=True),
+    Goal("page_slowest", "slowest page until it can be used", "cpu", 2.0, "s", most=True),
 )
 
 
@@ -144,6 +144,52 @@ def goals() -> pd.DataFrame:
              "measured": "n/a" if value is None else f"{value:.3g}{unit}", "met": met}
         )  # fmt: skip
     return pd.DataFrame(rows)
+
+
+# ---------------------------------------------------------------- tables of the page
+
+
+def contestants(device: Device = "cpu") -> pd.DataFrame:
+    """Seconds of the analysis of a network, part by part: modlib's, the published method's, and their ratio.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by part: `modlib` and `published` (medians, seconds), `times`, the median of their ratio over
+        networks and rounds, and its quartiles `from` and `to`.
+    """
+    table = records.read("analysis", device).table
+    medians = table.groupby("contestant").seconds.median()
+    rows = []
+    for part in PARTS:
+        times = spread(ratios(table, f"published: {part}", f"modlib: {part}"))
+        sides = {side: medians[f"{side}: {part}"] for side in ("modlib", "published")}
+        rows.append({"part": part, **sides, "times": times.median, "from": times.lower, "to": times.upper})
+    return pd.DataFrame(rows).set_index("part")
+
+
+def powers() -> pd.DataFrame:
+    """Powers of growth and the largest point of each curve.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by what grows by what: `from` and `to`, sizes that the powers of `time` and `memory` are
+        fitted to, and `seconds` and `mib` at the largest.
+    """
+    table = records.read("growth", "cpu").table.dropna()
+    largest = table.sort_values("size").groupby("what").last()
+    fits = exponents(table).set_index("what")
+    return fits.assign(to=largest["size"], seconds=largest.seconds, mib=largest.mib)[
+        ["from", "to", "time", "memory", "seconds", "mib"]
+    ]
+
+
+def machine(name: str, device: Device = "cpu") -> str:
+    """Say on what machine a record was measured."""
+    found = records.read(name, device).machine
+    where = found["device"] if device == "cuda" else f"{found['cpu']}, {found['cores']} cores"
+    return f"{where}, {found['memory_gib']:g} GiB; torch {found['versions']['torch']}"
 
 
 # ---------------------------------------------------------------- what is on record
@@ -206,7 +252,7 @@ def measured(device: Device) -> dict[str, float]:
             "pages": len(desk), "page_heaviest": desk.own_bytes.max() / MEGABYTE,
             "page_median": desk.own_bytes.median() / MEGABYTE,
             "page_shared": desk.shared_bytes.max() / MEGABYTE,
-            "page_slowest": pages.table.seconds.max(), "page_quickest": pages.table.seconds.min(),
+            "page_slowest": pages.table.seconds.max(),
             "page_typical": pages.table.seconds.median(),
         }  # fmt: skip
     return {name: value.item() if isinstance(value, np.generic) else value for name, value in found.items()}
@@ -225,3 +271,35 @@ def _stored(name: str, device: Device) -> Record | None:
 
 def _slug(words: object) -> str:
     return str(words).lower().replace(" by ", " ").replace(" ", "_")
+
+
+#: Numbers that the pages cite, by device; None until they are on record.
+CITED: dict[Device, tuple[str, ...]] = {
+    "cpu": (
+        "loop", "loop_lower", "loop_upper", "products", "products_lower", "products_upper",
+        "milliseconds_loop", "milliseconds_stack",
+        *(f"analysis_{part}{end}" for part in PARTS for end in ("", "_lower", "_upper")),
+        *(f"seconds_{side}_{part}" for side in ("modlib", "published") for part in PARTS),
+        "networks", "q_graphs", "q_higher", "q_equal", "q_lower", "q_most_higher", "q_most_lower",
+        "similarity_units_time", "one_leiden_run_units_time", "agreement_units_time", "bound_units_time",
+        "similarity_units_seconds_4096", "one_leiden_run_units_seconds_4096", "bound_units_seconds_64",
+        "similarity_images_time", "similarity_images_mib_1000", "similarity_images_mib_1000000",
+        "similarity_images_seconds_1000000", "training_networks_time", "training_networks_mib_10000",
+        "training_networks_seconds_10000", "similarity_networks_time",
+        "sparse_units", *(f"sparse_{what}_{k}" for what in ("lost", "times") for k in (8, 32, 128, 512)),
+        *(f"images_{what}_{n}" for what in ("error", "lost") for n in (100, 1000)),
+        "build_nothing_built", "build_nothing_changed", "build_a_chapter_changed",
+        "pages", "page_heaviest", "page_median", "page_shared", "page_slowest", "page_typical",
+    ),
+    "cuda": ("loop", "products"),
+}  # fmt: skip
+
+
+def numbers(_profile: str) -> dict[str, float | int | str | None]:
+    """Numbers that the page on speed cites, ``speed_…`` and ``speed_cuda_…``; the same at both profiles."""
+    found: dict[str, float | int | str | None] = {}
+    for device, keys in CITED.items():
+        values = measured(device)
+        prefix = "speed_" if device == "cpu" else f"speed_{device}_"
+        found |= {f"{prefix}{key}": values.get(key) for key in keys}
+    return found | {"speed_machine": machine("training") if _stored("training", "cpu") else None}

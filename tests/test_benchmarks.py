@@ -118,7 +118,7 @@ def test_a_crew_does_a_task_once_in_each_process():
 
 @pytest.fixture
 def results(tmp_path, monkeypatch):
-    monkeypatch.setenv("MODLIB_RESULTS", str(tmp_path))
+    monkeypatch.setattr(records, "FOLDER", tmp_path / "benchmarks")
     return tmp_path
 
 

@@ -41,8 +41,8 @@ def hostile(*, name: str = "", caption: str = "") -> alt.Chart:
             width="container",
             height=alt.Step(22),
             **properties(
-                description="Damaged files of each kind that gave the right data all the same, were refused with "
-                "a reason, gave wrong data, or ended without a clear reason.",
+                description="Damaged files of each kind that gave the right data all the same, were "
+                "refused with a reason, gave wrong data, or ended without a clear reason.",
                 caption=caption,
                 name=name,
             ),
