@@ -7,8 +7,9 @@ networks are those of the experiment `base`, 784-64-64-10, with its thirty setti
 - ``stack``: `modlib.train`, as a sweep runs it: a shard a core, one thread each; all shards at once on a GPU.
 - ``loop``: `benchmarks.loop`, every so manyth setting of the grid; on a processor both as one process a core
   and as one process with all cores, of which the faster counts.
-- ``products``: nothing but the matrix products of the stack's steps, by `torch.bmm` into memory that is
-  there: forward, for the weights' gradients, and for the gradients of the layers below.
+- ``products``: nothing but the matrix products of the stack's steps, into memory that is there:
+  forward, for the weights' gradients, and for the gradients of the layers below. By `torch.bmm`; on a
+  processor also with layer 1 by oneDNN, and the faster counts.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from modlib.experiments import Experiment, Setting, Shard
 from modlib.records import Device
 from modlib.speed import fastest, ratios, spread
 from modlib.sweep import _cores, _initial
-from modlib.training import train
+from modlib.training import _wide_product, train
 
 IMAGES = 60_000  # of an epoch, to which seconds are scaled where fewer are used
 #: Ratios that are asked about: seconds of the first over those of the second.
@@ -104,7 +105,8 @@ def measure(
                     lambda: one(_loop, images, epochs, stride, how, device),
                     trained,
                 )
-            enter("products", lambda: sweep(_products, 1, steps, device), whole)
+            enter("products (bmm)", lambda: sweep(_products, 1, steps, device), whole)
+            enter("products (oneDNN)", lambda: sweep(_products, 1, steps, device, True), whole)
         table = race(contestants, rounds=rounds, work=work, device=device)
     about = {
         "unit": "seconds per network and epoch of 60,000 images, on the whole machine",
@@ -190,23 +192,26 @@ def _loop(number: int, images: int, epochs: int, stride: int, how: How, device: 
         )
 
 
-def _products(number: int, n_seeds: int, steps: int, device: Device) -> None:
-    """Do the matrix products of so many steps."""
+def _products(number: int, n_seeds: int, steps: int, device: Device, wide: bool = False) -> None:
+    """Do the matrix products of so many steps, if `wide` those of layer 1 as `modlib.train` does."""
     for _ in range(steps):
-        for a, b, result in _factors(n_seeds, device):
-            torch.bmm(a, b, out=result)
+        for layer, a, b, result in _factors(n_seeds, device):
+            if wide and layer == 0:
+                _wide_product(a, b.mT, result)
+            else:
+                torch.bmm(a, b, out=result)
 
 
 @cache
-def _factors(n_seeds: int, device: Device) -> list[tuple[Tensor, Tensor, Tensor]]:
-    """Both factors of each matrix product of a step, at the stack's shapes, and where the product goes."""
+def _factors(n_seeds: int, device: Device) -> list[tuple[int, Tensor, Tensor, Tensor]]:
+    """Layer and both factors of each matrix product of a step, as the stack's, and where the product goes."""
     plan = _plan()
     n, batch = len(plan.settings), plan.protocol.batch
     widths = [784, *plan.hidden, 10]
-    found: list[tuple[Tensor, Tensor, Tensor]] = []
+    found: list[tuple[int, Tensor, Tensor, Tensor]] = []
 
-    def product(a: Tensor, b: Tensor) -> None:
-        found.append((a, b, torch.empty(len(a), a.shape[1], b.shape[2], device=device)))
+    def product(layer: int, a: Tensor, b: Tensor) -> None:
+        found.append((layer, a, b, torch.empty(len(a), a.shape[1], b.shape[2], device=device)))
 
     for layer, (n_in, n_out) in enumerate(pairwise(widths)):
         groups = n_seeds if layer == 0 else n_seeds * n
@@ -215,8 +220,8 @@ def _factors(n_seeds: int, device: Device) -> list[tuple[Tensor, Tensor, Tensor]
         h = torch.rand(groups, batch, n_in, device=device).mT if layer == 0 else \
             torch.rand(groups, n_in, batch, device=device)  # fmt: skip
         d = torch.rand(groups, rows, batch, device=device)
-        product(w, h)  # forward
-        product(d, h.mT)  # the weights' gradient
+        product(layer, w, h)  # forward
+        product(layer, d, h.mT)  # the weights' gradient
         if layer > 0:
-            product(w.mT, d)  # the gradient of the layer below
+            product(layer, w.mT, d)  # the gradient of the layer below
     return found

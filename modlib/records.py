@@ -122,6 +122,14 @@ def read(name: str, device: Device) -> Record:
     return Record(pd.read_csv(io.BytesIO(content)), about, where)
 
 
+def read_if_there(name: str, device: Device) -> Record | None:
+    """Read a record, or return None if there is none."""
+    try:
+        return read(name, device)
+    except FileNotFoundError:
+        return None
+
+
 def _processor() -> str:
     """Name of the processor's model."""
     try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pandas as pd
 
 from modlib import records
-from modlib.records import Record
 
 #: Test files whose tests try to break something, and what they try.
 TRIALS = {
@@ -93,11 +92,11 @@ KEYS = (
 def numbers(_profile: str) -> dict[str, float | int | str | None]:
     """Numbers that the page on robustness cites, ``robust_…``; the same at both profiles."""
     found: dict[str, float | int | str | None] = dict.fromkeys(KEYS)
-    if _stored("hostile"):
+    if records.read_if_there("hostile", "cpu"):
         table = hostile()
         found |= {"files": int(table.files.sum()), "kinds": len(table)}
         found |= {outcome: int(table[outcome].sum()) for outcome in OUTCOMES}
-    if suite := _stored("suite"):
+    if suite := records.read_if_there("suite", "cpu"):
         table = suite.table
         killed = suite.about["found"].get(
             "test_killed_at_fifty_random_moments_it_ends_in_the_same_tables", {}
@@ -111,20 +110,11 @@ def numbers(_profile: str) -> dict[str, float | int | str | None]:
             "tests": int(table.cases.sum()), "failed": int(table.failed.sum()),
             "skipped": int(table.skipped.sum()),
         }  # fmt: skip
-    if _stored("mutation"):
+    if records.read_if_there("mutation", "cpu"):
         table = mutants()
         found |= {name: int(table[name].sum()) for name in ("mutants", "caught", "survived")}
         found |= {
             "percent": 100 * float(table.caught.sum() / table.mutants.sum()),
             "least_percent": float(table.percent.min()),
         }
-        for row in table.itertuples():
-            found[f"percent_{row.module}"] = float(row.percent)
     return {f"robust_{key}": value for key, value in found.items()}
-
-
-def _stored(name: str) -> Record | None:
-    try:
-        return records.read(name, "cpu")
-    except FileNotFoundError:
-        return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -9,13 +10,15 @@ import numpy as np
 import pandas as pd
 
 from modlib import records
-from modlib.records import Device, Record
+from modlib.records import Device
 
 #: Devices that benchmarks may be on record for, and what a reader calls them.
 DEVICES: dict[Device, str] = {"cpu": "processor", "cuda": "GPU"}
 #: Ratios of the analysis of one network, and of training, by what they are called on record.
 PARTS = ("whole", "similarity", "modules", "agreement")
 MEGABYTE = 1e6  # bytes
+#: Difference up to which Q is the same.
+ROUNDING = 1e-9
 SMALLEST = 0.1  # MiB: less is none, of which there is no power
 
 
@@ -195,78 +198,95 @@ def machine(name: str, device: Device = "cpu") -> str:
 # ---------------------------------------------------------------- what is on record
 
 
+def _of_training(table: pd.DataFrame) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for name, slow, unit in (("loop", "loop", 1), ("products", "products", 100)):
+        times = spread(unit * ratios(table, slow, "stack"))
+        found |= {name: times.median, f"{name}_lower": times.lower, f"{name}_upper": times.upper}
+    for name in ("loop", "stack"):
+        of_fastest = table[table.contestant == fastest(table, name)]
+        found[f"milliseconds_{name}"] = 1000 * float(of_fastest.seconds.median())
+    return found
+
+
+def _of_analysis(table: pd.DataFrame) -> dict[str, float]:
+    found = {"networks": float(table.network.nunique())}
+    for part in PARTS:
+        times = spread(ratios(table, f"published: {part}", f"modlib: {part}"))
+        found |= {f"analysis_{part}": times.median, f"analysis_{part}_lower": times.lower,
+                  f"analysis_{part}_upper": times.upper}  # fmt: skip
+        for side in ("modlib", "published"):
+            of_part = table[table.contestant == f"{side}: {part}"]
+            found[f"seconds_{side}_{part}"] = float(of_part.seconds.median())
+    return found
+
+
+def _of_modules(table: pd.DataFrame) -> dict[str, float]:
+    gain = table.gain
+    return {
+        "q_graphs": len(gain), "q_higher": int((gain > ROUNDING).sum()),
+        "q_lower": int((gain < -ROUNDING).sum()), "q_equal": int((gain.abs() <= ROUNDING).sum()),
+        "q_most_lower": max(0.0, -float(gain.min())), "q_most_higher": max(0.0, float(gain.max())),
+    }  # fmt: skip
+
+
+def _of_growth(table: pd.DataFrame) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for point in table.dropna().to_dict("records"):
+        name = f"{_slug(point['what'])}_{{}}_{point['size']}"
+        found |= {name.format(of): point[of] for of in ("seconds", "mib")}
+    for fit in exponents(table).to_dict("records"):
+        found |= {f"{_slug(fit['what'])}_{of}": fit[of] for of in ("time", "memory")}
+    return found
+
+
+def _of_sparse(table: pd.DataFrame) -> dict[str, float]:
+    whole = float(table[table.neighbours == 0].seconds.iloc[0])
+    found = {"sparse_units": float(table.units.iloc[0])}
+    for row in table[table.neighbours > 0].to_dict("records"):
+        k = row["neighbours"]
+        found |= {f"sparse_lost_{k}": 100 * row["lost"], f"sparse_times_{k}": whole / row["seconds"]}
+    return found
+
+
+def _of_images(table: pd.DataFrame) -> dict[str, float]:
+    medians = 100 * table.groupby("images")[["error", "lost"]].median()
+    return {f"images_{of}_{n}": value for of in medians for n, value in medians[of].items()}
+
+
+def _of_builds(table: pd.DataFrame) -> dict[str, float]:
+    return {f"build_{_slug(row['build'])}": row["seconds"] for row in table.to_dict("records")}
+
+
+def _of_pages(table: pd.DataFrame) -> dict[str, float]:
+    desk = table[table.window == "desk"]
+    return {
+        "pages": len(desk), "page_heaviest": float(desk.own_bytes.max()) / MEGABYTE,
+        "page_median": float(desk.own_bytes.median()) / MEGABYTE,
+        "page_shared": float(desk.shared_bytes.max()) / MEGABYTE,
+        "page_slowest": float(table.seconds.max()), "page_typical": float(table.seconds.median()),
+    }  # fmt: skip
+
+
+_READERS: dict[str, Callable[[pd.DataFrame], dict[str, float]]] = {
+    "training": _of_training,
+    "analysis": _of_analysis,
+    "analysis-q": _of_modules,
+    "growth": _of_growth,
+    "growth-sparse": _of_sparse,
+    "growth-images": _of_images,
+    "book-builds": _of_builds,
+    "book-pages": _of_pages,
+}
+
+
 def measured(device: Device) -> dict[str, float]:
     """Everything that is on record for a device, by name; see `numbers`."""
     found: dict[str, float] = {}
-    if training := _stored("training", device):
-        loop = spread(ratios(training.table, "loop", "stack"))
-        products = spread(100 * ratios(training.table, "products", "stack"))
-        for name, values in (("loop", loop), ("products", products)):
-            found |= {name: values.median, f"{name}_lower": values.lower, f"{name}_upper": values.upper}
-        for name in ("loop", "stack"):
-            form = training.table[training.table.contestant == fastest(training.table, name)]
-            found[f"milliseconds_{name}"] = 1000 * form.seconds.median()
-    if analysis := _stored("analysis", device):
-        for part in PARTS:
-            values = spread(ratios(analysis.table, f"published: {part}", f"modlib: {part}"))
-            found |= {f"analysis_{part}": values.median, f"analysis_{part}_lower": values.lower,
-                      f"analysis_{part}_upper": values.upper}  # fmt: skip
-        medians = analysis.table.groupby("contestant").seconds.median()
-        for side in ("modlib", "published"):
-            found |= {f"seconds_{side}_{part}": float(medians[f"{side}: {part}"]) for part in PARTS}
-        found["networks"] = analysis.table.network.nunique()
-    if modules := _stored("analysis-q", device):
-        gain = modules.table.gain
-        found |= {
-            "q_graphs": len(gain), "q_higher": int((gain > ROUNDING).sum()),
-            "q_lower": int((gain < -ROUNDING).sum()), "q_equal": int((gain.abs() <= ROUNDING).sum()),
-            "q_most_lower": max(0.0, -float(gain.min())), "q_most_higher": max(0.0, float(gain.max())),
-        }  # fmt: skip
-    if growth := _stored("growth", device):
-        for what, points in growth.table.dropna().groupby("what"):
-            for size in (points["size"].min(), points["size"].max()):
-                point = points[points["size"] == size].iloc[0]
-                found |= {
-                    f"{_slug(what)}_seconds_{size}": point.seconds,
-                    f"{_slug(what)}_mib_{size}": point.mib,
-                }
-        for row in exponents(growth.table).itertuples():
-            found |= {f"{_slug(row.what)}_time": row.time, f"{_slug(row.what)}_memory": row.memory}
-    if sparse := _stored("growth-sparse", device):
-        whole = sparse.table[sparse.table.neighbours == 0].seconds.iloc[0]
-        for row in sparse.table[sparse.table.neighbours > 0].itertuples():
-            found |= {f"sparse_lost_{row.neighbours}": 100 * row.lost,
-                      f"sparse_times_{row.neighbours}": whole / row.seconds}  # fmt: skip
-        found["sparse_units"] = sparse.table.units.iloc[0]
-    if images := _stored("growth-images", device):
-        for n, group in images.table.groupby("images"):
-            found |= {
-                f"images_error_{n}": 100 * group.error.median(),
-                f"images_lost_{n}": 100 * group.lost.median(),
-            }
-    if builds := _stored("book-builds", device):
-        found |= {f"build_{_slug(row.build)}": row.seconds for row in builds.table.itertuples()}
-    if pages := _stored("book-pages", device):
-        desk = pages.table[pages.table.window == "desk"]
-        found |= {
-            "pages": len(desk), "page_heaviest": desk.own_bytes.max() / MEGABYTE,
-            "page_median": desk.own_bytes.median() / MEGABYTE,
-            "page_shared": desk.shared_bytes.max() / MEGABYTE,
-            "page_slowest": pages.table.seconds.max(),
-            "page_typical": pages.table.seconds.median(),
-        }  # fmt: skip
-    return {name: value.item() if isinstance(value, np.generic) else value for name, value in found.items()}
-
-
-#: Difference up to which Q is the same.
-ROUNDING = 1e-9
-
-
-def _stored(name: str, device: Device) -> Record | None:
-    try:
-        return records.read(name, device)
-    except FileNotFoundError:
-        return None
+    for name, read in _READERS.items():
+        if (stored := records.read_if_there(name, device)) is not None:
+            found |= read(stored.table)
+    return found
 
 
 def _slug(words: object) -> str:
@@ -302,4 +322,6 @@ def numbers(_profile: str) -> dict[str, float | int | str | None]:
         values = measured(device)
         prefix = "speed_" if device == "cpu" else f"speed_{device}_"
         found |= {f"{prefix}{key}": values.get(key) for key in keys}
-    return found | {"speed_machine": machine("training") if _stored("training", "cpu") else None}
+    return found | {
+        "speed_machine": machine("training") if records.read_if_there("training", "cpu") else None
+    }

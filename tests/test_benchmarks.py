@@ -322,10 +322,14 @@ def test_the_loops_dropout_is_dropout():
 def test_products_are_those_of_a_step():
     """By their number of multiplications: all layers forward and for the weights, all but one backward."""
     n, batch = 2 * 30, 200
-    done = sum(a.shape[0] * a.shape[1] * a.shape[2] * b.shape[2] for a, b, _ in training._factors(2, "cpu"))
+    factors = training._factors(2, "cpu")
+    done = sum(a.shape[0] * a.shape[1] * a.shape[2] * b.shape[2] for _, a, b, _ in factors)
     assert done == n * batch * (2 * 784 * 64 + 3 * 64 * 64 + 3 * 64 * 10)
-    for a, b, result in training._factors(2, "cpu"):
-        assert result.shape == (a.shape[0], a.shape[1], b.shape[2])
+    for wide in (False, True):
+        training._products(0, 2, 1, "cpu", wide)
+        for _, a, b, result in factors:
+            torch.testing.assert_close(result, a @ b)
+            result.zero_()
 
 
 # ---------------------------------------------------------------- the method as published

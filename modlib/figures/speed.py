@@ -115,7 +115,7 @@ def fewer_images(*, name: str = "", caption: str = "") -> alt.HConcatChart:
     return chart
 
 
-def _with_quartiles(rows: pd.DataFrame, field: str, title: str) -> alt.LayerChart:
+def _with_quartiles(rows: pd.DataFrame, field: str, title: str) -> alt.LayerChart | alt.FacetChart:
     base = alt.Chart(rows.round(6))
     x = _log("images", "images", alt.X)
     colour = measure_colour(legend=alt.Legend(title=None, orient="top", columns=2))
@@ -136,8 +136,7 @@ def _with_quartiles(rows: pd.DataFrame, field: str, title: str) -> alt.LayerChar
             alt.Tooltip(f"high_{field}:Q", title="to", format=".1%"),
         ],
     )
-    chart: alt.LayerChart = alt.layer(span, line).properties(width=245, height=220)
-    return chart
+    return alt.layer(span, line).properties(width=245, height=220)
 
 
 def _lower(values: pd.Series) -> float:
@@ -148,7 +147,7 @@ def _upper(values: pd.Series) -> float:
     return float(values.quantile(0.75))
 
 
-def pages(*, name: str = "", caption: str = "") -> alt.LayerChart:
+def pages(*, name: str = "", caption: str = "") -> alt.LayerChart | alt.FacetChart:
     """Weight of every page and the time until it can be used, on a desk and on a phone."""
     table = records.read("book-pages", "cpu").table
     table = table.assign(
@@ -184,10 +183,9 @@ def pages(*, name: str = "", caption: str = "") -> alt.LayerChart:
             ],
         )
     )
-    dashed = {"strokeDash": [4, 4], "color": GREY}
-    most = alt.Chart().mark_rule(**dashed).encode(x=alt.datum(heaviest))
-    latest = alt.Chart().mark_rule(**dashed).encode(y=alt.datum(slowest))
-    chart: alt.LayerChart = alt.layer(most, latest, dots).properties(
+    dashed = alt.Chart().mark_rule(strokeDash=[4, 4]).encode(color=alt.value(GREY))
+    most, latest = dashed.encode(x=alt.datum(heaviest)), dashed.encode(y=alt.datum(slowest))
+    return alt.layer(most, latest, dots).properties(
         width="container",
         height=260,
         **properties(
@@ -197,4 +195,3 @@ def pages(*, name: str = "", caption: str = "") -> alt.LayerChart:
             name=name,
         ),
     )
-    return chart
