@@ -100,17 +100,18 @@ def similarity(
         batch = arguments.whole(batch, "batch", least=1)
     if not all(bool(torch.isfinite(t).all()) for t in (*stack.weights, *stack.biases)):
         raise ValueError("stack must be finite")
+    new = partial(torch.empty, dtype=torch.float64, device=x.device)
+    found = {measure: [new((len(stack), u, u)) for u in stack.widths[1:-1]] for measure in wanted}
     # On a processor a network at a time, its arrays in the cache; on a GPU all at once.
-    alone = [stack] if x.device.type == "cuda" else [stack[i] for i in range(len(stack))]
-    sums = [_sums(networks, x, wanted, batch) for networks in alone]
-    found = {
-        measure: [torch.cat([s[measure][layer] for s in sums]) for layer in range(stack.n_hidden)]
-        for measure in wanted
-    }
-    for measure in wanted:
-        if not all(bool(torch.isfinite(total).all()) for total in found[measure]):
-            raise ValueError(f"x or the weights of stack are so large that {measure} is not finite")
-    return {measure: [(total + total.mT) / (2 * len(x)) for total in found[measure]] for measure in wanted}
+    at_once = len(stack) if x.device.type == "cuda" else 1
+    for start in range(0, len(stack), at_once):
+        some = slice(start, start + at_once)
+        for measure, layers in _sums(stack[some], x, wanted, batch).items():
+            for layer, total in enumerate(layers):
+                if not torch.isfinite(total).all():
+                    raise ValueError(f"x or the weights of stack are so large that {measure} is not finite")
+                found[measure][layer][some] = (total + total.mT) / (2 * len(x))
+    return found
 
 
 def _sums(stack: MLPStack, x: Tensor, wanted: list[str], batch: int | None) -> dict[str, list[Tensor]]:
@@ -120,8 +121,9 @@ def _sums(stack: MLPStack, x: Tensor, wanted: list[str], batch: int | None) -> d
     sums = {measure: [zeros((*shape, shape[-1])) for shape in shapes] for measure in wanted}
     means, seen = [zeros((*shape, 1)) for shape in shapes], 0
     r = torch.linalg.qr(stack.weights[0], mode="r").R  # (network, rank, unit)
-    for part in x.split(batch or _batch_size(stack, x)):
-        part = part.to(r.dtype)
+    size = batch or _batch_size(stack, x)
+    for start in range(0, len(x), size):
+        part = x[start : start + size].to(r.dtype)
         if not torch.isfinite(part).all():
             raise ValueError("x must be finite")
         hidden, logits = stack(part)
@@ -197,7 +199,8 @@ def _gram(a: Tensor) -> Tensor:
     """
     if a.device.type == "cuda":
         return torch.bmm(a, a.mT)
-    return torch.stack([torch.from_numpy(one @ one.T) for one in a.numpy()])
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused in the end
+        return torch.stack([torch.from_numpy(one @ one.T) for one in a.numpy()])
 
 
 def _batch_size(stack: MLPStack, x: Tensor) -> int:

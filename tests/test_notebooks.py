@@ -54,6 +54,8 @@ CHARTS = {
     "four-measures": 1,
     "index": 1,
     "regularisation": 3,
+    "robustness": 2,
+    "speed": 5,
     "training": 4,
     "verdict": 0,
     "what-is-a-module": 6,

@@ -22,6 +22,12 @@ THEIR_NAME = {
 SHAPES = [[6, 5, 3], [4, 9, 3], [7, 5, 6, 4], [7, 5, 6, 4, 3], [3, 6, 8, 5, 4]]
 
 
+def with_one(tensor, value):
+    """Put a value into the middle of a tensor; return it."""
+    tensor.view(-1)[tensor.numel() // 2] = value
+    return tensor
+
+
 def problem(widths, *, n=2, samples=40, seed=0, dtype=torch.float64):
     """Networks whose units all fire, each on its own share of the samples; inputs; classes."""
     generator = torch.Generator().manual_seed(seed)
@@ -492,6 +498,8 @@ def test_families():
         ({"y": torch.zeros(3, dtype=torch.int64)}, r"one class a sample \(40\), got shape \(3,\)"),
         ({"batch": 0}, "batch must be at least 1, got 0"),
         ({"stack": MLPStack.initialise([7, 4], seeds=[0])}, "stack must have a hidden layer"),
+        ({"x": torch.zeros(5, 7, device="meta")}, "x must be on the device cpu, got meta"),
+        ({"x": with_one(torch.ones(40, 7), torch.nan)}, "^x must be finite"),
     ],
 )
 def test_bad_arguments_of_similarity(change, message):
@@ -501,6 +509,26 @@ def test_bad_arguments_of_similarity(change, message):
         arguments["y"] = None
     with pytest.raises(ValueError, match=message):
         similarity(**arguments)
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+@pytest.mark.parametrize(("kind", "layer"), [("weights", 0), ("weights", 1), ("biases", 1)])
+def test_a_single_weight_that_is_not_finite_is_refused(kind, layer, value):
+    stack, x, _ = problem([7, 5, 4])
+    tensors = {name: [t.clone() for t in getattr(stack, name)] for name in ("weights", "biases")}
+    with_one(tensors[kind][layer], value)
+    with pytest.raises(ValueError, match=r"^stack must be finite"):
+        similarity(MLPStack(**tensors), x)
+
+
+@pytest.mark.parametrize("measure", ["input_cov", "input_grad", "output_grad"])  # large logits: no Hessian
+def test_a_similarity_too_large_to_be_a_number_is_refused_by_name(measure):
+    """In one layer only: the second one upstream, the first one downstream."""
+    stack, x, _ = problem([7, 5, 6, 4])
+    large = 1 if family(measure) == "upstream" else 2
+    weights = [w * 1e170 if layer == large else w for layer, w in enumerate(stack.weights)]
+    with pytest.raises(ValueError, match=f"so large that {measure} is not finite"):
+        similarity(MLPStack(weights, stack.biases), x, measures=measure)
 
 
 @pytest.mark.usefixtures("as_a_user")

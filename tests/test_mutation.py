@@ -1,0 +1,106 @@
+"""Faults are put where code is and nowhere else, one at a time; what tests make of them is told apart."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks import mutation, project, suite
+
+SOURCE = '''"""A module."""
+import math
+
+LIMIT = 3
+
+
+def f(a: "x", b=1.5):
+    """Do something."""
+    if a < b and not math.isnan(a):
+        raise ValueError(f"a must be {b} at least")
+    for _ in range(2):
+        a += 1
+    return max(a, b, key=abs)
+'''
+
+
+def changes(source):
+    return {(m.function, m.line, m.kind, m.before, m.after) for m in mutation.mutants("m", source)}
+
+
+def test_all_faults_of_a_small_module():
+    condition = "a < b and (not math.isnan(a))"
+    assert changes(SOURCE) == {
+        ("", 4, "constant", "3", "4"),
+        ("f", 7, "constant", "1.5", "3.0"),
+        ("f", 9, "condition", f"if {condition}:", f"if not ({condition}):"),
+        ("f", 9, "operator", condition, "a < b or not math.isnan(a)"),
+        ("f", 9, "comparison", "a < b", "a <= b"),
+        ("f", 9, "operator", "not math.isnan(a)", "math.isnan(a)"),
+        ("f", 10, "statement", "raise ValueError(f'a must be {b} at least')", "pass"),
+        ("f", 11, "constant", "2", "3"),
+        ("f", 12, "operator", "a += 1", "a -= 1"),
+        ("f", 12, "statement", "a += 1", "pass"),
+        ("f", 12, "constant", "1", "2"),
+        ("f", 13, "statement", "return max(a, b, key=abs)", "return None"),
+        ("f", 13, "function", "max(a, b, key=abs)", "min(a, b, key=abs)"),
+        ("f", 13, "argument", "max(…, key=abs)", "left out"),
+    }
+
+
+@pytest.mark.parametrize("module", mutation.TESTS)
+def test_every_mutant_is_a_module_that_differs_from_all_others(module):
+    source = (project.ROOT / "modlib" / f"{module}.py").read_text()
+    sources = [mutant.source for mutant in mutation.mutants(module, source)]
+    assert len(sources) > 100
+    assert len({*sources, ast.unparse(ast.parse(source))}) == len(sources) + 1
+    for text in sources[::40]:
+        compile(text, module, "exec")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("body", "outcome"),
+    [
+        ("assert True", "survived"),
+        ("assert False", "caught"),
+        ("import time; time.sleep(60)", "caught by time"),
+        ("import os; os._exit(3)", "caught"),
+        ("syntax error", "caught"),
+    ],
+)
+def test_outcomes(tmp_path, body, outcome):
+    (tmp_path / "test_it.py").write_text(f"def test_it():\n    {body}\n")
+    (tmp_path / "pyproject.toml").write_text('[tool.pytest.ini_options]\nmarkers = ["slow: s", "long: l"]\n')
+    code = (
+        "from pathlib import Path; from benchmarks.mutation import _tested; "
+        f"print(_tested(Path({str(tmp_path)!r}), ['test_it.py'], 8.0))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=project.ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == outcome
+
+
+def test_a_copy_holds_what_git_knows_and_the_results_as_a_link(tmp_path):
+    place = project.copy(tmp_path / "copy")
+    assert (place / "modlib" / "similarity.py").read_bytes() == Path("modlib/similarity.py").read_bytes()
+    assert (place / "results").resolve() == project.ROOT / "results"
+    assert not (place / ".venv").exists()
+
+
+def test_a_report_of_tests_is_read_case_by_case(tmp_path):
+    report = tmp_path / "report.xml"
+    report.write_text(
+        "<testsuites><testsuite>"
+        '<testcase classname="tests.test_a" name="test_x[1-b]" time="0.5"/>'
+        '<testcase classname="tests.test_a" name="test_x[2-b]" time="1.5"><failure/></testcase>'
+        '<testcase classname="tests.test_b" name="test_y" time="2"><skipped/><properties>'
+        '<property name="kills" value="50"/></properties></testcase>'
+        "</testsuite></testsuites>"
+    )
+    cases, found = suite._read(report)
+    assert [case["test"] for case in cases] == ["test_x", "test_x", "test_y"]
+    assert [(case["failed"], case["skipped"]) for case in cases] == [(0, 0), (1, 0), (0, 1)]
+    assert found == {"test_y": {"kills": 50.0}}

@@ -1,0 +1,100 @@
+"""What the page on performance says is what the records say, and says so where there are none."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from modlib import records, speed
+from modlib.figures import speed as charts
+
+
+@pytest.fixture
+def empty(tmp_path, monkeypatch):
+    monkeypatch.setattr(records, "FOLDER", tmp_path)
+
+
+def timed(**seconds):
+    rows = [(name, number, value) for name, values in seconds.items() for number, value in enumerate(values)]
+    return pd.DataFrame(rows, columns=["contestant", "round", "seconds"])
+
+
+@pytest.mark.usefixtures("empty")
+def test_without_records_every_goal_is_not_measured_and_every_number_is_none():
+    assert set(speed.goals().met) == {"not measured"}
+    assert set(speed.goals().measured) == {"n/a"}
+    assert set(speed.numbers("paper").values()) == {None}
+
+
+@pytest.mark.usefixtures("empty")
+@pytest.mark.parametrize(("loop", "met"), [([6.0, 6.0, 6.0], "yes"), ([5.9, 5.9, 6.1], "no")])
+def test_a_goal_is_met_if_the_median_of_the_ratio_is_what_was_asked(loop, met):
+    records.write("training", "cpu", timed(stack=[2.0] * 3, loop=loop, products=[0.8] * 3), {})
+    goals = speed.goals()
+    goals = goals[goals.on == "processor"].set_index("what")
+    assert goals.loc["training: stack over one network at a time", "met"] == met
+    products = goals.loc["training: matrix products alone over stack"]
+    assert (products.measured, products.met) == ("40 %", "yes")
+    found = speed.numbers("quick")
+    assert found["speed_loop"] == np.median(loop) / 2
+    assert found["speed_milliseconds_stack"] == 2000
+    assert found["speed_cuda_loop"] is None
+
+
+@pytest.mark.usefixtures("empty")
+def test_a_goal_with_a_most_is_missed_above_it():
+    modules = pd.DataFrame({"gain": [0.1, 0.0, -1e-12, -0.2]})
+    records.write("analysis-q", "cpu", modules, {})
+    goals = speed.goals().set_index("what")
+    assert goals.loc["graphs on which the published method finds a higher Q", "met"] == "no"
+    found = speed.measured("cpu")
+    assert (found["q_higher"], found["q_equal"], found["q_lower"]) == (1, 2, 1)
+    assert found["q_most_lower"] == 0.2
+    records.write("analysis-q", "cpu", modules.head(3), {})
+    assert speed.goals().set_index("what").loc[goals.index[5], "met"] == "yes"
+
+
+def test_every_number_that_is_cited_is_on_record():
+    found = speed.numbers("paper")
+    assert [key for key, value in found.items() if value is None and "cuda" not in key] == []
+
+
+def test_tables_of_the_page_are_those_of_the_records():
+    table = speed.contestants()
+    assert list(table.index) == list(speed.PARTS)
+    assert (table["from"] <= table.times).all()
+    assert (table.times <= table["to"]).all()
+    powers = speed.powers()
+    assert (powers["from"] < powers["to"]).all()
+    assert abs(powers.memory["similarity by images"]) < 0.1  # flat
+    assert powers.time["similarity by images"] == pytest.approx(1, abs=0.15)
+
+
+@pytest.mark.parametrize("by", charts.CURVES)
+def test_curves_have_a_point_for_every_size_measured(by):
+    table = records.read("growth", "cpu").table.dropna()
+    wanted = table[table.what.str.endswith(f" by {by}")]
+    chart = charts.growth(by).to_dict()
+    assert len(chart["hconcat"]) == 2
+    (rows,) = chart["datasets"].values()
+    assert {(row["curve"], row["size"]) for row in rows} == {
+        (what.removesuffix(f" by {by}"), size) for what, size in zip(wanted.what, wanted["size"], strict=True)
+    }
+    assert {row["curve"] for row in rows} <= set(charts.CURVES[by])
+
+
+def test_the_chart_of_pages_has_every_page_in_both_windows():
+    table = records.read("book-pages", "cpu").table
+    chart = charts.pages().to_dict()
+    rows = max(chart["datasets"].values(), key=len)
+    assert len(rows) == len(table) == 2 * table.page.nunique()
+    assert max(row["megabytes"] for row in rows) == pytest.approx(table.own_bytes.max() / 1e6, abs=1e-4)
+
+
+def test_the_error_of_fewer_images_is_drawn_for_raw_graphs():
+    chart = charts.fewer_images().to_dict()
+    rows = max(chart["datasets"].values(), key=len)
+    table = records.read("growth-images", "cpu").table.query("not normalized")
+    for row in rows:
+        of = table[(table.images == row["images"]) & (table.measure == row["measure"])]
+        assert row["error"] == pytest.approx(of.error.median(), abs=1e-6)
+        assert row["low_lost"] <= row["lost"] <= row["high_lost"]
