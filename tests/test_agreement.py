@@ -326,6 +326,35 @@ def test_transfers_are_the_single_ones():
         transfers(A, labels)
 
 
+def test_transfer_keeps_all_digits_where_what_is_left_is_next_to_nothing():
+    """Weights are scaled by the largest first, beside which those that are left may lose theirs."""
+    A = random_graph(np.random.default_rng(18), 8) * 1e-15
+    A[0, 1] = A[1, 0] = 1e300
+    labels = np.array([-1, -1, 0, 0, 0, 1, 1, 1])
+    expected = modularity(A[2:, 2:], labels[2:])
+    assert transfers(A[None], labels[None])[0, 0] == pytest.approx(expected, abs=1e-14)
+
+
+def test_errors_of_transfers_and_rank_correlations_name_what_is_wrong_exactly():
+    A = random_graph(np.random.default_rng(19), 4)
+    crooked = A + np.triu(np.ones((4, 4)), k=1)
+    with pytest.raises(ValueError, match=r"^labels must"):
+        transfers(A[None], np.full((1, 4), -2))
+    with pytest.raises(ValueError, match=r"^labels must"):
+        agreement_pairs(np.full((1, 4), -2), [[0, 0]])
+    with pytest.raises(ValueError, match=r"^labels_b must"):
+        agreement(np.zeros(4, int), np.full(4, -2))
+    with pytest.raises(ValueError, match=r"^labels_a must"):
+        agreement(np.full(4, -2), np.zeros(4, int))
+    for wrong, said in ((crooked, "symmetric"), (A * np.nan, "finite")):
+        with pytest.raises(ValueError, match=rf"^S_a must be {said}"):
+            rank_correlation(wrong, A)
+        with pytest.raises(ValueError, match=rf"^S_b must be {said}"):
+            rank_correlation(A, wrong)
+    with pytest.raises(ValueError, match=r"^S\[1\] must be symmetric"):
+        rank_correlations(np.stack([A, crooked]))
+
+
 # ---------------------------------------------------------------- rank correlation
 
 
