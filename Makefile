@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: book quick test test-all sweep check bench bench-check browser clean help
+.PHONY: book quick test test-all sweep check bench bench-check trials browser clean help
 
 book: $(READY) ## run the notebooks on the stored tables and render the site
 	$(BIN)/python -m modlib book --profile paper
@@ -26,8 +26,13 @@ sweep: $(READY) ## compute the stored tables anew (a GPU, or hours an experiment
 check: $(READY) ## verdicts and numbers on record against the stored tables
 	$(BIN)/python -m modlib check
 
-bench: $(READY) ## measure how fast modlib is, and put it on record (a quiet machine, some minutes)
-	for what in training analysis growth; do $(BIN)/python -m benchmarks $$what || exit; done
+bench: $(READY) browser ## measure how fast modlib is, and put it on record (a quiet machine, half an hour)
+	for what in training analysis growth book; do $(BIN)/python -m benchmarks $$what || exit; done
+
+trials: $(READY) browser ## try to break it, and put on record what came of it (an hour or more)
+	$(BIN)/python -m benchmarks hostile
+	$(BIN)/python -m benchmarks.mutation
+	$(BIN)/python -m benchmarks suite
 
 bench-check: $(READY) ## measure again, in short, and compare with what is on record
 	$(BIN)/python -m benchmarks check

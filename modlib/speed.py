@@ -200,8 +200,12 @@ def machine(name: str, device: Device = "cpu") -> str:
 
 def _of_training(table: pd.DataFrame) -> dict[str, float]:
     found: dict[str, float] = {}
-    for name, slow, unit in (("loop", "loop", 1), ("products", "products", 100)):
-        times = spread(unit * ratios(table, slow, "stack"))
+    for name, slow, fast, unit in (
+        ("loop", "loop", "stack", 1),
+        ("products", "products", "stack", 100),
+        ("bound", "loop", "products", 1),
+    ):
+        times = spread(unit * ratios(table, slow, fast))
         found |= {name: times.median, f"{name}_lower": times.lower, f"{name}_upper": times.upper}
     for name in ("loop", "stack"):
         of_fastest = table[table.contestant == fastest(table, name)]
@@ -297,7 +301,7 @@ def _slug(words: object) -> str:
 CITED: dict[Device, tuple[str, ...]] = {
     "cpu": (
         "loop", "loop_lower", "loop_upper", "products", "products_lower", "products_upper",
-        "milliseconds_loop", "milliseconds_stack",
+        "bound", "milliseconds_loop", "milliseconds_stack",
         *(f"analysis_{part}{end}" for part in PARTS for end in ("", "_lower", "_upper")),
         *(f"seconds_{side}_{part}" for side in ("modlib", "published") for part in PARTS),
         "networks", "q_graphs", "q_higher", "q_equal", "q_lower", "q_most_higher", "q_most_lower",

@@ -37,6 +37,7 @@ def test_a_goal_is_met_if_the_median_of_the_ratio_is_what_was_asked(loop, met):
     found = speed.numbers("quick")
     assert found["speed_loop"] == np.median(loop) / 2
     assert found["speed_milliseconds_stack"] == 2000
+    assert found["speed_bound"] == np.median(loop) / 0.8
     assert found["speed_cuda_loop"] is None
 
 
