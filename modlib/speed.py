@@ -198,8 +198,8 @@ def machine(name: str, device: Device = "cpu") -> str:
 # ---------------------------------------------------------------- what is on record
 
 
-def _of_training(table: pd.DataFrame) -> dict[str, float]:
-    found: dict[str, float] = {}
+def _of_training(table: pd.DataFrame) -> dict[str, int | float]:
+    found: dict[str, int | float] = {}
     for name, slow, fast, unit in (
         ("loop", "loop", "stack", 1),
         ("products", "products", "stack", 100),
@@ -213,8 +213,8 @@ def _of_training(table: pd.DataFrame) -> dict[str, float]:
     return found
 
 
-def _of_analysis(table: pd.DataFrame) -> dict[str, float]:
-    found = {"networks": float(table.network.nunique())}
+def _of_analysis(table: pd.DataFrame) -> dict[str, int | float]:
+    found: dict[str, int | float] = {"networks": table.network.nunique()}
     for part in PARTS:
         times = spread(ratios(table, f"published: {part}", f"modlib: {part}"))
         found |= {f"analysis_{part}": times.median, f"analysis_{part}_lower": times.lower,
@@ -225,7 +225,7 @@ def _of_analysis(table: pd.DataFrame) -> dict[str, float]:
     return found
 
 
-def _of_modules(table: pd.DataFrame) -> dict[str, float]:
+def _of_modules(table: pd.DataFrame) -> dict[str, int | float]:
     gain = table.gain
     return {
         "q_graphs": len(gain), "q_higher": int((gain > ROUNDING).sum()),
@@ -234,8 +234,8 @@ def _of_modules(table: pd.DataFrame) -> dict[str, float]:
     }  # fmt: skip
 
 
-def _of_growth(table: pd.DataFrame) -> dict[str, float]:
-    found: dict[str, float] = {}
+def _of_growth(table: pd.DataFrame) -> dict[str, int | float]:
+    found: dict[str, int | float] = {}
     for point in table.dropna().to_dict("records"):
         name = f"{_slug(point['what'])}_{{}}_{point['size']}"
         found |= {name.format(of): point[of] for of in ("seconds", "mib")}
@@ -244,25 +244,25 @@ def _of_growth(table: pd.DataFrame) -> dict[str, float]:
     return found
 
 
-def _of_sparse(table: pd.DataFrame) -> dict[str, float]:
+def _of_sparse(table: pd.DataFrame) -> dict[str, int | float]:
     whole = float(table[table.neighbours == 0].seconds.iloc[0])
-    found = {"sparse_units": float(table.units.iloc[0])}
+    found: dict[str, int | float] = {"sparse_units": int(table.units.iloc[0])}
     for row in table[table.neighbours > 0].to_dict("records"):
         k = row["neighbours"]
         found |= {f"sparse_lost_{k}": 100 * row["lost"], f"sparse_times_{k}": whole / row["seconds"]}
     return found
 
 
-def _of_images(table: pd.DataFrame) -> dict[str, float]:
+def _of_images(table: pd.DataFrame) -> dict[str, int | float]:
     medians = 100 * table.groupby("images")[["error", "lost"]].median()
     return {f"images_{of}_{n}": value for of in medians for n, value in medians[of].items()}
 
 
-def _of_builds(table: pd.DataFrame) -> dict[str, float]:
+def _of_builds(table: pd.DataFrame) -> dict[str, int | float]:
     return {f"build_{_slug(row['build'])}": row["seconds"] for row in table.to_dict("records")}
 
 
-def _of_pages(table: pd.DataFrame) -> dict[str, float]:
+def _of_pages(table: pd.DataFrame) -> dict[str, int | float]:
     desk = table[table.window == "desk"]
     return {
         "pages": len(desk), "page_heaviest": float(desk.own_bytes.max()) / MEGABYTE,
@@ -272,7 +272,7 @@ def _of_pages(table: pd.DataFrame) -> dict[str, float]:
     }  # fmt: skip
 
 
-_READERS: dict[str, Callable[[pd.DataFrame], dict[str, float]]] = {
+_READERS: dict[str, Callable[[pd.DataFrame], dict[str, int | float]]] = {
     "training": _of_training,
     "analysis": _of_analysis,
     "analysis-q": _of_modules,
@@ -284,9 +284,9 @@ _READERS: dict[str, Callable[[pd.DataFrame], dict[str, float]]] = {
 }
 
 
-def measured(device: Device) -> dict[str, float]:
+def measured(device: Device) -> dict[str, int | float]:
     """Everything that is on record for a device, by name; see `numbers`."""
-    found: dict[str, float] = {}
+    found: dict[str, int | float] = {}
     for name, read in _READERS.items():
         if (stored := records.read_if_there(name, device)) is not None:
             found |= read(stored.table)

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from modlib import charts as charts_of_the_book
 from modlib import records, speed
 from modlib.figures import speed as charts
 
@@ -89,6 +90,13 @@ def test_the_chart_of_pages_has_every_page_in_both_windows():
     rows = max(chart["datasets"].values(), key=len)
     assert len(rows) == len(table) == 2 * table.page.nunique()
     assert max(row["megabytes"] for row in rows) == pytest.approx(table.own_bytes.max() / 1e6, abs=1e-4)
+
+
+@pytest.mark.usefixtures("empty")
+def test_the_chart_of_pages_is_drawn_before_they_are_measured():
+    chart = charts.pages()
+    assert len(chart.to_dict()["layer"]) == 3
+    charts_of_the_book.render(chart.to_dict())
 
 
 def test_the_error_of_fewer_images_is_drawn_for_raw_graphs():

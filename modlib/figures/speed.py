@@ -21,6 +21,10 @@ CURVES: dict[str, tuple[str, ...]] = {
     "images": ("similarity",),
     "networks": ("training", "similarity"),
 }
+#: Columns of the record of pages, and their types.
+PAGES = {"page": "str", "window": "str"} | dict.fromkeys(
+    ("own_bytes", "shared_bytes", "requests", "seconds"), "float"
+)
 _HUES = [*COLOURS.values(), GREY]
 
 
@@ -148,12 +152,16 @@ def _upper(values: pd.Series) -> float:
 
 
 def pages(*, name: str = "", caption: str = "") -> alt.LayerChart | alt.FacetChart:
-    """Weight of every page and the time until it can be used, on a desk and on a phone."""
-    table = records.read("book-pages", "cpu").table
+    """Weight of every page and the time until it can be used, on a desk and on a phone.
+
+    Without pages until there is a record: to measure them, the book is built, this chart and all.
+    """
+    stored = records.read_if_there("book-pages", "cpu")
+    table = pd.DataFrame(columns=list(PAGES)).astype(PAGES) if stored is None else stored.table
     table = table.assign(
         megabytes=table.own_bytes / speed.MEGABYTE,
         shared=table.shared_bytes / speed.MEGABYTE,
-        page=table.page.str.rpartition("/")[2].str.removesuffix(".html"),
+        page=table.page.str.split("/").str[-1].str.removesuffix(".html"),
     )
     heaviest, slowest = (
         next(goal.asked for goal in speed.GOALS if goal.key == key)
