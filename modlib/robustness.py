@@ -65,15 +65,14 @@ def mutants() -> pd.DataFrame:
 
 
 def survivors() -> pd.DataFrame:
-    """Faults that no test noticed, and why: `module`, `function`, `before`, `after`, `reason`.
+    """Faults that no test noticed, and why: the columns of `MUTANT` and `reason`.
 
     A reason is a person's, written beside the records; nan where there is none.
     """
-    table = records.read("mutation", "cpu").table
-    reasons = pd.read_csv(records.FOLDER / "survivors.csv")
+    table = records.read("mutation", "cpu").table.fillna("")  # no function: the top of the module
+    reasons = pd.read_csv(records.FOLDER / "survivors.csv").fillna("")
     keys = [key for key in MUTANT if key != "line"]  # lines move
-    left = table[table.outcome == "survived"].merge(reasons, on=keys, how="left")
-    return left[["module", "function", "before", "after", "reason"]]
+    return table.loc[table.outcome == "survived", MUTANT].merge(reasons, on=keys, how="left")
 
 
 def _sentence(test: str) -> str:

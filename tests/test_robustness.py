@@ -15,11 +15,12 @@ def test_no_damaged_file_gave_wrong_data_or_ended_without_a_reason():
 
 
 def test_every_survivor_has_a_reason_and_every_reason_a_survivor():
+    keys = [key for key in robustness.MUTANT if key != "line"]
     table = robustness.survivors()
     assert table.reason.notna().all(), table[table.reason.isna()].to_string()
-    reasons = pd.read_csv(records.FOLDER / "survivors.csv")
-    keys = [key for key in robustness.MUTANT if key != "line"]
-    mutation = records.read("mutation", "cpu").table
+    reasons = pd.read_csv(records.FOLDER / "survivors.csv").fillna("")
+    assert not reasons.duplicated(keys).any()
+    mutation = records.read("mutation", "cpu").table.fillna("")
     survived = set(mutation[mutation.outcome == "survived"][keys].itertuples(index=False, name=None))
     assert set(reasons[keys].itertuples(index=False, name=None)) <= survived
     assert reasons.reason.str.len().min() > 15

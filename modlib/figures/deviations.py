@@ -10,6 +10,7 @@ from IPython.display import HTML
 from modlib import contrasts, deviations, findings
 from modlib.figures.agreement import ecs_against_paper
 from modlib.figures.like_for_like import Comparison, not_yet
+from modlib.figures.text_table import text_table
 from modlib.figures.theme import (
     FAMILY_COLOURS,
     REGULARIZERS,
@@ -31,18 +32,7 @@ def table(found: pd.DataFrame) -> HTML:
     named = found.rename(
         columns={"what": "deviation", "theirs": "the paper", "ours": "here", "change": "what it changes"}
     )
-    with pd.option_context("display.max_colwidth", None):
-        html = named.to_html(index=False, border=0, justify="left", escape=True)
-    # Its cells are sentences: they wrap, where those of numbers do not.
-    wrapped = "white-space: normal; text-align: left; vertical-align: top"
-    widths = iter(("6rem", "8rem", "8rem", "16rem"))
-    for cell in ("th", "td"):
-        html = html.replace(f"<{cell}>", f'<{cell} style="{wrapped}">')
-    while f'<th style="{wrapped}">' in html:
-        html = html.replace(
-            f'<th style="{wrapped}">', f'<th scope="col" style="{wrapped}; min-width: {next(widths)}">', 1
-        )
-    return HTML(html)  # type: ignore[no-untyped-call]
+    return text_table(named, ("6rem", "8rem", "8rem", "16rem"))
 
 
 def pairs(untrained: pd.DataFrame, count: int = 8) -> pd.DataFrame:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import altair as alt
 import pandas as pd
+from IPython.display import HTML
 
 from modlib import records, robustness
+from modlib.figures.text_table import text_table
 from modlib.figures.theme import GREY, properties
 
 _GOOD, _REFUSED, _BAD = "#1b6ca8", "#4fb3d9", "#d95f02"
@@ -49,6 +51,22 @@ def hostile(*, name: str = "", caption: str = "") -> alt.Chart:
         )
     )
     return chart
+
+
+def properties_tried() -> HTML:
+    """Properties that hold for any input, for reading."""
+    return text_table(robustness.properties(), ("16rem", "4rem"))
+
+
+def survivors() -> HTML:
+    """Faults that no test noticed, those of a function with the same reason in one row."""
+    found = robustness.survivors()
+    found["fault"] = found.before + " → " + found.after
+    rows = found.groupby(["module", "function", "reason"], sort=False, dropna=False).fault.agg(" · ".join)
+    table = rows.reset_index()
+    table.insert(0, "where", table.module + "." + table.function.where(table.function != "", "(top)"))
+    named = table.rename(columns={"reason": "why it makes no difference"})
+    return text_table(named[["where", "fault", "why it makes no difference"]], ("8rem", "10rem", "11rem"))
 
 
 def mutants(*, name: str = "", caption: str = "") -> alt.Chart:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import altair as alt
 import pandas as pd
+from IPython.display import HTML
 
 from modlib import records, speed
-from modlib.figures.theme import COLOURS, GREY, measure_colour, properties
+from modlib.figures.text_table import text_table
+from modlib.figures.theme import COLOURS, GREY, MEASURE_LABELS, measure_colour, properties
 
 #: Vega expression: a power of ten as one, other numbers not at all.
 _TENS = (
@@ -21,6 +23,8 @@ CURVES: dict[str, tuple[str, ...]] = {
     "images": ("similarity",),
     "networks": ("training", "similarity"),
 }
+#: An error up to which a graph is that of all images: the last layer's output gradient looks at none.
+_SAME = 1e-9
 #: Columns of the record of pages, and their types.
 PAGES = {"page": "str", "window": "str"} | dict.fromkeys(
     ("own_bytes", "shared_bytes", "requests", "seconds"), "float"
@@ -33,9 +37,14 @@ def _log(field: str, title: str, axis: type[alt.X] | type[alt.Y]) -> alt.X | alt
     return axis(
         f"{field}:Q",
         title=title,
-        scale=alt.Scale(type="log", nice=False, padding=8),
+        scale=alt.Scale(type="log", nice=axis is alt.Y, padding=8 if axis is alt.X else 0),
         axis=alt.Axis(labelExpr=_TENS, tickCount=8, grid=False),
     )
+
+
+def goals() -> HTML:
+    """Set what was measured beside what was asked for, for reading."""
+    return text_table(speed.goals(), ("12rem", "5rem", "5rem", "5rem", "4rem"))
 
 
 def growth(by: str, *, name: str = "", caption: str = "") -> alt.HConcatChart:
@@ -97,7 +106,7 @@ def growth(by: str, *, name: str = "", caption: str = "") -> alt.HConcatChart:
 def fewer_images(*, name: str = "", caption: str = "") -> alt.HConcatChart:
     """Error of graphs, and share of Q given up, when similarities are formed from fewer images."""
     table = records.read("growth-images", "cpu").table
-    table = table[~table.normalized]
+    table = table[~table.normalized & (table.error > _SAME)]
     keys = ["images", "measure"]
     rows = table.groupby(keys).agg(
         error=("error", "median"), low_error=("error", _lower), high_error=("error", _upper),
@@ -122,11 +131,22 @@ def fewer_images(*, name: str = "", caption: str = "") -> alt.HConcatChart:
 def _with_quartiles(rows: pd.DataFrame, field: str, title: str) -> alt.LayerChart | alt.FacetChart:
     base = alt.Chart(rows.round(6))
     x = _log("images", "images", alt.X)
-    colour = measure_colour(legend=alt.Legend(title=None, orient="top", columns=2))
-    axis = alt.Axis(format="%", tickCount=6)
-    y = alt.Y(f"{field}:Q", title=title, axis=axis)
+    colour = measure_colour(
+        legend=alt.Legend(title=None, orient="top", columns=2, labelExpr=MEASURE_LABELS, symbolOpacity=1)
+    )
+    if field == "error":
+        axis, scale = (
+            alt.Axis(format="~%", values=[0.001, 0.01, 0.1, 1]),
+            alt.Scale(type="log", nice=False, padding=8),
+        )
+    else:  # nothing may be lost, which has no logarithm
+        axis, scale = alt.Axis(format="~%", tickCount=5), alt.Scale()
+    y = alt.Y(f"{field}:Q", title=title, axis=axis, scale=scale)
     span = base.mark_rule(strokeWidth=1.5, opacity=0.6).encode(
-        x=x, y=alt.Y(f"low_{field}:Q", title=title, axis=axis), y2=f"high_{field}:Q", color=colour
+        x=x,
+        y=alt.Y(f"low_{field}:Q", title=title, axis=axis, scale=scale),
+        y2=f"high_{field}:Q",
+        color=colour,
     )
     line = base.mark_line(point=alt.OverlayMarkDef(size=40, filled=True)).encode(
         x=x,
@@ -177,7 +197,12 @@ def pages(*, name: str = "", caption: str = "") -> alt.LayerChart | alt.FacetCha
         alt.Chart(table[columns].round(4))
         .mark_point(filled=True, size=55, opacity=0.8)
         .encode(
-            x=alt.X("megabytes:Q", title="weight without shared scripts (MB)", scale=alt.Scale(domainMin=0)),
+            x=alt.X(
+                "megabytes:Q",
+                title="weight without shared scripts (MB)",
+                scale=alt.Scale(domainMin=0),
+                axis=alt.Axis(tickCount=6),
+            ),
             y=alt.Y("seconds:Q", title="seconds until it can be used", scale=alt.Scale(domainMin=0)),
             color=colour,
             shape=alt.Shape("window:N", legend=None),
