@@ -623,3 +623,32 @@ def test_a_device_that_is_not_there(folder):
     with pytest.raises(ValueError, match="torch sees no CUDA device; use 'auto' or 'cpu'"):
         sweep.run("tiny", device="cuda")
     assert not folder.exists()
+
+
+# --- another process, another day
+
+ELSEWHERE = """
+import random, sys, time
+day = 400 * 86_400
+time.time, now = lambda: now() + day, time.time
+random.seed(99)
+import numpy, torch
+numpy.random.seed(99), torch.manual_seed(99)
+from pathlib import Path
+from tiny import run_in_one_go
+run_in_one_go(Path(sys.argv[1]))
+"""
+
+
+@pytest.mark.slow
+def test_another_process_on_another_day_gives_the_same_tables(tmp_path, uninterrupted):
+    """With other hashes of texts, another clock, language and folder, and generators in use by others."""
+    changed = {"PYTHONHASHSEED": "99", "TZ": "Asia/Tokyo", "LC_ALL": "C"}
+    paths = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[1])])
+    environment = {**os.environ, **changed, "PYTHONPATH": paths}
+    done = subprocess.run(
+        [sys.executable, "-c", ELSEWHERE, str(tmp_path)],
+        env=environment, cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert_same_tables(tmp_path / "tiny-quick", uninterrupted)
