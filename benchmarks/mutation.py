@@ -218,9 +218,24 @@ def _short(node: ast.AST) -> str:
 
 
 def run(
-    modules: Sequence[str] = tuple(TESTS), *, workers: int, say: Callable[[str], object] = print
+    modules: Sequence[str] = tuple(TESTS),
+    *,
+    workers: int,
+    before: pd.DataFrame | None = None,
+    say: Callable[[str], object] = print,
 ) -> pd.DataFrame:
     """Run the tests on every mutant of the modules.
+
+    Parameters
+    ----------
+    modules
+        Keys of `TESTS`.
+    workers
+        Mutants at a time.
+    before
+        What was found before, of the same code: what was caught then is not tried again.
+    say
+        Is told who survives.
 
     Returns
     -------
@@ -247,9 +262,14 @@ def run(
                 raise RuntimeError(f"the tests of {module} fail without a fault:\n{said}")
             limit = PATIENCE * (time.monotonic() - started) + LEAST
             todo = mutants(module, source)
-            say(f"{module}: {len(todo)} mutants, {limit:.0f} s for each at the most")
+            known = _caught(todo, before)
+            say(f"{module}: {len(todo) - len(known)} mutants, {limit:.0f} s for each at the most")
 
-            def judge(mutant: Mutant, limit: float = limit) -> dict[str, object]:
+            def judge(
+                mutant: Mutant, limit: float = limit, known: dict[Mutant, dict[str, object]] = known
+            ) -> dict[str, object]:
+                if mutant in known:
+                    return known[mutant]
                 begun = time.monotonic()
                 outcome = _in_a_place(places, mutant.module, mutant.source, limit)
                 about = {name: getattr(mutant, name) for name in _COLUMNS}
@@ -260,6 +280,18 @@ def run(
             with ThreadPoolExecutor(workers) as pool:
                 rows += pool.map(judge, todo)
     return pd.DataFrame(rows)
+
+
+def _caught(todo: Sequence[Mutant], before: pd.DataFrame | None) -> dict[Mutant, dict[str, object]]:
+    """Rows of mutants that were caught before; a ValueError if the mutants were others."""
+    if before is None or not todo:
+        return {}
+    rows = before[before.module == todo[0].module].to_dict("records")
+    if [[getattr(m, name) for name in _COLUMNS] for m in todo] != [
+        [r[name] for name in _COLUMNS] for r in rows
+    ]:
+        raise ValueError(f"{todo[0].module} is no longer what was tried before: try all again")
+    return {m: dict(row) for m, row in zip(todo, rows, strict=True) if row["outcome"] != "survived"}
 
 
 _SAID = "said"  # what the last tests of a copy printed
@@ -344,9 +376,12 @@ def main() -> None:
 
     @click.command()
     @click.option("--only", multiple=True, type=click.Choice(list(TESTS)), help="Not saved.")
+    @click.option("--again", is_flag=True, help="Only those that survived before, with other tests.")
     @click.option("--workers", type=click.IntRange(min=1), default=os.cpu_count() or 1, show_default=True)
-    def command(only: tuple[str, ...], workers: int) -> None:
-        table = run(only or tuple(TESTS), workers=workers, say=click.echo)
+    def command(only: tuple[str, ...], again: bool, workers: int) -> None:
+        path = project.ROOT / "results" / "benchmarks" / "mutation-cpu.csv"
+        before = pd.read_csv(path, keep_default_na=False) if again else None
+        table = run(only or tuple(TESTS), workers=workers, before=before, say=click.echo)
         click.echo(pd.crosstab(table.module, table.outcome).to_string())
         if not only:
             from modlib import records  # what is to be tested, so not before

@@ -17,9 +17,9 @@ TRIALS = {
 #: What comes of a damaged file, and how a reader is told.
 OUTCOMES = {
     "equal": "the right data",
-    "refused": "refused, with a reason",
+    "refused": "refused",
     "wrong": "wrong data",
-    "crashed": "no clear reason",
+    "crashed": "no clear end",
 }
 #: What tells one mutant from another.
 MUTANT = ["module", "function", "line", "kind", "before", "after"]

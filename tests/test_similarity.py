@@ -1,6 +1,8 @@
 """The four measures: reference values, autograd, sums by hand, and what must or must not change them."""
 
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from modlib.networks import MLPStack
 from modlib.similarity import DOWNSTREAM, MEASURES, UPSTREAM, adjacency, family, normalise, similarity
 from modlib.similarity import similarity_of as by_autograd
 
+SIMILARITY = sys.modules["modlib.similarity"]  # `modlib.similarity` is the function
 REFERENCE = Path(__file__).parent / "reference"
 THEIR_NAME = {
     "input_cov": "forward_cov",
@@ -509,6 +512,42 @@ def test_bad_arguments_of_similarity(change, message):
         arguments["y"] = None
     with pytest.raises(ValueError, match=message):
         similarity(**arguments)
+
+
+@pytest.mark.usefixtures("as_a_user")
+@pytest.mark.parametrize(
+    ("widths", "networks", "device", "samples"),
+    [
+        ([784, 64, 64, 10], 1, "cpu", 2**18 // 64**2),
+        ([784, 16, 64, 10], 1, "cpu", 2**18 // 64**2),
+        ([10, 64, 64, 8], 1, "cpu", 2**18 // (64 * 10)),
+        ([784, 1024, 1024, 10], 1, "cpu", 32),
+        ([784, 64, 64, 10], 30, "cuda", 2**27 // (30 * 64**2)),
+        ([784, 4096, 4096, 10], 100, "cuda", 1),
+    ],
+)
+def test_a_batch_is_what_fits_a_processors_cache_or_a_gpus_memory(widths, networks, device, samples):
+    class Stack:
+        def __len__(self):
+            return networks
+
+    Stack.widths = widths
+    x = SimpleNamespace(device=SimpleNamespace(type=device))
+    assert SIMILARITY._batch_size(Stack(), x) == samples
+
+
+@pytest.mark.usefixtures("as_a_user")
+def test_single_numbers_of_any_model_are_looked_at():
+    encoder, decoder, x, y = gelu_problem()
+    with pytest.raises(ValueError, match=r"^x must be finite"):
+        by_autograd(encoder, decoder, with_one(x.clone(), torch.nan), y, measure="input_cov")
+    with pytest.raises(TypeError, match=r"^x must hold floating-point numbers to be differentiated by"):
+        by_autograd(lambda a: encoder(a.double()), decoder, x.long(), y, measure="input_grad")
+    whole = by_autograd(lambda a: encoder(a.double()), decoder, x.long(), y, measure="input_cov")
+    assert torch.isfinite(whole).all()
+    one_large = torch.tensor([1e200, 1, 1, 1, 1, 1], dtype=torch.float64)
+    with pytest.raises(ValueError, match="encoder or decoder is such that input_cov is not finite"):
+        by_autograd(lambda a: encoder(a) * one_large, decoder, x, y, measure="input_cov")
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])
