@@ -335,6 +335,41 @@ def test_stability_is_the_mean_similarity_of_near_best_restarts(monkeypatch):
     assert alone == pytest.approx((1 + 3 * unlike + alike) / 5, abs=1e-12)
 
 
+def test_near_best_is_within_a_hundredth_of_the_best_and_no_further(monkeypatch):
+    A, labels, q = separate_cliques([4] * 20)
+    one, two = labels.copy(), labels.copy()
+    one[:8] = two[:8] = 0  # two cliques taken for one
+    two[8:16] = 2  # and two more
+    assert q * 0.99 < modularity(A, one)
+    assert q * 0.985 < modularity(A, two) < q * 0.99
+    for run, expected in ((one, (5 + agreement(labels, one)["ecs"]) / 6), (two, 1.0)):
+        runs = np.stack([labels] * 5 + [run])
+        qs = np.array([modularity(A, run) for run in runs])
+        monkeypatch.setattr(MODULARITY, "_leiden_runs", lambda *_, found=(runs, qs): found)
+        assert find_modules(A, restarts=6).stability == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_kick_moves_half_of_the_units_to_any_module_and_a_new_one():
+    generator, labels = random.Random(0), np.repeat(np.arange(4), 1000)
+    kicked = np.array(MODULARITY._kicked(labels, generator))
+    assert sorted(set(kicked.tolist())) == [0, 1, 2, 3, 4]
+    # Of a module, half stay and a fifth of the others come back: the names go by first appearance.
+    homes = [np.bincount(kicked[labels == module], minlength=5) for module in range(4)]
+    assert [home.max() / 1000 for home in homes] == pytest.approx([0.6] * 4, abs=0.05)
+    assert [home.min() / 1000 for home in homes] == pytest.approx([0.1] * 4, abs=0.03)
+    assert len({int(home.argmax()) for home in homes}) == 4
+
+
+@pytest.mark.parametrize(("gap", "refused"), [(0.7e-6, False), (1.5e-6, True)])
+def test_asymmetry_up_to_a_millionth_of_the_largest_is_rounding(gap, refused):
+    A = np.array([[0, 4.0, 0], [4.0, 0, 1.0], [0, 1.0 + 4 * gap, 0]])
+    if refused:
+        with pytest.raises(ValueError, match=r"^A must be symmetric"):
+            modularity(A, [0, 0, 1])
+    else:
+        assert modularity(A, [0, 0, 1]) == pytest.approx(modularity((A + A.T) / 2, [0, 0, 1]), abs=1e-12)
+
+
 def test_same_seed_same_result_whatever_happened_before():
     A = sparse(np.random.default_rng(12), 64, 1.0)
     first = find_modules(A, restarts=3, seed=5)

@@ -455,6 +455,28 @@ def test_rounding_sized_asymmetry_is_averaged_out():
     assert A[0, 1].item() == pytest.approx(0.5 * (1 + 2e-7), rel=1e-12)
 
 
+@pytest.mark.parametrize(("gap", "refused"), [(0.7e-6, False), (1.5e-6, True)])
+def test_asymmetry_up_to_a_millionth_of_the_largest_is_rounding(gap, refused):
+    S = torch.tensor([[0.0, 4, 0], [4, 2, 1], [0, 1 + 4 * gap, 0]], dtype=torch.float64)
+    if refused:
+        with pytest.raises(ValueError, match="S is not symmetric"):
+            adjacency(S)
+    else:
+        assert adjacency(S)[1, 2].item() == pytest.approx(1 + 2 * gap, rel=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_similarities_beyond_half_of_the_largest_number_are_refused(dtype):
+    most = torch.finfo(dtype).max
+    for share, refused in ((0.49, False), (0.51, True)):
+        S = torch.tensor([[1.0, share * most], [share * most, 1.0]], dtype=dtype)
+        if refused:
+            with pytest.raises(ValueError, match="too large to be added to another"):
+                adjacency(S)
+        else:
+            assert adjacency(S)[0, 1].item() == pytest.approx(share * most)
+
+
 @pytest.mark.usefixtures("as_a_user")
 @pytest.mark.parametrize(
     ("S", "message"),
@@ -534,6 +556,17 @@ def test_a_batch_is_what_fits_a_processors_cache_or_a_gpus_memory(widths, networ
     Stack.widths = widths
     x = SimpleNamespace(device=SimpleNamespace(type=device))
     assert SIMILARITY._batch_size(Stack(), x) == samples
+
+
+@pytest.mark.parametrize(
+    "units", [lambda a: len(a), lambda a: 5 if len(a) == 4 else 6], ids=["another number", "by batch"]
+)
+def test_units_that_change_from_batch_to_batch_are_refused(units):
+    _, decoder, x, y = gelu_problem()  # nine samples: batches of five and of four
+    with pytest.raises(ValueError, match=r"encoder must return \(sample, unit\)"):
+        by_autograd(lambda a: a.flatten(1)[:, : units(a)], decoder, x, y, measure="input_cov", batch=5)
+    with pytest.raises(ValueError, match=r"encoder must return \(sample, unit\)"):
+        by_autograd(lambda a: a.flatten(1)[1:], decoder, x, y, measure="input_cov", batch=5)
 
 
 @pytest.mark.usefixtures("as_a_user")
