@@ -233,7 +233,8 @@ def run(
     workers
         Mutants at a time.
     before
-        What was found before, of the same code: what was caught then is not tried again.
+        What was found before, of the same code: what was caught then is not tried again, nor what has a
+        `reason` to survive.
     say
         Is told who survives.
 
@@ -262,7 +263,7 @@ def run(
                 raise RuntimeError(f"the tests of {module} fail without a fault:\n{said}")
             limit = PATIENCE * (time.monotonic() - started) + LEAST
             todo = mutants(module, source)
-            known = _caught(todo, before)
+            known = _known(todo, before)
             say(f"{module}: {len(todo) - len(known)} mutants, {limit:.0f} s for each at the most")
 
             def judge(
@@ -282,8 +283,15 @@ def run(
     return pd.DataFrame(rows)
 
 
-def _caught(todo: Sequence[Mutant], before: pd.DataFrame | None) -> dict[Mutant, dict[str, object]]:
-    """Rows of mutants that were caught before; a ValueError if the mutants were others."""
+def _has_reason(before: pd.DataFrame, reasons: pd.DataFrame) -> pd.Series:
+    """Whether a person has said why a mutant survives."""
+    keys = [name for name in _COLUMNS if name != "line"]  # lines move
+    known = set(reasons[keys].astype(str).itertuples(index=False, name=None))
+    return pd.Series([row in known for row in before[keys].astype(str).itertuples(index=False, name=None)])
+
+
+def _known(todo: Sequence[Mutant], before: pd.DataFrame | None) -> dict[Mutant, dict[str, object]]:
+    """Rows of mutants that need not be tried again; a ValueError if the mutants were others."""
     if before is None or not todo:
         return {}
     rows = before[before.module == todo[0].module].to_dict("records")
@@ -291,7 +299,8 @@ def _caught(todo: Sequence[Mutant], before: pd.DataFrame | None) -> dict[Mutant,
         [r[name] for name in _COLUMNS] for r in rows
     ]:
         raise ValueError(f"{todo[0].module} is no longer what was tried before: try all again")
-    return {m: dict(row) for m, row in zip(todo, rows, strict=True) if row["outcome"] != "survived"}
+    done = [row.pop("reason") or row["outcome"] != "survived" for row in rows]
+    return {mutant: dict(row) for mutant, row, is_done in zip(todo, rows, done, strict=True) if is_done}
 
 
 _SAID = "said"  # what the last tests of a copy printed
@@ -376,11 +385,16 @@ def main() -> None:
 
     @click.command()
     @click.option("--only", multiple=True, type=click.Choice(list(TESTS)), help="Not saved.")
-    @click.option("--again", is_flag=True, help="Only those that survived before, with other tests.")
+    @click.option("--again", is_flag=True, help="Only those that survived before and have no reason to.")
     @click.option("--workers", type=click.IntRange(min=1), default=os.cpu_count() or 1, show_default=True)
     def command(only: tuple[str, ...], again: bool, workers: int) -> None:
-        path = project.ROOT / "results" / "benchmarks" / "mutation-cpu.csv"
-        before = pd.read_csv(path, keep_default_na=False) if again else None
+        folder = project.ROOT / "results" / "benchmarks"
+        before = None
+        if again:
+            before = pd.read_csv(folder / "mutation-cpu.csv", keep_default_na=False)
+            before["reason"] = _has_reason(
+                before, pd.read_csv(folder / "survivors.csv", keep_default_na=False)
+            )
         table = run(only or tuple(TESTS), workers=workers, before=before, say=click.echo)
         click.echo(pd.crosstab(table.module, table.outcome).to_string())
         if not only:

@@ -335,6 +335,47 @@ def test_stability_is_the_mean_similarity_of_near_best_restarts(monkeypatch):
     assert alone == pytest.approx((1 + 3 * unlike + alike) / 5, abs=1e-12)
 
 
+def test_twenty_restarts_with_seed_0_unless_told_otherwise():
+    A = sparse(np.random.default_rng(21), 48, 1.0)
+    plain, told = find_modules(A), find_modules(A, restarts=20, seed=0, resolution=1.0)
+    assert plain.restarts_q.tolist() == told.restarts_q.tolist()
+    assert plain.restarts_q.tolist() != find_modules(A, seed=1).restarts_q.tolist()
+
+
+def test_every_run_goes_on_until_an_iteration_raises_nothing(monkeypatch):
+    """Twenty restarts and nineteen kicked runs, each ending with the first iteration that is in vain."""
+    runs = []
+
+    class Watched(igraph.Graph):
+        def community_leiden(self, *, initial_membership, n_iterations, **options):
+            assert n_iterations == 1
+            found = super().community_leiden(
+                initial_membership=initial_membership, n_iterations=n_iterations, **options
+            )
+            if not runs or runs[-1][-1] <= runs[-1][-2] + 1e-12:  # the one before has ended
+                runs.append([-np.inf])
+            runs[-1].append(found.quality)
+            return found
+
+    monkeypatch.setattr(MODULARITY.igraph, "Graph", Watched)
+    find_modules(sparse(np.random.default_rng(23), 64, 1.0))
+    assert len(runs) == 39
+    assert all(run[-1] <= run[-2] + 1e-12 for run in runs)
+    assert max(map(len, runs)) > 3
+
+
+def test_errors_begin_with_the_name_of_the_argument():
+    A = sparse(np.random.default_rng(22), 6, 1.0)
+    with pytest.raises(ValueError, match=r"^A must not be negative"):
+        find_modules(-A)
+    with pytest.raises(ValueError, match=r"^A must not be negative"):
+        modularity(-A, np.zeros(6, int))
+    with pytest.raises(ValueError, match=r"^labels must be at least"):
+        modularity(A, np.full(6, -2))
+    with pytest.raises(ValueError, match=rf"^labels must be .*{2**63}"):
+        modularity(A, np.array([0, 0, 0, 0, 0, 2**63], dtype=np.uint64))
+
+
 def test_near_best_is_within_a_hundredth_of_the_best_and_no_further(monkeypatch):
     A, labels, q = separate_cliques([4] * 20)
     one, two = labels.copy(), labels.copy()

@@ -60,17 +60,19 @@ def test_every_mutant_is_a_module_that_differs_from_all_others(module):
         compile(text, module, "exec")
 
 
-def test_what_was_caught_before_is_not_tried_again():
+def test_what_was_caught_before_or_has_a_reason_is_not_tried_again():
     todo = mutation.mutants("m", SOURCE)
     columns = list(mutation._COLUMNS)
     before = pd.DataFrame([[getattr(m, name) for name in columns] for m in todo], columns=columns)
-    before["outcome"] = ["survived", *["caught"] * (len(todo) - 1)]
-    known = mutation._caught(todo, before)
+    before["outcome"] = ["survived", "survived", *["caught"] * (len(todo) - 2)]
+    reasons = before.loc[[1], columns].assign(line=99, reason="it makes no difference")
+    before["reason"] = mutation._has_reason(before, reasons)
+    known = mutation._known(todo, before)
     assert list(known) == todo[1:]
-    assert known[todo[3]]["before"] == todo[3].before
-    assert mutation._caught(todo, None) == {}
+    assert known[todo[1]] == {**before.loc[1, columns].to_dict(), "outcome": "survived"}
+    assert mutation._known(todo, None) == {}
     with pytest.raises(ValueError, match="m is no longer what was tried before"):
-        mutation._caught(todo[1:], before)
+        mutation._known(todo[1:], before)
 
 
 @pytest.mark.slow
