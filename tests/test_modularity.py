@@ -364,6 +364,15 @@ def test_every_run_goes_on_until_an_iteration_raises_nothing(monkeypatch):
     assert max(map(len, runs)) > 3
 
 
+def test_a_unit_is_alive_if_it_has_an_edge_to_another():
+    A = np.zeros((2, 4, 4))
+    A[0, 0, 1] = A[0, 1, 0] = -1.0
+    A[:, 2, 2] = 5.0  # no edge
+    expected = np.array([[True, True, False, False], [False] * 4])
+    np.testing.assert_array_equal(MODULARITY.alive_units(A), expected)
+    np.testing.assert_array_equal(MODULARITY.alive_units(A[0]), expected[0])
+
+
 def test_errors_begin_with_the_name_of_the_argument():
     A = sparse(np.random.default_rng(22), 6, 1.0)
     with pytest.raises(ValueError, match=r"^A must not be negative"):
