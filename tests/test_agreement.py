@@ -335,6 +335,30 @@ def test_transfer_keeps_all_digits_where_what_is_left_is_next_to_nothing():
     assert transfers(A[None], labels[None])[0, 0] == pytest.approx(expected, abs=1e-14)
 
 
+def test_pairs_are_compared_so_many_at_once_that_their_tables_fit(monkeypatch):
+    """2²⁰ cells: with four modules a table has sixteen."""
+    seen, tables = [], AGREEMENT.contingency_tables
+
+    def watched(a, b, n_module):
+        seen.append((len(a), n_module))
+        return tables(a, b, n_module)
+
+    monkeypatch.setattr(AGREEMENT, "contingency_tables", watched)
+    agreement_pairs(np.array([[0, 1, 2, 3]]), np.zeros((2**16 + 5, 2), dtype=int))
+    assert seen == [(2**16, 4), (5, 4)]
+    seen.clear()
+    monkeypatch.setattr(AGREEMENT, "CELLS_AT_ONCE", 3)  # less than one table: one at a time all the same
+    agreement_pairs(np.array([[0, 0, 1]]), np.zeros((2, 2), dtype=int))
+    assert seen == [(1, 2), (1, 2)]
+
+
+def test_three_common_units_are_enough_for_a_rank_correlation():
+    A = np.array([[0.0, 1, 2], [1, 0, 3], [2, 3, 0]])
+    assert rank_correlation(A, A) == pytest.approx(1)
+    with pytest.raises(ValueError, match=r"^S_a must be \(unit, unit\)|^S_a must be square|^S_a must be"):
+        rank_correlation(A[:2], A[:2])
+
+
 def test_errors_of_transfers_and_rank_correlations_name_what_is_wrong_exactly():
     A = random_graph(np.random.default_rng(19), 4)
     crooked = A + np.triu(np.ones((4, 4)), k=1)

@@ -364,6 +364,33 @@ def test_every_run_goes_on_until_an_iteration_raises_nothing(monkeypatch):
     assert max(map(len, runs)) > 3
 
 
+def test_leiden_is_given_every_edge_once_and_no_others(monkeypatch):
+    given = []
+
+    class Watched(igraph.Graph):
+        def __init__(self, n, edges):
+            given.append((n, {tuple(edge) for edge in edges.tolist()}, len(edges)))
+            super().__init__(n=n, edges=edges)
+
+    monkeypatch.setattr(MODULARITY.igraph, "Graph", Watched)
+    generator = np.random.default_rng(24)
+    for density in (0.3, 1.0):
+        A = sparse(generator, 12, density)
+        A = A[np.ix_(A.any(0), A.any(0))]
+        find_modules(A, restarts=1)
+        edges = set(zip(*np.triu(A).nonzero(), strict=True))
+        assert given[-1] == (len(A), edges, len(edges))
+    rows, columns = MODULARITY._upper_triangle(4)
+    assert [*zip(rows.tolist(), columns.tolist(), strict=True)] == [*itertools.combinations(range(4), 2)]
+
+
+def test_weights_of_ordinary_size_are_left_as_they_are():
+    for scale in (1.0, 2.0**890, 2.0**-890):
+        A = sparse(np.random.default_rng(25), 5, 1.0) * scale
+        assert MODULARITY.in_range(A) is A
+    assert MODULARITY.in_range(A * 2.0**-100).max() > 2.0**-901
+
+
 def test_a_unit_is_alive_if_it_has_an_edge_to_another():
     A = np.zeros((2, 4, 4))
     A[0, 0, 1] = A[0, 1, 0] = -1.0
