@@ -355,7 +355,7 @@ def test_pairs_are_compared_so_many_at_once_that_their_tables_fit(monkeypatch):
 def test_three_common_units_are_enough_for_a_rank_correlation():
     A = np.array([[0.0, 1, 2], [1, 0, 3], [2, 3, 0]])
     assert rank_correlation(A, A) == pytest.approx(1)
-    with pytest.raises(ValueError, match=r"^S_a must be \(unit, unit\)|^S_a must be square|^S_a must be"):
+    with pytest.raises(ValueError, match=r"^S_a must be"):
         rank_correlation(A[:2], A[:2])
 
 
