@@ -70,6 +70,7 @@ def _still_image(renderer: Any, data: Any, description: str) -> list[Any]:
             for image in images:
                 image["alt"] = description
                 image["classes"].append("no-scaled-link")
+                image["loading"] = "lazy"  # most are hidden by the drawing before anybody would see them
             return images
     return []
 
