@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks import book, browser
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.long]
 
 PAGE = """<!doctype html><html><head><link rel="icon" href="data:,">
 <script src="_static/shared.js"></script></head>

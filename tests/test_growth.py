@@ -76,6 +76,7 @@ def test_what_is_lost_is_counted_on_the_whole_graph():
     assert table.q.iloc[1] < table.q.iloc[0]
 
 
+@pytest.mark.long
 @pytest.mark.slow
 def test_fewer_images_err_more_and_all_of_them_not_at_all():
     table = growth.subsampled((100, 3000, 10_000), draws=1, networks=1)

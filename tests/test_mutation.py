@@ -50,6 +50,7 @@ def test_all_faults_of_a_small_module():
     }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("module", mutation.TESTS)
 def test_every_mutant_is_a_module_that_differs_from_all_others(module):
     source = (project.ROOT / "modlib" / f"{module}.py").read_text()
@@ -75,6 +76,7 @@ def test_what_was_caught_before_or_has_a_reason_is_not_tried_again():
         mutation._known(todo[1:], before)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("body", "outcome"),
