@@ -165,7 +165,10 @@ def contestants(device: Device = "cpu") -> pd.DataFrame:
         Indexed by part: `modlib` and `published` (medians, seconds), `times`, the median of their ratio over
         networks and rounds, and its quartiles `from` and `to`.
     """
-    table = records.read("analysis", device).table
+    return _parts(records.read("analysis", device).table)
+
+
+def _parts(table: pd.DataFrame) -> pd.DataFrame:
     medians = table.groupby("contestant").seconds.median()
     rows = []
     for part in PARTS:
@@ -219,13 +222,11 @@ def _of_training(table: pd.DataFrame) -> dict[str, int | float]:
 
 def _of_analysis(table: pd.DataFrame) -> dict[str, int | float]:
     found: dict[str, int | float] = {"networks": table.network.nunique()}
-    for part in PARTS:
-        times = spread(ratios(table, f"published: {part}", f"modlib: {part}"))
-        found |= {f"analysis_{part}": times.median, f"analysis_{part}_lower": times.lower,
-                  f"analysis_{part}_upper": times.upper}  # fmt: skip
-        for side in ("modlib", "published"):
-            of_part = table[table.contestant == f"{side}: {part}"]
-            found[f"seconds_{side}_{part}"] = float(of_part.seconds.median())
+    for row in _parts(table).reset_index().to_dict("records"):
+        part = row["part"]
+        found |= {f"analysis_{part}": row["times"], f"analysis_{part}_lower": row["from"],
+                  f"analysis_{part}_upper": row["to"]}  # fmt: skip
+        found |= {f"seconds_{side}_{part}": row[side] for side in ("modlib", "published")}
     return found
 
 
