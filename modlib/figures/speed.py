@@ -66,7 +66,7 @@ def growth(by: str, *, name: str = "", caption: str = "") -> alt.HConcatChart:
         memory_power=table.what.map(fits.memory),
     ).drop(columns="what")
     order = list(CURVES[by])
-    legend = alt.Legend(title=None, orient="top", columns=3, symbolOpacity=1) if len(order) > 1 else None
+    legend = alt.Legend(title=None, orient="top", columns=2, symbolOpacity=1) if len(order) > 1 else None
     colour = alt.Color(
         "curve:N", sort=order, scale=alt.Scale(domain=order, range=_HUES[: len(order)]), legend=legend
     )
