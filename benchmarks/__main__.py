@@ -45,6 +45,20 @@ def training(
 
 @main.command()
 @_DEVICE
+@click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True)
+@_SAVE
+def base(device: Device, rounds: int, save: bool) -> None:
+    """Time the stages of the experiment base, compiled, with all cores (hours without a GPU)."""
+    from benchmarks import base
+
+    table, about = base.measure(device, rounds=rounds)
+    click.echo(table.groupby("stage", sort=False).seconds.describe().to_string())
+    if save:
+        click.echo(records.write("base", device, table, about))
+
+
+@main.command()
+@_DEVICE
 @click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="A network.")
 @_SAVE
 @click.option("--images", type=click.IntRange(min=100, max=10_000), default=10_000, show_default=True)

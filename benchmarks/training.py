@@ -5,8 +5,8 @@ machine: on a processor, so many processes train at once that every core is busy
 networks are those of the experiment `base`, 784-64-64-10, with its thirty settings a seed.
 
 - ``stack``: `modlib.train`, as a sweep runs it: a shard a core, one thread each; all shards at once on a GPU.
-- ``loop``: `benchmarks.loop`, every so manyth setting of the grid; on a processor both as one process a core
-  and as one process with all cores, of which the faster counts.
+- ``loop``: `benchmarks.loop`, every so manyth setting of the grid, in all ways of running it that promise
+  something; on a processor both as one process a core and as one process with all cores. The fastest counts.
 - ``products``: nothing but the matrix products of the stack's steps, into memory that is there:
   forward, for the weights' gradients, and for the gradients of the layers below. By `torch.bmm`; on a
   processor also with layer 1 by oneDNN, and the faster counts.
@@ -34,7 +34,8 @@ from modlib.experiments import Experiment, Setting, Shard
 from modlib.records import Device
 from modlib.speed import fastest, ratios, spread
 from modlib.sweep import _cores, _initial
-from modlib.training import _wide_product, train
+from modlib.trainer import _wide_product
+from modlib.training import train
 
 IMAGES = 60_000  # of an epoch, to which seconds are scaled where fewer are used
 #: Ratios that are asked about: seconds of the first over those of the second.
@@ -63,7 +64,8 @@ def measure(
     stride
         The loop trains every so manyth of the thirty settings.
     tuned
-        Try all ways to run the loop first (`benchmarks.loop.HOWS`), and take the fastest; else the first.
+        On a processor, try all ways to run the loop first (`benchmarks.loop.HOWS`) and take the fastest;
+        else the first. (On a GPU all of them race.)
 
     Returns
     -------
@@ -73,7 +75,7 @@ def measure(
         How it was measured, and what the tuning found.
     """
     data.load("mnist")  # fetched once, before many ask for it
-    how, tried = _tuned(device) if tuned else (HOWS[device][0], {})
+    how, tried = _tuned(device) if tuned and device == "cpu" else (HOWS[device][0], {})
     trained = len(_settings(stride)) * epochs * images / IMAGES
     steps = epochs * ceil(images * (1 - _plan().protocol.validation) / _plan().protocol.batch)
     n_seeds, n_settings = len(_plan().seeds), len(_plan().settings)
@@ -89,7 +91,8 @@ def measure(
             whole = n_seeds * n_settings * epochs * images / IMAGES
             enter("stack (plain)", lambda: _stack(0, n_seeds, images, epochs, device, False), whole)
             enter("stack (compiled)", lambda: _stack(0, n_seeds, images, epochs, device, True), whole)
-            enter("loop", lambda: _loop(0, images, epochs, stride, how, device), trained)
+            for each in HOWS[device]:
+                enter(f"loop ({each})", partial(_loop, 0, images, epochs, stride, each, device), trained)
             enter("products", lambda: _products(0, n_seeds, steps, device), whole)
         else:
             cores = _cores()

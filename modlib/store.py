@@ -32,6 +32,8 @@ _DECIDE = (
     "networks",
     "schedule",
     "training",
+    "trainer",
+    "recording",
     "similarity",
     "modularity",
     "optimisers",

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from modlib import training
+from modlib import trainer, training
 from modlib.networks import MLPStack
 from modlib.schedule import Plateau
 from modlib.training import Protocol, _stream, train
@@ -244,10 +244,10 @@ def test_pieces_of_any_size_give_the_same_step(monkeypatch, in_cache, width):
         return [torch.rand(shape, generator=rng) for shape in shapes]
 
     p, g, m, v, step, l2, l1 = tensors()
-    training._adam(p, g, m, v, step, 1.3, l2, l1)
+    trainer._adam(p, g, m, v, step, torch.tensor(1.3), l2, l1)
     q, g2, m2, v2, *_ = tensors()
-    monkeypatch.setattr(training, "_IN_CACHE", in_cache)
-    training._adam_in_cache(q, g2, m2, v2, step, 1.3, l2, l1)
+    monkeypatch.setattr(trainer, "_IN_CACHE", in_cache)
+    trainer._adam_in_cache(q, g2, m2, v2, step, torch.tensor(1.3), l2, l1)
     assert all(torch.equal(a, b) for a, b in [(p, q), (m, m2), (v, v2)])
     assert not torch.equal(q, tensors()[0])
 

@@ -1,0 +1,116 @@
+"""The experiment `base` from end to end: seconds of each stage, all its networks together.
+
+- ``training``: `modlib.train` of all networks as one stack, compiled, from the first weights to the last,
+  with its random numbers, validation and early stopping.
+- ``similarity``: the four measures over all test images, in double precision.
+- ``modules``: modules of every layer and variant and their agreement, a process a core, their start included.
+
+The first call of a stage compiles and wakes libraries; its seconds are kept apart.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from benchmarks.crew import _prepare
+from modlib import data, experiments
+from modlib.analysis import _search
+from modlib.experiments import Shard
+from modlib.records import Device
+from modlib.similarity import similarity
+from modlib.sweep import _cores, _initial, _training_data
+from modlib.training import Training, train
+
+
+def measure(
+    device: Device, *, rounds: int = 3, profile: str = "paper"
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Time the stages of `base`.
+
+    Parameters
+    ----------
+    device
+        Where networks are trained and similarities formed; modules are found on the processor.
+    rounds
+        Calls of each stage that are timed.
+    profile
+        Of the experiment.
+
+    Returns
+    -------
+    table
+        `stage`, `round`, `seconds`.
+    about
+        Sizes, and seconds of the first call of each stage.
+    """
+    plan = experiments.get("base", profile)
+    shard = Shard("benchmark", plan.seeds, plan.settings, trained=True)
+    stack, settings = _initial(plan, shard)
+    x, y = (t.to(device) for t in _training_data(plan))
+    loaded = data.load(plan.dataset)
+    x_test, y_test = (t[: plan.test_samples].to(device) for t in (loaded.x_test, loaded.y_test))
+    stack = stack.to(device)
+    kept: dict[str, Any] = {}
+
+    def training() -> None:
+        kept["training"] = train(stack, x, y, **settings, protocol=plan.protocol, compile=True)
+
+    def similarities() -> None:
+        found: Training = kept["training"]
+        kept["S"] = similarity(found.stack.to(dtype=torch.float64), x_test, y_test)
+
+    def modules() -> None:
+        S: dict[str, list[Tensor]] = kept["S"]
+        names = [str(number) for number in range(len(stack))]
+        with _workers() as pool:
+            kept["modules"] = list(_search(S, names, pool.map, "leiden", plan.restarts, 0))
+
+    stages: dict[str, Callable[[], None]] = {
+        "training": training,
+        "similarity": similarities,
+        "modules": modules,
+    }
+    rows: list[dict[str, object]] = []
+    first: dict[str, float] = {}
+    for stage, run in stages.items():
+        first[stage] = _timed(run, device)
+        rows += [{"stage": stage, "round": n, "seconds": _timed(run, device)} for n in range(rounds)]
+    epochs = kept["training"].epochs
+    about = {
+        "unit": "seconds",
+        "networks": len(stack),
+        "epochs": {"mean": float(epochs.mean()), "most": int(epochs.max())},
+        "images": {"training": len(x), "test": len(x_test)},
+        "graphs": len(stack) * stack.n_hidden * 8,
+        "restarts": plan.restarts,
+        "processes": _cores(),
+        "first": first,
+        "float32_products": torch.get_float32_matmul_precision(),  # "highest": no TF32
+    }
+    return pd.DataFrame(rows), about
+
+
+def _timed(run: Callable[[], None], device: Device) -> float:
+    start = time.perf_counter()
+    run()
+    if device == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+@contextmanager
+def _workers() -> Iterator[Executor]:
+    """Start processes as a sweep does beside a GPU."""
+    with ProcessPoolExecutor(
+        _cores(), mp_context=get_context("spawn"), initializer=_prepare, initargs=(1,)
+    ) as pool:
+        yield pool

@@ -1,0 +1,78 @@
+"""Launches on a GPU, recorded once and replayed."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+
+class Recorded:
+    """A function of tensors, whose launches on a GPU are recorded and from then on replayed (a CUDA graph).
+
+    A step of small networks is dozens of launches of a few microseconds each, and asking for them one by one
+    takes Python longer than the GPU takes to do them. Replayed, they are one request.
+
+    Parameters
+    ----------
+    function
+        Returns nothing, and works in place on tensors that it knows; these must stay where they are. It may
+        not wait for the GPU, and may do nothing but launch.
+
+    Notes
+    -----
+    The first call with inputs of some shapes is made as it is, so that libraries and compilers get ready,
+    and the second is recorded. Inputs are copied to where the recorded launches look for them.
+    """
+
+    def __init__(self, function: Callable[..., None]) -> None:
+        self._function = function
+        self._ready: set[tuple[torch.Size, ...]] = set()
+        self._recorded: dict[tuple[torch.Size, ...], tuple[torch.cuda.CUDAGraph, list[Tensor]]] = {}
+
+    def __call__(self, *inputs: Tensor) -> None:
+        """Do what the function does."""
+        shapes = tuple(t.shape for t in inputs)
+        if shapes not in self._ready:
+            self._function(*inputs)
+            self._ready.add(shapes)
+            return
+        if shapes not in self._recorded:
+            self._recorded[shapes] = self._record(inputs)
+        graph, places = self._recorded[shapes]
+        for place, t in zip(places, inputs, strict=True):
+            place.copy_(t)
+        graph.replay()
+
+    def _record(self, inputs: tuple[Tensor, ...]) -> tuple[torch.cuda.CUDAGraph, list[Tensor]]:
+        """Record a call: nothing is computed yet.
+
+        Not by ``torch.cuda.graph``, which collects garbage and gives all memory back first: that takes longer
+        than what is recorded is used for, where networks leave the stack every other epoch.
+        """
+        places = [torch.empty_like(t, memory_format=torch.contiguous_format) for t in inputs]
+        graph, aside = torch.cuda.CUDAGraph(), torch.cuda.Stream()
+        torch.cuda.synchronize()
+        with _nothing_collected(), torch.cuda.stream(aside):
+            graph.capture_begin()
+            try:
+                self._function(*places)
+            finally:
+                graph.capture_end()
+        torch.cuda.current_stream().wait_stream(aside)
+        return graph, places
+
+
+@contextmanager
+def _nothing_collected() -> Iterator[None]:
+    """Keep garbage as long as it lasts: giving up another recording among it would spoil this one."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
