@@ -17,6 +17,8 @@ DEVICES: tuple[Device, ...] = ("cpu", "cuda")
 #: Ratios of the analysis of one network, and of training, by what they are called on record.
 PARTS = ("whole", "similarity", "modules", "agreement")
 MEGABYTE = 1e6  # bytes
+#: Ratios of training with a way of doing it that is not the fastest: name, slow and fast.
+_FORMS = (("loop_fused", "loop (fused)", "stack"), ("uncompiled", "stack (plain)", "stack (compiled)"))
 #: Difference up to which Q is the same.
 ROUNDING = 1e-9
 SMALLEST = 0.1  # MiB: less is none, of which there is no power
@@ -198,8 +200,11 @@ def powers() -> pd.DataFrame:
 def machine(name: str, device: Device = "cpu") -> str:
     """Say on what machine a record was measured."""
     found = records.read(name, device).machine
-    where = found["device"] if device == "cuda" else f"{found['cpu']}, {found['cores']} cores"
-    return f"{where}, {found['memory_gib']:g} GiB; torch {found['versions']['torch']}"
+    with_gpu = f"{found['device']} with " if device == "cuda" else ""
+    return (
+        f"{with_gpu}{found['cpu']}, {found['cores']} cores, {found['memory_gib']:g} GiB; "
+        f"torch {found['versions']['torch']}"
+    )
 
 
 # ---------------------------------------------------------------- what is on record
@@ -217,7 +222,14 @@ def _of_training(table: pd.DataFrame) -> dict[str, int | float]:
     for name in ("loop", "stack"):
         of_fastest = table[table.contestant == fastest(table, name)]
         found[f"milliseconds_{name}"] = 1000 * float(of_fastest.seconds.median())
+    for name, slow, fast in _FORMS:  # a form by its full name, where it raced
+        if {slow, fast} <= {"stack", *table.contestant}:
+            found[name] = spread(ratios(table, slow, fast)).median
     return found
+
+
+def _of_base(table: pd.DataFrame) -> dict[str, int | float]:
+    return {f"base_{stage}": float(times.median()) for stage, times in table.groupby("stage").seconds}
 
 
 def _of_analysis(table: pd.DataFrame) -> dict[str, int | float]:
@@ -282,6 +294,7 @@ def _of_pages(table: pd.DataFrame) -> dict[str, int | float]:
 
 _READERS: dict[str, Callable[[pd.DataFrame], dict[str, int | float]]] = {
     "training": _of_training,
+    "base": _of_base,
     "analysis": _of_analysis,
     "analysis-q": _of_modules,
     "growth": _of_growth,
@@ -325,7 +338,11 @@ CITED: dict[Device, tuple[str, ...]] = {
         "build_nothing_built", "build_nothing_changed", "build_a_chapter_changed",
         "pages", "page_heaviest", "page_median", "page_shared", "page_slowest", "page_typical",
     ),
-    "cuda": ("loop", "products"),
+    "cuda": (
+        "loop", "loop_lower", "loop_upper", "loop_fused", "products", "products_lower", "products_upper",
+        "bound", "uncompiled", "milliseconds_loop", "milliseconds_stack",
+        "base_training", "base_similarity", "base_modules",
+    ),
 }  # fmt: skip
 
 
@@ -336,6 +353,6 @@ def numbers(_profile: str) -> dict[str, float | int | str | None]:
         values = measured(device)
         prefix = "speed_" if device == "cpu" else f"speed_{device}_"
         found |= {f"{prefix}{key}": values.get(key) for key in keys}
-    return found | {
-        "speed_machine": machine("training") if records.read_if_there("training", "cpu") else None
-    }
+        measured_on = records.read_if_there("training", device) is not None
+        found[f"{prefix}machine"] = machine("training", device) if measured_on else None
+    return found

@@ -242,6 +242,8 @@ def _compiled_update() -> Callable[..., None]:
         for t in (*parameters, *m, *v, keep, l2, l1, step):
             if t is not None:
                 torch._dynamo.maybe_mark_dynamic(t, 1)  # networks leave, and nothing is compiled anew
+        for t in (x, y, *noise):  # a code for batches of any size would round otherwise than one for this
+            torch._dynamo.mark_static(t)
         compiled(parameters, m, v, keep, l2, l1, room, x, y, noise, step, root)
 
     return update

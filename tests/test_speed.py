@@ -42,6 +42,26 @@ def test_a_goal_is_met_if_the_median_of_the_ratio_is_what_was_asked(loop, met):
 
 
 @pytest.mark.usefixtures("empty")
+def test_a_gpu_is_held_against_the_fastest_loop_and_the_plain_one_is_told_too():
+    contestants = {
+        "stack (plain)": [2.0] * 3, "stack (compiled)": [1.0] * 3,
+        "loop (fused)": [600.0] * 3, "loop (graphed)": [299.0] * 3, "products": [0.6] * 3,
+    }  # fmt: skip
+    records.write("training", "cpu", timed(**contestants), {})
+    on_gpu = speed._of_training(records.read("training", "cpu").table)
+    assert (on_gpu["loop"], on_gpu["loop_fused"], on_gpu["uncompiled"]) == (299, 600, 2)
+    assert on_gpu["products"] == pytest.approx(60)
+
+
+@pytest.mark.usefixtures("empty")
+def test_stages_of_base_are_medians():
+    rows = [("training", 0, 9.0), ("training", 1, 30.0), ("training", 2, 9.5), ("modules", 0, 61.0)]
+    records.write("base", "cpu", pd.DataFrame(rows, columns=["stage", "round", "seconds"]), {})
+    found = speed.measured("cpu")
+    assert (found["base_training"], found["base_modules"]) == (9.5, 61)
+
+
+@pytest.mark.usefixtures("empty")
 def test_a_goal_with_a_most_is_missed_above_it():
     modules = pd.DataFrame({"gain": [0.1, 0.0, -1e-12, -0.2]})
     records.write("analysis-q", "cpu", modules, {})
@@ -56,7 +76,7 @@ def test_a_goal_with_a_most_is_missed_above_it():
 
 def test_every_number_that_is_cited_is_on_record():
     found = speed.numbers("paper")
-    assert [key for key, value in found.items() if value is None and "cuda" not in key] == []
+    assert [key for key, value in found.items() if value is None] == []
 
 
 def test_tables_of_the_page_are_those_of_the_records():

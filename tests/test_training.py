@@ -290,6 +290,38 @@ def test_compiled_training_is_the_same_training():
     assert 0 < int(compiled) <= 14, "compiled again and again"
 
 
+CODES = """
+import functools
+import torch
+from modlib.networks import MLPStack
+from modlib.training import Protocol, train
+
+batches = []
+
+def backend(graph, inputs):
+    batches.append(set())
+    of_this = batches[-1]
+    def run(*inputs):
+        of_this.update(t.shape[1] for t in inputs if hasattr(t, "shape") and t.ndim == 3 and t.shape[2] == 20)
+        return graph(*inputs)
+    return run
+
+torch.compile = functools.partial(torch.compile, backend=backend)
+x, y = torch.rand(250, 20), torch.randint(4, (250,))
+for batch in (90, 90, 50):
+    stack = MLPStack.initialise([20, 12, 8, 4], seeds=[3, 3, 4, 4])
+    protocol = Protocol(max_epochs=3, batch=batch)
+    train(stack, x, y, seeds=[3, 3, 4, 4], dropout=[0.0, 0.5] * 2, protocol=protocol, compile=True)
+print(sorted(sorted(of_this) for of_this in batches))
+"""
+
+
+def test_every_size_of_a_batch_has_a_code_of_its_own():
+    """Were one for any size compiled at the second, the first would change codes midway, and so rounding."""
+    ran = subprocess.run([sys.executable, "-c", CODES], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[[25], [45], [50], [90]]"
+
+
 def test_tiny_numbers_are_flushed_within_and_kept_after():
     tiny = torch.full((1,), 1e-40)
     with training.denormals_flushed():
