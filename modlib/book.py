@@ -152,17 +152,10 @@ def _code(root: Path) -> str:
 
 def _results(profile: str) -> str:
     """Return a hash of the results that a profile reads; a manifest holds the hashes of its tables."""
-    from modlib import calibration, published, records, store
+    from modlib import ground
 
-    manifests = store.results_folder().glob(f"*-{profile}/manifest.json")
-    tables = [
-        path
-        for folder in (calibration.FOLDER, published.FOLDER, records.FOLDER)
-        for path in folder.glob("*.csv")
-    ]
-    files = [*sorted(manifests), *sorted(tables)]
     return _sha256(
-        part for file in files for part in (file.parent.name.encode(), file.name.encode(), file.read_bytes())
+        part for name, path in ground.files(profile).items() for part in (name.encode(), path.read_bytes())
     )
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import pandas as pd
 
-from modlib import calibration, claims, experiments, published, records, store, verdicts
+from modlib import claims, experiments, ground, store, verdicts
 from modlib.numbers import numbers
 
 PROFILE = "paper"
@@ -128,12 +128,10 @@ def _unreadable_tables() -> Iterator[str]:
 
 
 def _files() -> dict[str, str]:
-    """SHA-256 of what is relied on: manifests, the paper's values, tables of simulations and benchmarks."""
-    manifests = sorted(store.results_folder().glob(f"*-{PROFILE}/manifest.json"))
-    files = {path.parent.name: path for path in manifests}
-    for folder in (calibration.FOLDER, published.FOLDER, records.FOLDER):
-        files |= {f"{folder.name}/{path.name}": path for path in sorted(folder.glob("*.csv"))}
-    return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
+    """SHA-256 of every file that is relied on."""
+    return {
+        name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in ground.files(PROFILE).items()
+    }
 
 
 def _json(values: Mapping[str, Any]) -> str:

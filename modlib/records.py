@@ -104,8 +104,8 @@ def read(name: str, device: Device) -> Record:
     """
     csv, sidecar = paths(name, device)
     if not csv.exists() and not sidecar.exists():
-        raise FileNotFoundError(f"there is no {csv}; make bench measures it")
-    remedy = "restore it, or measure again with make bench"
+        raise FileNotFoundError(f"there is no {csv}; make bench or make trials measures it")
+    remedy = "restore it, or measure again with make bench or make trials"
     try:
         whole = json.loads(sidecar.read_bytes())
         if whole["format"] != FORMAT:

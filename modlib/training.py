@@ -145,7 +145,8 @@ def train(
         ``"final"``, ``"v1"`` or a `Protocol`.
     compile
         Fuse each step with ``torch.compile``; ``"auto"`` does so on a GPU for runs that are long enough to
-        repay the compiling. Where compiling fails (no C compiler, say), training goes on without.
+        repay the compiling. Where compiling fails (no C compiler, say), training goes on without. (The
+        launches of a GPU are recorded and replayed either way.)
     progress
         Called after every epoch.
 

@@ -93,14 +93,14 @@ def test_the_culprit_is_named(name, culprit):
 #: options are checked by name below.
 OF_TABLES = {
     "calibration", "certainty", "chance", "choices", "claims", "contrasts", "cost", "coverage",
-    "deviation_list", "deviations", "differences", "elsewhere", "evidence", "findings", "live", "multiverse",
-    "numbers", "outcomes", "published", "quirks", "records", "reported", "robustness", "spectra", "speed",
-    "tables",
+    "deviation_list", "deviations", "differences", "elsewhere", "evidence", "findings", "ground", "live",
+    "multiverse", "numbers", "outcomes", "published", "quirks", "records", "reported", "robustness",
+    "spectra", "speed", "tables",
 }  # fmt: skip
 #: Machinery behind the calls above, with tests of its own.
 BEHIND = {
     "arguments", "book", "charts", "check", "cluster", "download", "figures", "idx", "numerals", "orders",
-    "packing", "schedule", "site", "sources",
+    "packing", "recording", "schedule", "site", "sources", "trainer",
 }  # fmt: skip
 #: Functions behind the calls above, in modules that have others.
 FUNCTIONS_BEHIND = {

@@ -1,0 +1,19 @@
+"""What every number of the book rests on, as files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from modlib import calibration, published, records, store
+
+
+def files(profile: str) -> dict[str, Path]:
+    """Manifests, which hold the hashes of an experiment's tables, and tables that have none, by name.
+
+    The latter are the paper's values, and tables of simulations and of benchmarks.
+    """
+    manifests = sorted(store.results_folder().glob(f"*-{profile}/manifest.json"))
+    found = {path.parent.name: path for path in manifests}
+    for folder in (calibration.FOLDER, published.FOLDER, records.FOLDER):
+        found |= {f"{folder.name}/{path.name}": path for path in sorted(folder.glob("*.csv"))}
+    return found
