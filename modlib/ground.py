@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from modlib import calibration, published, records, store
+from modlib import arguments, calibration, experiments, published, records, store
 
 
 def files(profile: str) -> dict[str, Path]:
@@ -12,6 +12,7 @@ def files(profile: str) -> dict[str, Path]:
 
     The latter are the paper's values, and tables of simulations and of benchmarks.
     """
+    arguments.one_of(profile, "profile", experiments.PROFILES)
     manifests = sorted(store.results_folder().glob(f"*-{profile}/manifest.json"))
     found = {path.parent.name: path for path in manifests}
     for folder in (calibration.FOLDER, published.FOLDER, records.FOLDER):
