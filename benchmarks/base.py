@@ -1,4 +1,4 @@
-"""The experiment `base` from end to end: seconds of each stage, all its networks together.
+"""The experiment `base` stage by stage: seconds for all its trained networks together.
 
 - ``training``: `modlib.train` of all networks as one stack, compiled, from the first weights to the last,
   with its random numbers, validation and early stopping.

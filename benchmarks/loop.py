@@ -19,7 +19,7 @@ How = Literal["fused", "foreach", "compiled", "graphed"]
 #: launches recorded once and replayed (CUDA graphs). The fastest counts; see `benchmarks.training`.
 HOWS: dict[str, tuple[How, ...]] = {
     "cpu": ("fused", "foreach", "compiled"),
-    "cuda": ("fused", "graphed"),  # compiling, network by network, takes longer than training one
+    "cuda": ("fused", "graphed"),
 }
 
 

@@ -72,7 +72,7 @@ def measure(
     table
         `contestant`, `round`, `seconds`; see `benchmarks.timing.race`.
     about
-        How it was measured, and what the tuning found.
+        How it was measured, and on a processor what the tuning found.
     """
     data.load("mnist")  # fetched once, before many ask for it
     how, tried = _tuned(device) if tuned and device == "cpu" else (HOWS[device][0], {})
@@ -120,7 +120,7 @@ def measure(
             "loop": len(_settings(stride)),
         },
         "float32_products": torch.get_float32_matmul_precision(),  # "highest": no TF32
-        "loop": {"how": how, "seconds_an_epoch_of_6000_images": tried},
+        **({"loop": {"how": how, "seconds_an_epoch_of_6000_images": tried}} if device == "cpu" else {}),
         "fastest": {name: fastest(table, name) for name in ("stack", "loop")},
         "ratios": {f"{slow} / {fast}": spread(ratios(table, slow, fast))._asdict() for slow, fast in RATIOS},
     }  # fmt: skip

@@ -8,13 +8,14 @@ from modlib import arguments, calibration, experiments, published, records, stor
 
 
 def files(profile: str) -> dict[str, Path]:
-    """Manifests, which hold the hashes of an experiment's tables, and tables that have none, by name.
+    """Manifests, which hold the hashes of an experiment's tables, and whatever none of them names, by name.
 
-    The latter are the paper's values, and tables of simulations and of benchmarks.
+    The latter are the paper's values, tables of simulations, and records of benchmarks.
     """
     arguments.one_of(profile, "profile", experiments.PROFILES)
     manifests = sorted(store.results_folder().glob(f"*-{profile}/manifest.json"))
     found = {path.parent.name: path for path in manifests}
     for folder in (calibration.FOLDER, published.FOLDER, records.FOLDER):
-        found |= {f"{folder.name}/{path.name}": path for path in sorted(folder.glob("*.csv"))}
+        kept = [path for path in folder.glob("*") if path.suffix in (".csv", ".json")]
+        found |= {f"{folder.name}/{path.name}": path for path in sorted(kept)}
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -54,16 +55,23 @@ class Recorded:
         than what is recorded is used for, where networks leave the stack every other epoch.
         """
         places = [torch.empty_like(t, memory_format=torch.contiguous_format) for t in inputs]
-        graph, aside = torch.cuda.CUDAGraph(), torch.cuda.Stream()
-        torch.cuda.synchronize()
-        with _nothing_collected(), torch.cuda.stream(aside):
-            graph.capture_begin()
-            try:
-                self._function(*places)
-            finally:
-                graph.capture_end()
-        torch.cuda.current_stream().wait_stream(aside)
+        with torch.cuda.device(places[0].device):
+            graph, aside = torch.cuda.CUDAGraph(), _aside(places[0].device)
+            torch.cuda.synchronize()
+            with _nothing_collected(), torch.cuda.stream(aside):
+                graph.capture_begin(capture_error_mode="thread_local")  # other threads may do as they please
+                try:
+                    self._function(*places)
+                finally:
+                    graph.capture_end()
+            torch.cuda.current_stream().wait_stream(aside)
         return graph, places
+
+
+@cache
+def _aside(device: torch.device) -> torch.cuda.Stream:
+    """Stream to record on, one for all recordings: libraries keep memory for every stream they have seen."""
+    return torch.cuda.Stream(device)
 
 
 @contextmanager

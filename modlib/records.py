@@ -104,8 +104,8 @@ def read(name: str, device: Device) -> Record:
     """
     csv, sidecar = paths(name, device)
     if not csv.exists() and not sidecar.exists():
-        raise FileNotFoundError(f"there is no {csv}; make bench or make trials measures it")
-    remedy = "restore it, or measure again with make bench or make trials"
+        raise FileNotFoundError(f"there is no {csv}; {_measured_by(name, device)} measures it")
+    remedy = f"restore it, or measure again with {_measured_by(name, device)}"
     try:
         whole = json.loads(sidecar.read_bytes())
         if whole["format"] != FORMAT:
@@ -128,6 +128,12 @@ def read_if_there(name: str, device: Device) -> Record | None:
         return read(name, device)
     except FileNotFoundError:
         return None
+
+
+def _measured_by(name: str, device: Device) -> str:
+    return (
+        "make bench or make trials" if device == "cpu" else f"python -m benchmarks {name} --device {device}"
+    )
 
 
 def _processor() -> str:

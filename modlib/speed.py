@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from modlib import records
-from modlib.records import Device
+from modlib.records import Device, Record
 
 #: Devices that benchmarks may be on record for.
 DEVICES: tuple[Device, ...] = ("cpu", "cuda")
@@ -210,7 +210,8 @@ def machine(name: str, device: Device = "cpu") -> str:
 # ---------------------------------------------------------------- what is on record
 
 
-def _of_training(table: pd.DataFrame) -> dict[str, int | float]:
+def _of_training(record: Record) -> dict[str, int | float]:
+    table = record.table
     found: dict[str, int | float] = {}
     for name, slow, fast, unit in (
         ("loop", "loop", "stack", 1),
@@ -228,11 +229,17 @@ def _of_training(table: pd.DataFrame) -> dict[str, int | float]:
     return found
 
 
-def _of_base(table: pd.DataFrame) -> dict[str, int | float]:
-    return {f"base_{stage}": float(times.median()) for stage, times in table.groupby("stage").seconds}
+def _of_base(record: Record) -> dict[str, int | float]:
+    found = {f"base_{stage}": float(s.median()) for stage, s in record.table.groupby("stage").seconds}
+    return {**found, "base_first": float(record.about["first"]["training"])}
 
 
-def _of_analysis(table: pd.DataFrame) -> dict[str, int | float]:
+def _of_suite(record: Record) -> dict[str, int | float]:
+    return {"minutes_test": record.about["wall"]["test"] / 60}
+
+
+def _of_analysis(record: Record) -> dict[str, int | float]:
+    table = record.table
     found: dict[str, int | float] = {"networks": table.network.nunique()}
     for row in _parts(table).reset_index().to_dict("records"):
         part = row["part"]
@@ -242,8 +249,8 @@ def _of_analysis(table: pd.DataFrame) -> dict[str, int | float]:
     return found
 
 
-def _of_modules(table: pd.DataFrame) -> dict[str, int | float]:
-    gain = table.gain
+def _of_modules(record: Record) -> dict[str, int | float]:
+    gain = record.table.gain
     return {
         "q_graphs": len(gain), "q_higher": int((gain > ROUNDING).sum()),
         "q_lower": int((gain < -ROUNDING).sum()), "q_equal": int((gain.abs() <= ROUNDING).sum()),
@@ -251,7 +258,8 @@ def _of_modules(table: pd.DataFrame) -> dict[str, int | float]:
     }  # fmt: skip
 
 
-def _of_growth(table: pd.DataFrame) -> dict[str, int | float]:
+def _of_growth(record: Record) -> dict[str, int | float]:
+    table = record.table
     found: dict[str, int | float] = {}
     for point in table.dropna().to_dict("records"):
         name = f"{_slug(point['what'])}_{{}}_{point['size']}"
@@ -261,7 +269,8 @@ def _of_growth(table: pd.DataFrame) -> dict[str, int | float]:
     return found
 
 
-def _of_sparse(table: pd.DataFrame) -> dict[str, int | float]:
+def _of_sparse(record: Record) -> dict[str, int | float]:
+    table = record.table
     whole = float(table[table.neighbours == 0].seconds.iloc[0])
     found: dict[str, int | float] = {"sparse_units": int(table.units.iloc[0])}
     for row in table[table.neighbours > 0].to_dict("records"):
@@ -270,7 +279,8 @@ def _of_sparse(table: pd.DataFrame) -> dict[str, int | float]:
     return found
 
 
-def _of_images(table: pd.DataFrame) -> dict[str, int | float]:
+def _of_images(record: Record) -> dict[str, int | float]:
+    table = record.table
     found: dict[str, int | float] = {}
     for n, group in table.groupby("images"):
         found |= {f"images_{of}_{n}": 100 * float(group[of].median()) for of in ("error", "lost")}
@@ -278,11 +288,13 @@ def _of_images(table: pd.DataFrame) -> dict[str, int | float]:
     return found
 
 
-def _of_builds(table: pd.DataFrame) -> dict[str, int | float]:
+def _of_builds(record: Record) -> dict[str, int | float]:
+    table = record.table
     return {f"build_{_slug(row['build'])}": row["seconds"] for row in table.to_dict("records")}
 
 
-def _of_pages(table: pd.DataFrame) -> dict[str, int | float]:
+def _of_pages(record: Record) -> dict[str, int | float]:
+    table = record.table
     desk = table[table.window == "desk"]
     return {
         "pages": len(desk), "page_heaviest": float(desk.own_bytes.max()) / MEGABYTE,
@@ -292,7 +304,7 @@ def _of_pages(table: pd.DataFrame) -> dict[str, int | float]:
     }  # fmt: skip
 
 
-_READERS: dict[str, Callable[[pd.DataFrame], dict[str, int | float]]] = {
+_READERS: dict[str, Callable[[Record], dict[str, int | float]]] = {
     "training": _of_training,
     "base": _of_base,
     "analysis": _of_analysis,
@@ -302,6 +314,7 @@ _READERS: dict[str, Callable[[pd.DataFrame], dict[str, int | float]]] = {
     "growth-images": _of_images,
     "book-builds": _of_builds,
     "book-pages": _of_pages,
+    "suite": _of_suite,
 }
 
 
@@ -310,9 +323,7 @@ def measured(device: Device) -> dict[str, int | float]:
     found: dict[str, int | float] = {}
     for name, read in _READERS.items():
         if (stored := records.read_if_there(name, device)) is not None:
-            found |= read(stored.table)
-    if (suite := records.read_if_there("suite", device)) is not None:
-        found["minutes_test"] = suite.about["wall"]["test"] / 60
+            found |= read(stored)
     return found
 
 
@@ -340,8 +351,8 @@ CITED: dict[Device, tuple[str, ...]] = {
     ),
     "cuda": (
         "loop", "loop_lower", "loop_upper", "loop_fused", "products", "products_lower", "products_upper",
-        "bound", "uncompiled", "milliseconds_loop", "milliseconds_stack",
-        "base_training", "base_similarity", "base_modules",
+        "uncompiled", "milliseconds_loop", "milliseconds_stack",
+        "base_training", "base_first", "base_similarity", "base_modules",
     ),
 }  # fmt: skip
 

@@ -16,7 +16,7 @@ from modlib.recording import Recorded
 
 
 class Trainer:
-    """The arrays of a stack in training and one step of Adam on all of them.
+    """The arrays of a stack in training, and what an epoch does to them.
 
     Parameters and Adam's moments are held as ``(group, network, out, in)`` and activations as ``(group,
     network, unit, sample)``, so that layer 1 of all networks of a group, which read the same batch, is one
@@ -90,9 +90,9 @@ class Trainer:
         self.t = times[-1]
         number = partial(torch.tensor, device=order.device)  # Adam's corrections of its moments
         down = number([1 - 0.9**t for t in times], dtype=rate.dtype)
-        root = number(
-            [(1 - 0.999**t) ** -0.5 for t in times], dtype=rate.dtype if self.on_gpu else torch.float64
-        )
+        # (A processor's fused kernel takes it as a plain number, which is in double precision.)
+        precision = self.parameters[0].dtype if self.on_gpu else torch.float64
+        root = number([(1 - 0.999**t) ** -0.5 for t in times], dtype=precision)
         first = 0
         for index in requests:  # (step, group, sample)
             some = slice(first, first := first + len(index))
@@ -102,7 +102,7 @@ class Trainer:
     def _noise(self, n_steps: int, n: int, generators: list[torch.Generator]) -> list[Tensor]:
         """Uniform numbers for steps on n samples each, (step, group, 1, unit, sample) a hidden layer.
 
-        The networks of a group share them, and differ in the threshold only. None if no network drops units.
+        The networks of a group share them, and differ in the threshold only. Nothing if none drops units.
         """
         if not self.drops:
             return []
@@ -231,6 +231,7 @@ def _flat(t: Tensor | None) -> Tensor | None:
 def _compiled_update() -> Callable[..., None]:
     """Compile a step, for any number of networks in a group."""
     torch._dynamo.config.suppress_errors = True  # what cannot be compiled runs as it is
+    torch._dynamo.config.recompile_limit = max(64, torch._dynamo.config.recompile_limit)  # sizes a process
     warnings.filterwarnings("ignore", "TensorFloat32")  # advice to give up precision
     warnings.filterwarnings("ignore", "\nOnline softmax is disabled")  # of a kernel that takes no time
     compiled = torch.compile(_update)
@@ -239,10 +240,13 @@ def _compiled_update() -> Callable[..., None]:
         parameters: list[Tensor], m: list[Tensor], v: list[Tensor], keep: Tensor, l2: Tensor,
         l1: Tensor | None, room: None, x: Tensor, y: Tensor, noise: list[Tensor], step: Tensor, root: Tensor,
     ) -> None:  # fmt: skip
+        # Networks leave, and nothing is compiled anew. All other sizes have codes of their own: one for any,
+        # compiled when a second is met, would round otherwise, and results hang on what was done before.
         for t in (*parameters, *m, *v, keep, l2, l1, step):
             if t is not None:
-                torch._dynamo.maybe_mark_dynamic(t, 1)  # networks leave, and nothing is compiled anew
-        for t in (x, y, *noise):  # a code for batches of any size would round otherwise than one for this
+                torch._dynamo.maybe_mark_dynamic(t, 1)
+                torch._dynamo.mark_static(t, [0, *range(2, t.ndim)])
+        for t in (x, y, *noise):
             torch._dynamo.mark_static(t)
         compiled(parameters, m, v, keep, l2, l1, room, x, y, noise, step, root)
 

@@ -1,9 +1,22 @@
 """Shared by all tests: every array that enters or leaves modlib is checked against its annotated shape."""
 
+from pathlib import Path
+
 import jaxtyping
 import pytest
 
 jaxtyping.install_import_hook("modlib", "beartype.beartype")
+
+#: Files that take longest, longest first: begun last, one would run on when no other core has work left.
+LONGEST = ("test_browser", "test_notebooks", "test_sweep", "test_cluster", "test_claims", "test_book")
+
+
+def pytest_collection_modifyitems(items):
+    def place(item):
+        file = Path(item.fspath).stem
+        return LONGEST.index(file) if file in LONGEST else len(LONGEST)
+
+    items.sort(key=place)
 
 
 @pytest.fixture

@@ -36,10 +36,11 @@ def parameters(training):
     return [t.cpu() for t in (*training.stack.weights, *training.stack.biases)]
 
 
-def test_replayed_launches_are_those_that_were_recorded(task, monkeypatch):
-    replayed = trained(task, "cuda", dropout=DROPOUT)
+@pytest.mark.parametrize("compiled", [False, True])
+def test_replayed_launches_are_those_that_were_recorded(task, compiled, monkeypatch):
+    replayed = trained(task, "cuda", dropout=DROPOUT, compile=compiled)
     monkeypatch.setattr(trainer, "Recorded", lambda function: function)
-    asked_for = trained(task, "cuda", dropout=DROPOUT)
+    asked_for = trained(task, "cuda", dropout=DROPOUT, compile=compiled)
     assert len(set(replayed.epochs)) > 1, "some networks must leave before others"
     assert replayed.epochs.tolist() == asked_for.epochs.tolist()
     assert all(torch.equal(a, b) for a, b in zip(parameters(replayed), parameters(asked_for), strict=True))
@@ -49,13 +50,13 @@ def test_a_recorded_function_takes_inputs_of_several_shapes():
     total = torch.zeros((), device="cuda")
     add = Recorded(lambda t: total.add_(t.sum()))
     sizes = [3, 3, 3, 5, 5, 3, 5]
-    for n in sizes:
-        add(torch.full((n,), 2.0, device="cuda"))
-    assert total.item() == 2 * sum(sizes)
+    for value, n in enumerate(sizes):
+        add(torch.full((n,), float(value), device="cuda"))
+    assert total.item() == sum(value * n for value, n in enumerate(sizes))
 
 
 @pytest.mark.parametrize("compiled", [False, True])
-def test_the_same_bytes_twice(task, compiled):
+def test_the_same_bytes_twice_in_a_process(task, compiled):
     one, other = (trained(task, "cuda", dropout=DROPOUT, compile=compiled) for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(parameters(one), parameters(other), strict=True))
 
@@ -87,6 +88,23 @@ def test_a_gpu_makes_the_step_of_a_processor(task):
     """Without dropout, whose numbers are others on another device."""
     here, there = (moments(task, device, dropout=[0.0] * 12) for device in ("cpu", "cuda"))
     assert_alike(there, here)
+
+
+def far(a, b):
+    """Distance of weights after training, in parts of the way that they went; Adam enlarges rounding."""
+    start = MLPStack.initialise([784, 64, 64, 10], seeds=SEEDS)
+    for p, q, begin in zip(a.stack.weights, b.stack.weights, start.weights, strict=True):
+        yield float((p.cpu() - q.cpu()).norm() / (q.cpu() - begin).norm())
+
+
+def test_many_steps_of_a_gpu_are_those_of_a_processor(task):
+    """Replayed ones too: an epoch is two requests of ten steps and one of a smaller batch."""
+    few = Protocol(max_epochs=4, stop_after=None, batch=90, keep="last")
+    here, there, compiled = (
+        trained(task, device, protocol=few, compile=c)
+        for device, c in (("cpu", False), ("cuda", False), ("cuda", True))
+    )
+    assert max(*far(there, here), *far(compiled, here)) < 0.05
 
 
 def test_a_gpu_drops_as_many_units_as_a_processor_does(task):

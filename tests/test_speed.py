@@ -48,7 +48,7 @@ def test_a_gpu_is_held_against_the_fastest_loop_and_the_plain_one_is_told_too():
         "loop (fused)": [600.0] * 3, "loop (graphed)": [299.0] * 3, "products": [0.6] * 3,
     }  # fmt: skip
     records.write("training", "cpu", timed(**contestants), {})
-    on_gpu = speed._of_training(records.read("training", "cpu").table)
+    on_gpu = speed.measured("cpu")
     assert (on_gpu["loop"], on_gpu["loop_fused"], on_gpu["uncompiled"]) == (299, 600, 2)
     assert on_gpu["products"] == pytest.approx(60)
 
@@ -56,9 +56,10 @@ def test_a_gpu_is_held_against_the_fastest_loop_and_the_plain_one_is_told_too():
 @pytest.mark.usefixtures("empty")
 def test_stages_of_base_are_medians():
     rows = [("training", 0, 9.0), ("training", 1, 30.0), ("training", 2, 9.5), ("modules", 0, 61.0)]
-    records.write("base", "cpu", pd.DataFrame(rows, columns=["stage", "round", "seconds"]), {})
+    table = pd.DataFrame(rows, columns=["stage", "round", "seconds"])
+    records.write("base", "cpu", table, {"first": {"training": 31.0, "modules": 61.0}})
     found = speed.measured("cpu")
-    assert (found["base_training"], found["base_modules"]) == (9.5, 61)
+    assert (found["base_training"], found["base_modules"], found["base_first"]) == (9.5, 61, 31)
 
 
 @pytest.mark.usefixtures("empty")

@@ -542,7 +542,7 @@ def fake_clock(monkeypatch):
 
     def train(stack, x, y, *, protocol, **_):
         training_part = len(x) - round(protocol.validation * len(x))
-        now[0] += 0.5 + 0.01 * np.ceil(training_part / protocol.batch)
+        now[0] += 0.5 + 0.01 * np.ceil(training_part / protocol.batch) * protocol.max_epochs
 
     def analyse(stack, x, y, names, *, restarts):
         now[0] += 0.2

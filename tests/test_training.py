@@ -287,7 +287,7 @@ def test_compiled_training_is_the_same_training():
     assert int(distinct) > 1, "some networks must leave before others"
     assert same_epochs == "True"
     assert float(apart) < 1e-5
-    assert 0 < int(compiled) <= 14, "compiled again and again"
+    assert 0 < int(compiled) <= 2, "compiled again and again"  # PyTorch begins a compilation twice
 
 
 CODES = """
@@ -308,18 +308,19 @@ def backend(graph, inputs):
 
 torch.compile = functools.partial(torch.compile, backend=backend)
 x, y = torch.rand(250, 20), torch.randint(4, (250,))
-for batch in (90, 90, 50):
-    stack = MLPStack.initialise([20, 12, 8, 4], seeds=[3, 3, 4, 4])
+for batch, width, n_seeds in ((90, 12, 2), (90, 12, 2), (50, 12, 2), (50, 16, 2), (50, 16, 1)):
+    seeds = [seed for seed in range(n_seeds) for _ in range(2)]
+    stack = MLPStack.initialise([20, width, 8, 4], seeds=seeds)
     protocol = Protocol(max_epochs=3, batch=batch)
-    train(stack, x, y, seeds=[3, 3, 4, 4], dropout=[0.0, 0.5] * 2, protocol=protocol, compile=True)
+    train(stack, x, y, seeds=seeds, dropout=[0.0, 0.5] * n_seeds, protocol=protocol, compile=True)
 print(sorted(sorted(of_this) for of_this in batches))
 """
 
 
-def test_every_size_of_a_batch_has_a_code_of_its_own():
+def test_every_size_has_a_code_of_its_own():
     """Were one for any size compiled at the second, the first would change codes midway, and so rounding."""
     ran = subprocess.run([sys.executable, "-c", CODES], capture_output=True, text=True, check=True)
-    assert ran.stdout.strip() == "[[25], [45], [50], [90]]"
+    assert ran.stdout.strip() == str([[25]] * 3 + [[45]] + [[50]] * 3 + [[90]])
 
 
 def test_tiny_numbers_are_flushed_within_and_kept_after():
