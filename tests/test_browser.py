@@ -132,8 +132,15 @@ return true;"""
 # --- every page
 
 
-@pytest.mark.parametrize("width", [1280, PHONE])
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("theme", "width"),
+    [
+        ("light", 1280),
+        ("dark", PHONE),
+        pytest.param("dark", 1280, marks=pytest.mark.long),
+        pytest.param("light", PHONE, marks=pytest.mark.long),
+    ],
+)
 def test_every_page_is_whole(site, address, browser, theme, width):
     faults, charts, formulas = [], 0, 0
     for name in pages(site):

@@ -1,9 +1,5 @@
 """Statistics of the chapters, on made-up results whose answers are known."""
 
-import json
-import re
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,11 +7,9 @@ import synthetic
 import worlds
 from scipy import stats
 
-from modlib import findings, numbers, published
+from modlib import findings, published
 from modlib.analysis import VARIANTS
 from modlib.similarity import family
-
-ROOT = Path(__file__).parents[1]
 
 
 def test_levels_that_lose_networks_are_listed():
@@ -141,14 +135,3 @@ def test_scores_count_what_holms_correction_leaves(monkeypatch):
     reversed_world = worlds.results("false", seeds=5)
     monkeypatch.setattr(findings, "run", lambda *_, **__: reversed_world)
     assert findings.numbers("paper")["graphs_weights_win"] == 16
-
-
-@pytest.mark.slow
-def test_prose_names_no_number_that_does_not_exist():
-    """Every {num} of the book, in notebooks and prose, has its entry."""
-    text = "\n".join(p.read_text(encoding="utf-8") for p in (ROOT / "book").glob("*.md"))
-    for notebook in (ROOT / "notebooks").glob("*.ipynb"):
-        text += "\n".join("".join(c["source"]) for c in json.loads(notebook.read_text("utf-8"))["cells"])
-    named = set(re.findall(r"\{num\}`([A-Za-z0-9_]+)", text))
-    assert len(named) > 30
-    assert named - set(numbers.numbers("paper")) == set()

@@ -2,11 +2,15 @@
 
 import json
 import math
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from modlib import experiments, numbers, store
+
+ROOT = Path(__file__).parents[1]
 
 
 def sources(monkeypatch, *tables):
@@ -42,11 +46,27 @@ def test_an_infinite_number_is_refused(monkeypatch):
         numbers.numbers("paper")
 
 
-@pytest.mark.slow
-def test_the_book_has_all_its_numbers_at_the_paper_profile():
+@pytest.fixture(scope="module")
+def whole():
+    """Return the numbers at full scale, which take half a minute."""
     if not store.is_stored(experiments.get("base", "paper")):
         pytest.skip("the tables of base are not here")
-    found = numbers.numbers("paper")
-    assert found["profile"] == "paper"
-    assert found["verdict_dropout_raises_q_base"] == "holds"
-    json.dumps(found, allow_nan=False)
+    return numbers.numbers("paper")
+
+
+@pytest.mark.slow
+def test_the_book_has_all_its_numbers_at_the_paper_profile(whole):
+    assert whole["profile"] == "paper"
+    assert whole["verdict_dropout_raises_q_base"] == "holds"
+    json.dumps(whole, allow_nan=False)
+
+
+@pytest.mark.slow
+def test_prose_names_no_number_that_does_not_exist(whole):
+    """Every {num} of the book, in notebooks and prose, has its entry."""
+    text = "\n".join(p.read_text(encoding="utf-8") for p in (ROOT / "book").glob("*.md"))
+    for notebook in (ROOT / "notebooks").glob("*.ipynb"):
+        text += "\n".join("".join(c["source"]) for c in json.loads(notebook.read_text("utf-8"))["cells"])
+    named = set(re.findall(r"\{num\}`([A-Za-z0-9_]+)", text))
+    assert len(named) > 30
+    assert named - set(whole) == set()
