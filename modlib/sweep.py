@@ -168,27 +168,24 @@ def estimate(
     stack, settings = _initial(experiment, shard)
     stack = stack.to(device)
 
-    def timed(epochs: int) -> float:
-        start = time.perf_counter()
+    def train_some(epochs: int) -> None:
         few = replace(plan, max_epochs=epochs, stop_after=None, validation=held_out / len(x))
         train(stack, x, y, **settings, protocol=few, compile=False)
         if device == "cuda":
             torch.cuda.synchronize()
-        return time.perf_counter() - start
+
+    def look_at_one() -> None:
+        analyse(stack[:1], x[:500], y[:500], ["trial"], restarts=experiment.restarts)
 
     with _threads(1 if device == "cpu" else None):
         per_step = 0.0
-        if (
-            trained
-        ):  # by the epochs after the first; a GPU replays from the third on what it does in the second
+        if trained:  # by an epoch after others: a GPU records in the second what it replays in the third
             first = 1 if device == "cpu" else 2
-            timed(first)  # warms up
-            per_step = max(0.0, timed(first + 1) - timed(first)) / steps
+            train_some(first)  # warms up
+            per_step = max(0.0, _least(train_some, first + 1) - _least(train_some, first)) / steps
         if device == "cuda":  # whose libraries take seconds to start
-            analyse(stack[:1], x[:500], y[:500], ["trial"], restarts=experiment.restarts)
-        start = time.perf_counter()
-        analyse(stack[:1], x[:500], y[:500], ["trial"], restarts=experiment.restarts)
-        look = (time.perf_counter() - start) * max(1.0, experiment.test_samples / 2000)
+            look_at_one()
+        look = _least(look_at_one) * max(1.0, experiment.test_samples / 2000)
     training = (
         _expected_epochs(plan) * experiment.train_samples * (1 - plan.validation) / plan.batch * per_step
     )
@@ -208,6 +205,16 @@ def estimate(
         return sum(teaching) + sum(looking) / max(1, workers)
     seconds = [a + b for a, b in zip(teaching, looking, strict=True)]
     return max(*seconds, sum(seconds) / max(1, workers))
+
+
+def _least(run: Callable[..., None], *given: int) -> float:
+    """Seconds of the quicker of two calls: the machine may be busy with something else."""
+    seconds = []
+    for _ in range(2):
+        start = time.perf_counter()
+        run(*given)
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
 
 
 def _expected_epochs(protocol: Protocol) -> int:
