@@ -168,6 +168,7 @@ def test_a_layer_without_edges_has_no_test_and_the_others_have(problem):
     assert (found[there].draws == 2).all()
 
 
+@pytest.mark.long
 def test_planted_modules_are_told_from_both_nulls_and_random_weights_are_not():
     """Four groups of units that read inputs of their own, with weights of one sign."""
     groups = np.kron(np.eye(4), np.ones((4, 6)))

@@ -432,7 +432,7 @@ def children(pid):
 
 
 @needs_kill
-@pytest.mark.slow
+@pytest.mark.long
 def test_killed_again_and_again_a_run_ends_in_the_same_tables(uninterrupted, folder, start):
     """Die as the second shard is kept; then, two shards and two tables later, within the third table."""
     for fatal, shards, files in ((4, SHARDS[:1], 0), (5, SHARDS, 2)):
@@ -451,7 +451,7 @@ def test_killed_again_and_again_a_run_ends_in_the_same_tables(uninterrupted, fol
 
 
 @needs_kill
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("victim", "workers", "shards"), [("parent", 2, 0), ("parent", 1, 1), ("group", 1, 2)]
 )
