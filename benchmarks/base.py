@@ -11,19 +11,16 @@ The first call of a stage compiles and wakes libraries; its seconds are kept apa
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import contextmanager
-from multiprocessing import get_context
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
 import torch
 from torch import Tensor
 
-from benchmarks.crew import _prepare
+from benchmarks import crew
 from modlib import data, experiments
-from modlib.analysis import _search
+from modlib.analysis import VARIANTS, _search
 from modlib.experiments import Shard
 from modlib.records import Device
 from modlib.similarity import similarity
@@ -71,7 +68,7 @@ def measure(
     def modules() -> None:
         S: dict[str, list[Tensor]] = kept["S"]
         names = [str(number) for number in range(len(stack))]
-        with _workers() as pool:
+        with crew.start(_cores(), 1) as pool:  # as a sweep does beside a GPU
             kept["modules"] = list(_search(S, names, pool.map, "leiden", plan.restarts, 0))
 
     stages: dict[str, Callable[[], None]] = {
@@ -90,7 +87,7 @@ def measure(
         "networks": len(stack),
         "epochs": {"mean": float(epochs.mean()), "most": int(epochs.max())},
         "images": {"training": len(x), "test": len(x_test)},
-        "graphs": len(stack) * stack.n_hidden * 8,
+        "graphs": len(stack) * stack.n_hidden * len(VARIANTS),
         "restarts": plan.restarts,
         "processes": _cores(),
         "first": first,
@@ -105,12 +102,3 @@ def _timed(run: Callable[[], None], device: Device) -> float:
     if device == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter() - start
-
-
-@contextmanager
-def _workers() -> Iterator[Executor]:
-    """Start processes as a sweep does beside a GPU."""
-    with ProcessPoolExecutor(
-        _cores(), mp_context=get_context("spawn"), initializer=_prepare, initargs=(1,)
-    ) as pool:
-        yield pool

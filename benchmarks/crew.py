@@ -21,9 +21,7 @@ class Crew:
 
     def __init__(self, processes: int, threads: int) -> None:
         self.processes, self.threads = processes, threads
-        self._pool = ProcessPoolExecutor(
-            processes, mp_context=get_context("spawn"), initializer=_prepare, initargs=(threads,)
-        )
+        self._pool = start(processes, threads)
 
     def __call__(self, task: Callable[..., object], *arguments: Any) -> list[Any]:
         """Wait until every process has done the task; return what it returned in each."""
@@ -35,6 +33,13 @@ class Crew:
 
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown(cancel_futures=True)
+
+
+def start(processes: int, threads: int) -> ProcessPoolExecutor:
+    """Start processes of so many threads each, which have nothing of this one's."""
+    return ProcessPoolExecutor(
+        processes, mp_context=get_context("spawn"), initializer=_prepare, initargs=(threads,)
+    )
 
 
 def _prepare(threads: int) -> None:
