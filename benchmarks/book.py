@@ -7,12 +7,12 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import nbformat
 import numpy as np
 import pandas as pd
+from playwright.sync_api import Browser, Request
 
 from benchmarks import browser, project
 
@@ -81,29 +81,23 @@ def measured_pages(site: Path, *, rounds: int = 3) -> pd.DataFrame:
     RuntimeError
         If a page is never whole.
     """
-    from playwright.sync_api import sync_playwright
-
     rows = []
-    with sync_playwright() as playwright, browser.served(site) as home:
-        chromium = playwright.chromium.launch(
-            executable_path=browser.executable(playwright), args=browser.FLAGS
-        )
+    with browser.chromium() as chromium, browser.served(site) as home:
         for name in browser.pages(site):
             for window, width in WINDOWS.items():
                 loads = [_load(chromium, home, name, width) for _ in range(rounds)]
                 seconds = float(np.median([load.pop("seconds") for load in loads]))
                 rows.append({"page": name, "window": window, **loads[0], "seconds": seconds})
-        chromium.close()
     return pd.DataFrame(rows)
 
 
-def _load(chromium: Any, home: str, name: str, width: int) -> dict[str, float]:
+def _load(chromium: Browser, home: str, name: str, width: int) -> dict[str, float]:
     context = chromium.new_context(viewport={"width": width, "height": 900})
     page = context.new_page()
     page.add_init_script(WATCH)
     sizes: dict[str, list[int]] = {"own_bytes": [], "shared_bytes": []}
 
-    def finished(request: Any) -> None:
+    def finished(request: Request) -> None:
         path = urlsplit(request.url).path
         of = sizes["shared_bytes" if path.startswith("/_static/") else "own_bytes"]
         of.append(request.sizes()["responseBodySize"])

@@ -10,7 +10,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+
+from playwright.sync_api import Browser, Playwright, sync_playwright
 
 FLAGS = [
     "--headless",
@@ -28,7 +29,7 @@ DONE = """() => document.readyState === "complete"
     && [...document.querySelectorAll("article .math")].every((math) => math.querySelector("mjx-container"))"""
 
 
-def executable(playwright: Any) -> str:
+def executable(playwright: Playwright) -> str:
     """Return the path of a Chromium: that named in $CHROMIUM, one of the system's, or Playwright's own.
 
     Raises
@@ -45,6 +46,15 @@ def executable(playwright: Any) -> str:
         "no Chromium: install one (Debian: apt-get install chromium; elsewhere: playwright install chromium) "
         "or name it in the environment variable CHROMIUM"
     )
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Start a Chromium, for as long as it lasts; a thread can have one at a time."""
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=executable(playwright), args=FLAGS)
+        yield launched
+        launched.close()
 
 
 def pages(site: Path) -> list[str]:

@@ -12,9 +12,8 @@ from pathlib import Path
 from urllib.parse import unquote, urldefrag
 
 import pytest
-from playwright.sync_api import sync_playwright
 
-from benchmarks.browser import DONE, FLAGS, executable, pages, served
+from benchmarks.browser import DONE, chromium, pages, served
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -70,7 +69,7 @@ COLOURS = r"""() => [...document.querySelectorAll(".modlib-chart")].map((chart) 
 # --- the site, a server, a browser
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def site():
     """Return the folder of the built site."""
     if named := os.environ.get("MODLIB_SITE"):
@@ -84,18 +83,16 @@ def site():
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def address(site):
     with served(site) as home:
         yield home
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # not longer: the next file may need a browser of its own
 def browser():
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=executable(playwright), args=FLAGS)
+    with chromium() as launched:
         yield launched
-        launched.close()
 
 
 def visit(browser, url, *, home, width=1280, theme="light", **options):
