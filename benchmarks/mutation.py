@@ -368,6 +368,7 @@ def _child(place: Path, tests: list[str]) -> int:
         sys.dont_write_bytecode = True  # a mutant is as old as the next, and often as long
         sys.path.insert(0, str(place))
         options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--rootdir", str(place)]
+        options += ["-o", "addopts="]  # some are xdist's
         options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
         for marks in ("not slow and not long", "slow and not long"):  # most faults are noticed at once
             code = int(pytest.main([*options, "-m", marks, *tests]))

@@ -1,6 +1,7 @@
 """Faults are put where code is and nowhere else, one at a time; what tests make of them is told apart."""
 
 import ast
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -89,7 +90,7 @@ def test_what_was_caught_before_or_has_a_reason_is_not_tried_again():
 )
 def test_outcomes(tmp_path, body, outcome):
     (tmp_path / "test_it.py").write_text(f"def test_it():\n    {body}\n")
-    (tmp_path / "pyproject.toml").write_text('[tool.pytest.ini_options]\nmarkers = ["slow: s", "long: l"]\n')
+    shutil.copyfile(project.ROOT / "pyproject.toml", tmp_path / "pyproject.toml")
     code = (
         "from pathlib import Path; from benchmarks.mutation import _tested; "
         f"print(_tested(Path({str(tmp_path)!r}), ['test_it.py'], 8.0))"
