@@ -28,9 +28,7 @@ from modlib.sweep import _cores, _initial, _training_data
 from modlib.training import Training, train
 
 
-def measure(
-    device: Device, *, rounds: int = 3, profile: str = "paper"
-) -> tuple[pd.DataFrame, dict[str, Any]]:
+def measure(device: Device, *, rounds: int = 3) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Time the stages of `base`.
 
     Parameters
@@ -39,8 +37,6 @@ def measure(
         Where networks are trained and similarities formed; modules are found on the processor.
     rounds
         Calls of each stage that are timed.
-    profile
-        Of the experiment.
 
     Returns
     -------
@@ -49,7 +45,7 @@ def measure(
     about
         Sizes, and seconds of the first call of each stage.
     """
-    plan = experiments.get("base", profile)
+    plan = experiments.get("base", "paper")
     shard = Shard("benchmark", plan.seeds, plan.settings, trained=True)
     stack, settings = _initial(plan, shard)
     x, y = (t.to(device) for t in _training_data(plan))

@@ -4,16 +4,18 @@ import gc
 import itertools
 import json
 import operator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from click.testing import CliRunner
+from tiny import TINY, run_in_one_go
 from torch import nn
 
 from benchmarks import __main__ as command
-from benchmarks import analysis, check, crew, loop, published, timing, training
+from benchmarks import analysis, base, check, crew, loop, published, timing, training
 from modlib import optimisers, records, speed, store
 from modlib.agreement import agreement_pairs, rank_correlations, transfers
 from modlib.networks import MLPStack
@@ -330,6 +332,57 @@ def test_products_are_those_of_a_step():
         for _, a, b, result in factors:
             torch.testing.assert_close(result, a @ b)
             result.zero_()
+
+
+# ---------------------------------------------------------------- base, stage by stage
+
+
+def test_stages_of_base_are_the_work_of_a_sweep(tmp_path, monkeypatch):
+    """What the stages find on the way is what a run of the same experiment stores."""
+    run_in_one_go(tmp_path)
+    monkeypatch.setenv("MODLIB_RESULTS", str(tmp_path))
+    stored = store.read_results(TINY)
+    seen = {"train": [], "_search": []}
+
+    def watched(name, **other):
+        real = getattr(base, name)
+
+        def call(*arguments, **options):
+            found = real(*arguments, **options | other)
+            found = list(found) if name == "_search" else found
+            seen[name].append((options, found))
+            return found
+
+        monkeypatch.setattr(base, name, call)
+
+    watched("train", compile=False)  # compiling is tested where training is
+    watched("_search")
+    monkeypatch.setattr(base.crew, "start", lambda *_: ThreadPoolExecutor(1))  # its processes: see above
+    monkeypatch.setattr(base.experiments, "get", lambda *_: TINY)
+    table, about = base.measure("cpu", rounds=1)
+
+    assert table.stage.tolist() == ["training", "similarity", "modules"]
+    assert table["round"].tolist() == [0, 0, 0]
+    assert (table.seconds > 0).all()
+    assert set(about["first"]) == set(table.stage)
+    assert json.loads(json.dumps(about)) == about
+
+    trained = stored.networks[stored.networks.regularizer != "none"]
+    assert about["networks"] == len(trained) == 6
+    assert about["graphs"] == 6 * 2 * 8
+    assert len(seen["train"]) == len(seen["_search"]) == 2  # the first call of each is not timed
+    for options, found in seen["train"]:
+        assert options["compile"]
+        assert found.epochs.tolist() == trained.epochs.tolist()
+        np.testing.assert_allclose(found.val_loss, trained.val_loss, rtol=1e-5)
+    keys = ["network", "layer", "measure", "normalized"]
+    names = dict(enumerate(trained.network))
+    q = stored.modules.set_index(keys).q
+    for _, found in seen["_search"]:
+        modules = pd.concat([rows for rows, _ in found])
+        ours = modules.assign(network=modules.network.astype(int).map(names)).set_index(keys).q
+        assert len(ours) == about["graphs"]
+        np.testing.assert_allclose(ours, q[ours.index], rtol=1e-4)
 
 
 # ---------------------------------------------------------------- the method as published
