@@ -1,5 +1,6 @@
 """Benchmarks: both sides do the same work, ratios are what clocks say, records and checks hold. No timing."""
 
+import functools
 import gc
 import itertools
 import json
@@ -16,7 +17,7 @@ from torch import nn
 
 from benchmarks import __main__ as command
 from benchmarks import analysis, base, check, crew, loop, published, timing, training
-from modlib import optimisers, records, speed, store
+from modlib import data, optimisers, records, speed, store
 from modlib.agreement import agreement_pairs, rank_correlations, transfers
 from modlib.networks import MLPStack
 from modlib.similarity import adjacency, similarity
@@ -337,8 +338,10 @@ def test_products_are_those_of_a_step():
 # ---------------------------------------------------------------- base, stage by stage
 
 
+@pytest.mark.usefixtures("one_thread")
 def test_stages_of_base_are_the_work_of_a_sweep(tmp_path, monkeypatch):
     """What the stages find on the way is what a run of the same experiment stores."""
+    monkeypatch.setattr(data, "load", functools.cache(data.load))  # half a second a call
     run_in_one_go(tmp_path)
     monkeypatch.setenv("MODLIB_RESULTS", str(tmp_path))
     stored = store.read_results(TINY)
