@@ -51,6 +51,10 @@ FAULTS = r"""() => {
   prose.querySelectorAll("pre, code, script, mjx-container").forEach((part) => part.remove());
   const raw = prose.textContent.match(/\\[([]|\$\$|\{(num|cite|ref|numref|eq)[^}]*\}`/);
   if (raw) faults.push(`raw mark-up in the text: ${raw[0]}`);
+  document.querySelectorAll("table.modlib-paragraphs").forEach((table) => {
+    const room = table.parentElement;
+    if (room.scrollWidth > room.clientWidth + 1) faults.push("a table of sentences scrolls");
+  });
   if (document.documentElement.scrollWidth > innerWidth + 1) {
     faults.push(`the page is ${document.documentElement.scrollWidth} wide in a window of ${innerWidth}`);
   }

@@ -32,7 +32,7 @@ def table(found: pd.DataFrame) -> HTML:
     named = found.rename(
         columns={"what": "deviation", "theirs": "the paper", "ours": "here", "change": "what it changes"}
     )
-    return text_table(named, ("6rem", "8rem", "8rem", "16rem"))
+    return text_table(named, (6, 8, 8, 16))
 
 
 def pairs(untrained: pd.DataFrame, count: int = 8) -> pd.DataFrame:

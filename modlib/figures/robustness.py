@@ -55,7 +55,7 @@ def hostile(*, name: str = "", caption: str = "") -> alt.Chart:
 
 def properties_tried() -> HTML:
     """Properties that hold for any input, for reading."""
-    return text_table(robustness.properties(), ("16rem", "4rem"))
+    return text_table(robustness.properties(), (16, 4))
 
 
 def survivors() -> HTML:
@@ -66,37 +66,43 @@ def survivors() -> HTML:
     table = rows.reset_index()
     table.insert(0, "where", table.module + "." + table.function.where(table.function != "", "(top)"))
     named = table.rename(columns={"reason": "why it makes no difference"})
-    return text_table(named[["where", "fault", "why it makes no difference"]], ("8rem", "10rem", "11rem"))
+    return text_table(named[["where", "fault", "why it makes no difference"]], (8, 10, 11))
 
 
-def mutants(*, name: str = "", caption: str = "") -> alt.Chart:
+def mutants(*, name: str = "", caption: str = "") -> alt.HConcatChart:
     """Faults put into the code, by module and kind, caught or not."""
     table = records.read("mutation", "cpu").table
     table = table.assign(outcome=table.outcome.replace({"caught by time": "caught"}))
     rows = pd.DataFrame(table.groupby(["module", "kind", "outcome"]).size().rename("number")).reset_index()
     kinds = table.kind.value_counts().index.tolist()
-    chart: alt.Chart = (
-        alt.Chart(rows)
+    most = int(rows.groupby(["module", "kind"]).number.sum().max())
+    panels = [
+        alt.Chart(rows, title=module)
+        .transform_filter(alt.FieldEqualPredicate(field="module", equal=module))
         .mark_bar()
         .encode(
-            x=alt.X("number:Q", title="faults", axis=alt.Axis(tickMinStep=1, tickCount=4)),
-            y=alt.Y("kind:N", sort=kinds, title=None),
+            x=alt.X(
+                "number:Q",
+                title="faults",
+                scale=alt.Scale(domain=[0, most]),
+                axis=alt.Axis(tickMinStep=1, tickCount=4),
+            ),
+            y=alt.Y("kind:N", scale=alt.Scale(domain=kinds), title=None),
             color=alt.Color(
                 "outcome:N",
                 scale=alt.Scale(domain=["caught", "survived"], range=[_GOOD, _BAD]),
                 legend=alt.Legend(title=None, orient="top"),
             ),
-            column=alt.Column("module:N", title=None, sort=table.module.unique().tolist(), spacing=14),
             tooltip=["module:N", "kind:N", "outcome:N", alt.Tooltip("number:Q", title="faults")],
         )
-        .properties(
-            width=150,
-            height=alt.Step(20),
-            **properties(
-                description="Faults put into three modules, by kind, and how many of them the tests caught.",
-                caption=caption,
-                name=name,
-            ),
+        .properties(width=130, height=alt.Step(20))
+        for module in table.module.unique()
+    ]
+    chart: alt.HConcatChart = alt.hconcat(*panels, spacing=14).properties(
+        **properties(
+            description="Faults put into three modules, by kind, and how many of them the tests caught.",
+            caption=caption,
+            name=name,
         )
     )
     return chart

@@ -44,7 +44,7 @@ def _log(field: str, title: str, axis: type[alt.X] | type[alt.Y]) -> alt.X | alt
 
 def goals() -> HTML:
     """Set what was measured beside what was asked for, for reading."""
-    return text_table(speed.goals(), ("8rem", "3.5rem", "3.5rem", "3.5rem"))
+    return text_table(speed.goals(), (8, 3.5, 3.5, 3.5))
 
 
 def growth(by: str, *, name: str = "", caption: str = "") -> alt.HConcatChart:
