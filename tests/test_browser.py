@@ -296,6 +296,31 @@ def test_the_site_works_from_the_disk(site, browser):
     assert not [fault for fault in faults if not fault.startswith("0: file:")]
 
 
+FRAMES = """() => [...document.querySelectorAll(".modlib-chart-frame")].map((frame) => ({
+    chart: frame.querySelector("svg.marks, canvas.marks").getBoundingClientRect().width,
+    room: frame.clientWidth,
+    labels: frame.querySelectorAll(".role-axis-label text").length,
+}))"""
+
+
+def test_on_a_phone_charts_are_narrowed_until_they_fit_and_panels_above_each_other_are_labelled(
+    address, browser
+):
+    frames = {}
+    for name in ("choices", "training"):
+        for width in (1280, PHONE):
+            page, _ = visit(browser, f"{address}book/executed/{name}.html", home=address, width=width)
+            settle(page)
+            frames[name, width] = page.evaluate(FRAMES)
+            page.context.close()
+    room = frames["choices", PHONE][0]["room"]
+    assert any(frame["chart"] > room for frame in frames["choices", 1280])
+    assert all(frame["chart"] <= room for frame in frames["choices", PHONE])
+    desk, phone = (frames["training", width][-1]["labels"] for width in (1280, PHONE))
+    assert desk > 8  # graphs of the first layer, and ticks
+    assert phone >= desk + 8  # graphs of the second
+
+
 def test_a_page_does_not_jump_when_its_charts_are_drawn(site, address, browser):
     """The room that is reserved for a chart is the room that it takes, to a line of text."""
     jumps = []

@@ -202,7 +202,7 @@ def accuracy(
             color=alt.Color(
                 "series:N",
                 scale=_SERIES,
-                legend=alt.Legend(title=None, orient="bottom", symbolOpacity=1, labelLimit=300),
+                legend=alt.Legend(title=None, orient="bottom", symbolOpacity=1, labelLimit=300, columns=1),
             ),
             tooltip=[
                 alt.Tooltip("series:N"),

@@ -5,6 +5,8 @@
   const root = document.documentElement;
   const drawn = new WeakMap(); // chart -> {view, result, mode}
   const ROWS_FOR_CANVAS = 4000; // above this many rows thousands of SVG elements become slow on a phone
+  const NARROWEST = 90; // pixels: a panel that would have to be narrower is better scrolled than squeezed
+  const phone = window.matchMedia("(max-width: 640px)");
 
   const mode = () => (root.dataset.theme === "dark" ? "dark" : "light");
 
@@ -14,11 +16,57 @@
     return Math.max(0, ...tables.map((table) => table.length));
   }
 
-  // On a phone, panels that stand side by side stand above each other instead; modlib.css reserves the height.
-  function stacked(spec) {
-    if (!spec.hconcat || !window.matchMedia("(max-width: 640px)").matches) return spec;
-    const { hconcat, ...rest } = spec;
+  // On a phone, panels that stand side by side stand above each other instead, and each has its own labels where
+  // the first had those of all; modlib.css reserves the height.
+  function stacked(text) {
+    const spec = JSON.parse(text);
+    if (!spec.hconcat || !phone.matches) return spec;
+    const { hconcat, ...rest } = JSON.parse(text, (key, value) =>
+      key === "axis" && value && value.labels === false ? { ...value, labels: true } : value
+    );
     return { ...rest, vconcat: hconcat };
+  }
+
+  // On a phone, titles of axes and legends may reach over the room of labels, to the left of narrow panels.
+  function themed(mode) {
+    const theme = modlibThemes[mode];
+    if (!phone.matches) return theme;
+    const end = { anchor: "end" };
+    return {
+      ...theme,
+      legend: { ...theme.legend, layout: { top: end, bottom: end } },
+      axisX: { ...theme.axisX, titleAnchor: "end" },
+    };
+  }
+
+  // On a phone, a chart wider than its frame is narrowed until it fits, if that leaves room for its panels.
+  // What axes and legends take does not shrink with the panels, so how much helps is found by trying.
+  async function fit({ view, vgSpec }, drawing, room) {
+    const { width: alone, height } = vgSpec;
+    const sizes = Object.fromEntries((vgSpec.signals || []).map(({ name, value }) => [name, value]));
+    const all = Object.entries({ ...sizes, width: alone, height });
+    const panels = all.filter(([name, value]) => /width$/i.test(name) && typeof value === "number");
+    const heights = all.filter(([name]) => /height$/i.test(name)).map(([, value]) => value);
+    const width = () => drawing.querySelector("svg.marks, canvas.marks").getBoundingClientRect().width;
+    const scale = async (factor) => {
+      for (const [name, value] of panels) view.signal(name, Math.floor(value * factor));
+      await view.resize().runAsync();
+    };
+    if (!phone.matches || width() <= room || !panels.length) return;
+    if (panels.some(([, value]) => heights.includes(value))) return; // a square is one on purpose
+    if (drawing.querySelector(".mark-text.role-mark")) return; // words among the marks would run into them
+    const slimmest = NARROWEST / Math.min(...panels.map(([, value]) => value));
+    const whole = width();
+    const tried = 0.8;
+    await scale(tried);
+    const perPanels = (whole - width()) / (1 - tried); // what is gained, were there no panels at all
+    let factor = 1 - (whole - room) / perPanels;
+    for (let round = 0; factor >= slimmest && round < 3; round += 1) {
+      await scale(factor);
+      if (width() <= room) return;
+      factor -= (width() - room) / perPanels;
+    }
+    await scale(1);
   }
 
   async function draw(chart) {
@@ -28,14 +76,14 @@
     drawn.set(chart, { ...before, mode: wanted });
 
     const frame = chart.querySelector(".modlib-chart-frame");
-    const spec = stacked(JSON.parse(chart.querySelector("script").textContent));
+    const spec = stacked(chart.querySelector("script").textContent);
     const view = document.createElement("div");
     view.className = "modlib-chart-view modlib-chart-pending";
     frame.append(view);
     try {
       const result = await modlibVega.embed(view, spec, {
         mode: "vega-lite",
-        config: modlibThemes[wanted],
+        config: themed(wanted),
         renderer: rows(spec) > ROWS_FOR_CANVAS ? "canvas" : "svg",
         actions: { export: true, source: false, compiled: false, editor: false },
         tooltip: { theme: wanted },
@@ -50,6 +98,7 @@
         before.result.finalize();
         before.view.remove();
       }
+      await fit(result, view, frame.clientWidth);
       view.classList.remove("modlib-chart-pending");
       drawn.set(chart, { view, result, mode: wanted });
       chart.dataset.drawn = wanted; // hides the still image, see modlib.css
