@@ -46,16 +46,17 @@
     const sizes = Object.fromEntries((vgSpec.signals || []).map(({ name, value }) => [name, value]));
     const all = Object.entries({ ...sizes, width: alone, height });
     const panels = all.filter(([name, value]) => /width$/i.test(name) && typeof value === "number");
-    const heights = all.filter(([name]) => /height$/i.test(name)).map(([, value]) => value);
+    const heights = all.filter(([name, value]) => /height$/i.test(name) && typeof value === "number");
+    const square = panels.some(([, value]) => heights.some(([, other]) => other === value)); // and stays one
+    const shrunk = square ? [...panels, ...heights] : panels;
     const width = () => drawing.querySelector("svg.marks, canvas.marks").getBoundingClientRect().width;
     const scale = async (factor) => {
-      for (const [name, value] of panels) view.signal(name, Math.floor(value * factor));
+      for (const [name, value] of shrunk) view.signal(name, Math.floor(value * factor));
       await view.resize().runAsync();
     };
     if (!phone.matches || width() <= room || !panels.length) return;
-    if (panels.some(([, value]) => heights.includes(value))) return; // a square is one on purpose
     if (drawing.querySelector(".mark-text.role-mark")) return; // words among the marks would run into them
-    const slimmest = NARROWEST / Math.min(...panels.map(([, value]) => value));
+    const slimmest = square ? 0.7 : NARROWEST / Math.min(...panels.map(([, value]) => value));
     const whole = width();
     const tried = 0.8;
     await scale(tried);
