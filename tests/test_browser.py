@@ -222,6 +222,25 @@ def test_charts_are_drawn_again_when_the_theme_changes(site, address, browser):
     assert not [i for i, colour in enumerate(light) if colour == dark[i]]
 
 
+@pytest.mark.parametrize("width", [1280, PHONE])
+def test_a_theme_that_changes_while_charts_are_drawn_leaves_one_drawing_of_each(address, browser, width):
+    page, faults = visit(browser, address + "book/executed/choices.html", home=address, width=width)
+    settle(page)
+    page.evaluate("""async () => {
+        for (const theme of ["dark", "light", "dark"]) {
+            document.documentElement.dataset.theme = theme;
+            await null; // drawing begins, and does not end
+        }
+    }""")
+    page.wait_for_function(
+        "[...document.querySelectorAll('.modlib-chart')].every("
+        "(c) => c.dataset.drawn === 'dark' && !c.querySelector('.modlib-chart-pending'))"
+    )
+    faults += page.evaluate(FAULTS)
+    page.context.close()
+    assert not faults
+
+
 def test_a_drop_down_changes_its_chart(site, address, browser):
     page, faults = visit(browser, address + first_with(site, '"input":"select"'), home=address)
     settle(page)

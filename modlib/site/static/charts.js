@@ -18,13 +18,12 @@
 
   // On a phone, panels that stand side by side stand above each other instead, and each has its own labels where
   // the first had those of all; modlib.css reserves the height.
-  function stacked(text) {
-    const spec = JSON.parse(text);
+  function stacked(spec) {
     if (!spec.hconcat || !phone.matches) return spec;
-    const { hconcat, ...rest } = JSON.parse(text, (key, value) =>
-      key === "axis" && value && value.labels === false ? { ...value, labels: true } : value
-    );
-    return { ...rest, vconcat: hconcat };
+    const { hconcat, ...rest } = spec;
+    const labelled = (key, value) =>
+      key === "axis" && value && value.labels === false ? { ...value, labels: true } : value;
+    return { ...rest, vconcat: JSON.parse(JSON.stringify(hconcat), labelled) };
   }
 
   // On a phone, titles of axes and legends may reach over the room of labels, to the left of narrow panels.
@@ -42,11 +41,14 @@
   // On a phone, a chart wider than its frame is narrowed until it fits, if that leaves room for its panels.
   // What axes and legends take does not shrink with the panels, so how much helps is found by trying.
   async function fit({ view, vgSpec }, drawing, room) {
-    const { width: alone, height } = vgSpec;
-    const sizes = Object.fromEntries((vgSpec.signals || []).map(({ name, value }) => [name, value]));
-    const all = Object.entries({ ...sizes, width: alone, height });
-    const panels = all.filter(([name, value]) => /width$/i.test(name) && typeof value === "number");
-    const heights = all.filter(([name, value]) => /height$/i.test(name) && typeof value === "number");
+    if (!phone.matches) return;
+    const signals = (vgSpec.signals || []).map(({ name, value }) => [name, value]);
+    const sizes = (side) =>
+      [...signals, [side, vgSpec[side]]].filter(
+        ([name, value]) => name.toLowerCase().endsWith(side) && typeof value === "number"
+      );
+    const panels = sizes("width");
+    const heights = sizes("height");
     const square = panels.some(([, value]) => heights.some(([, other]) => other === value)); // and stays one
     const shrunk = square ? [...panels, ...heights] : panels;
     const width = () => drawing.querySelector("svg.marks, canvas.marks").getBoundingClientRect().width;
@@ -54,7 +56,7 @@
       for (const [name, value] of shrunk) view.signal(name, Math.floor(value * factor));
       await view.resize().runAsync();
     };
-    if (!phone.matches || width() <= room || !panels.length) return;
+    if (width() <= room || !panels.length) return;
     if (drawing.querySelector(".mark-text.role-mark")) return; // words among the marks would run into them
     const slimmest = square ? 0.7 : NARROWEST / Math.min(...panels.map(([, value]) => value));
     const whole = width();
@@ -74,10 +76,11 @@
     const wanted = mode();
     const before = drawn.get(chart);
     if (before && before.mode === wanted) return;
-    drawn.set(chart, { ...before, mode: wanted });
+    const turn = { ...before, mode: wanted };
+    drawn.set(chart, turn);
 
     const frame = chart.querySelector(".modlib-chart-frame");
-    const spec = stacked(chart.querySelector("script").textContent);
+    const spec = stacked(JSON.parse(chart.querySelector("script").textContent));
     const view = document.createElement("div");
     view.className = "modlib-chart-view modlib-chart-pending";
     frame.append(view);
@@ -90,18 +93,18 @@
         tooltip: { theme: wanted },
         logLevel: 1, // errors: what Vega-Lite only remarks on is for the author, not for the reader
       });
-      if (drawn.get(chart).mode !== wanted) {
+      await fit(result, view, frame.clientWidth);
+      if (drawn.get(chart) !== turn) {
         result.finalize(); // the theme changed again while this was being drawn
         view.remove();
         return;
       }
-      if (before && before.result) {
-        before.result.finalize();
-        before.view.remove();
+      if (turn.result) {
+        turn.result.finalize();
+        turn.view.remove();
       }
-      await fit(result, view, frame.clientWidth);
       view.classList.remove("modlib-chart-pending");
-      drawn.set(chart, { view, result, mode: wanted });
+      Object.assign(turn, { view, result });
       chart.dataset.drawn = wanted; // hides the still image, see modlib.css
       mark(frame);
     } catch (error) {
