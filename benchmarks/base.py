@@ -10,7 +10,6 @@ The first call of a stage compiles and wakes libraries; its seconds are kept apa
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +18,7 @@ import torch
 from torch import Tensor
 
 from benchmarks import crew
+from benchmarks.timing import race
 from modlib import data, experiments
 from modlib.analysis import VARIANTS, _search
 from modlib.experiments import Shard
@@ -72,11 +72,11 @@ def measure(device: Device, *, rounds: int = 3) -> tuple[pd.DataFrame, dict[str,
         "similarity": similarities,
         "modules": modules,
     }
-    rows: list[dict[str, object]] = []
+    tables: list[pd.DataFrame] = []
     first: dict[str, float] = {}
-    for stage, run in stages.items():
-        first[stage] = _timed(run, device)
-        rows += [{"stage": stage, "round": n, "seconds": _timed(run, device)} for n in range(rounds)]
+    for stage, run in stages.items():  # one after the other: each needs what the one before found
+        first[stage] = float(race({stage: run}, rounds=1, warm_up=0, device=device).seconds[0])
+        tables.append(race({stage: run}, rounds=rounds, warm_up=0, device=device))
     epochs = kept["training"].epochs
     about = {
         "unit": "seconds",
@@ -89,12 +89,4 @@ def measure(device: Device, *, rounds: int = 3) -> tuple[pd.DataFrame, dict[str,
         "first": first,
         "float32_products": torch.get_float32_matmul_precision(),  # "highest": no TF32
     }
-    return pd.DataFrame(rows), about
-
-
-def _timed(run: Callable[[], None], device: Device) -> float:
-    start = time.perf_counter()
-    run()
-    if device == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter() - start
+    return pd.concat(tables, ignore_index=True).rename(columns={"contestant": "stage"}), about

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import jaxtyping
 import pytest
+import torch
 
 jaxtyping.install_import_hook("modlib", "beartype.beartype")
 
@@ -28,3 +29,12 @@ def as_a_user():
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture
+def one_thread():
+    """Compute as a run on a CPU does: sums in one order, and no threads that wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

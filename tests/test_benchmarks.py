@@ -273,15 +273,6 @@ def test_every_ratio_that_is_checked_is_one_that_is_measured():
 # ---------------------------------------------------------------- one network at a time
 
 
-@pytest.fixture
-def one_thread():
-    """Keep small arrays from being shared between threads that wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 WIDTHS = [20, 12, 8, 4]
 
 

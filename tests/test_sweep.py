@@ -53,15 +53,6 @@ def uninterrupted(tmp_path_factory):
     return run_in_one_go(tmp_path_factory.mktemp("uninterrupted"))
 
 
-@pytest.fixture
-def one_thread():
-    """Take sums in the order that runs on a CPU take them."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def tables_of(folder):
     return {name: (folder / name).read_bytes() for name in TABLES}
 
