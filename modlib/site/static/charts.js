@@ -26,7 +26,8 @@
     return { ...rest, vconcat: JSON.parse(JSON.stringify(hconcat), labelled) };
   }
 
-  // On a phone, titles of axes and legends may reach over the room of labels, to the left of narrow panels.
+  // On a phone, titles of axes and legends may reach over the room of labels, to the left of narrow panels, and
+  // ticks too close for their labels go without.
   function themed(mode) {
     const theme = modlibThemes[mode];
     if (!phone.matches) return theme;
@@ -34,7 +35,7 @@
     return {
       ...theme,
       legend: { ...theme.legend, layout: { top: end, bottom: end } },
-      axisX: { ...theme.axisX, titleAnchor: "end" },
+      axisX: { ...theme.axisX, titleAnchor: "end", labelSeparation: 6 },
     };
   }
 
