@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -104,20 +105,26 @@ class MLPStack:
     def from_modules(cls, modules: Sequence[nn.Module]) -> MLPStack:
         """Stack the ``nn.Linear`` layers of torch modules, in the order in which they are registered.
 
+        Each module is called once on random inputs, in evaluation mode, and must give the logits that the
+        stack gives. It is left as it was.
+
         Parameters
         ----------
         modules
-            Networks of one shape, with a ReLU after every linear layer but the last.
+            Networks of one shape that give logits, with a ReLU (a module or a function) after every linear
+            layer but the last. ``Dropout``, ``Identity`` and ``Flatten`` count as nothing.
 
         Raises
         ------
         ValueError
-            If there is no module, or one has no linear layer, one without bias, or other shapes than the
-            first module.
+            If there is no module; or one has no linear layer, one without bias, a layer of another kind or
+            other shapes than the first module; or if it computes something else than the stack does.
         TypeError
             If one is no module.
         """
         modules = [arguments.instance(m, "each of modules", nn.Module) for m in _several(modules, "modules")]
+        for number, module in enumerate(modules):
+            _check_kinds(module, number)
         linear = [[m for m in module.modules() if isinstance(m, nn.Linear)] for module in modules]
         for number, layers_of_one in enumerate(linear):
             shapes = [(m.in_features, m.out_features) for m in layers_of_one]
@@ -126,10 +133,13 @@ class MLPStack:
             if shapes != [(m.in_features, m.out_features) for m in linear[0]]:
                 raise ValueError(f"module {number} differs in shape from module 0: its layers are {shapes}")
         layers = list(zip(*linear, strict=True))
-        return cls(
+        stack = cls(
             [torch.stack([m.weight.detach().T for m in layer]) for layer in layers],
             [torch.stack([m.bias.detach() for m in layer]) for layer in layers],
         )
+        for number, module in enumerate(modules):
+            _check_logits(module, number, stack[number])
+        return stack
 
     @classmethod
     def initialise(cls, widths: Sequence[int], *, seeds: Sequence[int]) -> MLPStack:
@@ -290,6 +300,62 @@ def _as_tensor(value: object, name: str) -> Tensor:
         return torch.as_tensor(value)  # of a list float32, unlike NumPy
     except (TypeError, ValueError, RuntimeError) as error:  # of longer floats, or too long integers
         raise TypeError(f"{name} must hold numbers that torch has: {error}") from error
+
+
+_KINDS = (nn.Linear, nn.ReLU, nn.Dropout, nn.Identity, nn.Flatten)
+
+
+def _check_kinds(module: nn.Module, number: int) -> None:
+    """Refuse a module with layers of kinds that a stack does not have."""
+    for part in module.modules():
+        if not list(part.children()) and not isinstance(part, _KINDS):
+            names = ", ".join(kind.__name__ for kind in _KINDS)
+            raise ValueError(f"module {number} must be made of {names} only, got {arguments.shown(part)}")
+
+
+def _check_logits(module: nn.Module, number: int, stack: MLPStack) -> None:
+    """Refuse a module that computes something else than the stack made of its layers.
+
+    The inputs are of sizes from 0.1 to 100, so that units are active and inactive whatever their biases. Half
+    of the digits of the precision must agree, relative to the largest logit of the input.
+    """
+    first = stack.weights[0]
+    generator = torch.Generator(device="cpu").manual_seed(0)
+    x = torch.randn(64, first.shape[1], generator=generator, device="cpu")
+    x *= torch.logspace(-1, 2, len(x), device="cpu")[:, None]
+    x = x.to(first)
+    with torch.no_grad():
+        expected = stack(x)[1][0]
+        with _in_evaluation(module), torch.random.fork_rng([first.device] if first.is_cuda else []):
+            try:
+                logits = module(x)
+            except Exception as error:
+                raise ValueError(f"module {number} must take inputs {tuple(x.shape)}: {error}") from error
+        if not isinstance(logits, Tensor) or logits.shape != expected.shape:
+            raise ValueError(
+                f"module {number} must return logits {tuple(expected.shape)}, got {arguments.shown(logits)}"
+            )
+        apart = (logits - expected).abs()
+        alike = apart <= torch.finfo(first.dtype).eps ** 0.5 * expected.abs().amax(1, keepdim=True)
+        if not (alike | (logits == expected) | (logits.isnan() & expected.isnan())).all():
+            raise ValueError(
+                f"module {number} must be its linear layers in order of registration, with a ReLU after each "
+                f"but the last: on random inputs its logits differ from what those give by up to "
+                f"{float(apart.max()):.3g}, where they are up to {float(expected.abs().max()):.3g}"
+            )
+
+
+@contextmanager
+def _in_evaluation(module: nn.Module) -> Iterator[None]:
+    """Put a module and its parts into evaluation mode, and then each back into the mode it was in."""
+    before = [(part, part.training) for part in module.modules()]
+    try:
+        for part, _ in before:
+            part.training = False
+        yield
+    finally:
+        for part, training in before:
+            part.training = training
 
 
 def _check_parameter(value: object, name: str, *, like: Tensor) -> None:

@@ -80,6 +80,128 @@ def test_from_arrays_takes_arrays_lists_and_parameters():
     assert_is(parameters, 0, module)
 
 
+# ---------------------------------------------------------------- modules that a stack may be made of
+
+
+class Custom(nn.Module):
+    """A network 6-6-6-3 with a forward pass of its own, its layers registered in an order of choice."""
+
+    def __init__(self, forward, order=("first", "second", "last")):
+        super().__init__()
+        torch.manual_seed(0)
+        widths = {"first": (6, 6), "second": (6, 6), "last": (6, 3)}
+        for name in order:
+            self.add_module(name, nn.Linear(*widths[name]))
+        self.add_module("act", nn.ReLU())
+        self.compute = forward
+
+    def forward(self, x):  # noqa: D102
+        return self.compute(self, x)
+
+
+def through(act):
+    return lambda net, x: net.last(act(net.second(act(net.first(x)))))
+
+
+def sequence(*between):
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Flatten(), nn.Linear(6, 6), *between, nn.Identity(), nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 3)
+    )
+
+
+ACCEPTED = {
+    "a Dropout": lambda: sequence(nn.ReLU(), nn.Dropout(0.5)),
+    "two ReLUs in a row": lambda: sequence(nn.ReLU(), nn.ReLU(inplace=True)),
+    "nested": lambda: nn.Sequential(nn.Sequential(nn.Linear(6, 6), nn.ReLU()), nn.Linear(6, 3)),
+    "one ReLU for all, registered last": lambda: Custom(lambda net, x: through(net.act)(net, x)),
+    "functional ReLU": lambda: Custom(through(nn.functional.relu)),
+    "functional dropout": lambda: Custom(
+        lambda net, x: through(lambda h: nn.functional.dropout(h.relu(), 0.5, net.training))(net, x)
+    ),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("which", ACCEPTED)
+def test_modules_that_compute_what_the_stack_does_are_accepted(which, dtype):
+    module = ACCEPTED[which]().to(dtype)
+    stack = MLPStack.from_modules([module])
+    x = torch.rand(5, 6, generator=torch.Generator().manual_seed(0)).to(dtype)
+    with torch.no_grad():
+        assert (stack(x)[1][0] - module.eval()(x)).abs().max() < 10 * torch.finfo(dtype).eps
+
+
+KINDS = r"module 1 must be made of Linear, ReLU, .* only, got {}"
+DIFFERS = r"module 1 must be its linear layers .*: on random inputs its logits differ .* by up to \d"
+REFUSED = {
+    "GELU": (lambda: sequence(nn.GELU()), KINDS.format("GELU")),
+    "Tanh": (lambda: sequence(nn.Tanh()), KINDS.format("Tanh")),
+    "LeakyReLU": (lambda: sequence(nn.LeakyReLU()), KINDS.format("LeakyReLU")),
+    "BatchNorm1d": (lambda: sequence(nn.BatchNorm1d(6), nn.ReLU()), KINDS.format("BatchNorm1d")),
+    "functional GELU": (lambda: Custom(through(nn.functional.gelu)), DIFFERS),
+    "functional leaky ReLU": (lambda: Custom(through(nn.functional.leaky_relu)), DIFFERS),
+    "functional ReLU6": (lambda: Custom(through(nn.functional.relu6)), DIFFERS),
+    "no ReLU": (lambda: sequence(), DIFFERS),
+    "a ReLU before": (lambda: nn.Sequential(nn.ReLU(), *sequence(nn.ReLU())), DIFFERS),
+    "a ReLU behind": (lambda: nn.Sequential(*sequence(nn.ReLU()), nn.ReLU()), DIFFERS),
+    "a skip connection": (
+        lambda: Custom(lambda net, x: net.last((h := net.first(x).relu()) + net.second(h).relu())),
+        DIFFERS,
+    ),
+    "another order": (
+        lambda: Custom(through(nn.functional.relu), order=("second", "first", "last")),
+        DIFFERS,
+    ),
+    "an output that is no logits": (
+        lambda: Custom(lambda net, x: through(net.act)(net, x).log_softmax(-1)),
+        DIFFERS,
+    ),
+    "dropout that never rests": (
+        lambda: Custom(through(lambda h: nn.functional.dropout(h.relu(), 0.5))),
+        DIFFERS,
+    ),
+    "two outputs": (
+        lambda: Custom(lambda net, x: (x, through(net.act)(net, x))),
+        r"module 1 must return logits \(64, 3\), got",
+    ),
+    "images": (
+        lambda: Custom(lambda net, x: net.last(x.reshape(-1, 2, 7))),
+        r"module 1 must take inputs \(64, 6\): ",
+    ),
+}
+
+
+def mode(module):
+    return [part.training for part in module.modules()]
+
+
+@pytest.mark.parametrize("which", REFUSED)
+def test_modules_that_compute_something_else_are_refused_and_left_as_they_were(which):
+    make, message = REFUSED[which]
+    module, well = make(), sequence(nn.ReLU())
+    next(iter(module.children())).eval()
+    modes, weights = mode(module), [p.clone() for p in module.parameters()]
+    state = torch.get_rng_state()
+    with pytest.raises(ValueError, match=message):
+        MLPStack.from_modules([well, module])
+    assert torch.equal(torch.get_rng_state(), state)
+    assert mode(module) == modes
+    assert all(torch.equal(p, before) for p, before in zip(module.parameters(), weights, strict=True))
+
+
+def test_modules_that_are_accepted_are_left_as_they_were():
+    module = sequence(nn.ReLU(), nn.Dropout(0.5))
+    module[1].eval()
+    state, modes = torch.get_rng_state(), mode(module)
+    weights = {name: value.clone() for name, value in module.state_dict().items()}
+    MLPStack.from_modules([module])
+    assert torch.equal(torch.get_rng_state(), state)
+    assert mode(module) == modes
+    assert all(torch.equal(value, weights[name]) for name, value in module.state_dict().items())
+    assert all(p.grad is None and p.requires_grad for p in module.parameters())
+
+
 # ---------------------------------------------------------------- computing
 
 

@@ -27,15 +27,11 @@ def task():
     return x, ((x - 0.5) @ teacher + 0.3 * noise).argmax(1)
 
 
-class SharedDropout(nn.Module):
+class SharedDropout(nn.Dropout):
     """Dropout that keeps a unit where the noise handed to it is below 1 − p."""
 
-    def __init__(self, p):
-        super().__init__()
-        self.p, self.noise = p, None
-
     def forward(self, h):  # noqa: D102
-        return h * (self.noise < 1 - self.p) / (1 - self.p)
+        return h * (self.noise < 1 - self.p) / (1 - self.p) if self.training else h
 
 
 def alone(x, y, *, seed, l1, l2, p, epochs, batch, validation=0.1):
