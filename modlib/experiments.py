@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, replace
-from typing import Literal
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 
@@ -174,13 +174,14 @@ class Experiment:
 
     @property
     def config(self) -> dict[str, object]:
-        """Everything above as plain values."""
-        return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return]
+        """Everything above as plain values, but for newer fields that change nothing (see `_plain`)."""
+        found: dict[str, object] = _plain(self)
+        return found
 
     @property
     def digest(self) -> str:
         """SHA-256 of the configuration."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(self.config, sort_keys=True).encode()).hexdigest()
 
     @property
     def n_networks(self) -> int:
@@ -200,6 +201,23 @@ class Experiment:
             for start in range(0, self.untrained, 20)
         ]
         return trained + untrained
+
+
+def _plain(value: Any) -> Any:
+    """Turn dataclasses into plain values, leaving out newer fields that stand where they were introduced.
+
+    A field that is added to `Experiment`, `Setting`, `Choice` or `Protocol` after results have been stored
+    names the value that those results were computed with, and has it for its default at first::
+
+        momentum: float = field(default=0.0, metadata={"introduced_with": 0.0})
+
+    While the field has that value it is not written, so the digests of stored results stay as they are.
+    """
+    if is_dataclass(value):
+        held = {f.name: getattr(value, f.name) for f in fields(value)}
+        old = {f.name: f.metadata.get("introduced_with", MISSING) for f in fields(value)}
+        return {name: _plain(one) for name, one in held.items() if one != old[name]}
+    return [_plain(one) for one in value] if isinstance(value, tuple) else value
 
 
 def _grid(l2: Iterable[float], l1: Iterable[float], dropout: Iterable[float]) -> tuple[Setting, ...]:

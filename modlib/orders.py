@@ -99,11 +99,13 @@ def _refusal(address: str, reason: str) -> RuntimeError:
 
 
 def _plan(config: Mapping[str, Any]) -> Experiment:
-    """Make an experiment of its `config`."""
+    """Make an experiment of its `config`; a field that is not written there has its default."""
     many = {"settings": Setting, "kept": Setting, "null_settings": Setting, "choices": Choice}
-    parts = {name: tuple(kind(**values) for values in config[name]) for name, kind in many.items()}
-    plain = {name: tuple(config[name]) for name in ("hidden", "seeds")}
-    return Experiment(**{**config, **plain, **parts, "protocol": Protocol(**config["protocol"])})
+    found: dict[str, Any] = {
+        n: tuple(value) if isinstance(value, list) else value for n, value in config.items()
+    }
+    found |= {name: tuple(kind(**values) for values in config[name]) for name, kind in many.items()}
+    return Experiment(**found | {"protocol": Protocol(**config["protocol"])})
 
 
 def _shard(values: Mapping[str, Any]) -> Shard:

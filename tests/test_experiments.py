@@ -1,10 +1,12 @@
 """The grids of the paper, and configurations that are told apart by everything in them."""
 
-from dataclasses import fields, replace
+import json
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 
 import pytest
 
-from modlib import experiments
+from modlib import experiments, orders
 from modlib.experiments import EXPERIMENTS, PROFILES, UNTRAINED, Choice, Experiment, Setting, get
 from modlib.training import PROTOCOLS
 
@@ -81,7 +83,7 @@ def test_other_experiments_are_the_papers_but_for_what_their_names_say():
         "labels-shuffled": {"protocol", "train_samples", "labels"},
     }.items():
         plan = get(name, "paper")
-        assert {field for field in same if getattr(plan, field) != getattr(base, field)} == differing
+        assert {one for one in same if getattr(plan, one) != getattr(base, one)} == differing
     assert get("wide", "paper").hidden == (256, 256)
     assert get("deep", "paper").hidden == (64,) * 5
     assert get("wide", "paper").settings == get("deep", "paper").settings
@@ -132,29 +134,91 @@ def test_digest_is_stable():
     assert len({plan.digest for plan in ALL}) == len(ALL)
 
 
-@pytest.mark.parametrize("field", [f.name for f in fields(Experiment)])
-def test_digest_changes_with_every_field(field):
+RESULTS = Path(__file__).parents[1] / "results"
+
+
+@pytest.mark.parametrize(
+    "manifest", sorted(RESULTS.glob("*-paper/manifest.json")), ids=lambda p: p.parent.name
+)
+def test_stored_results_are_those_of_the_catalogue(manifest):
+    stored = json.loads(manifest.read_text())
+    plan = get(manifest.parent.name.removesuffix("-paper"), "paper")
+    assert (plan.digest, plan.config) == (stored["digest"], stored["config"])
+
+
+def test_every_experiment_has_stored_results():
+    assert {path.parent.name for path in RESULTS.glob("*-paper/manifest.json")} == {
+        f"{name}-paper" for name in EXPERIMENTS
+    }
+
+
+@dataclass(frozen=True)
+class NewerSetting(Setting):
+    """A setting with a field that was added later."""
+
+    noise: float = field(default=0.0, metadata={"introduced_with": 0.0})
+
+
+@dataclass(frozen=True)
+class NewerExperiment(Experiment):
+    """An experiment with a field that was added later, and whose default has changed since."""
+
+    resolution: float = field(default=2.0, metadata={"introduced_with": 1.0})
+
+
+def newer(plan, resolution, noise):
+    """Give the same experiment with a newer field of its own, and one in each of its settings."""
+    parts = {f.name: getattr(plan, f.name) for f in fields(plan)}
+    settings = tuple(NewerSetting(**vars(s), noise=noise) for s in plan.settings)
+    return NewerExperiment(**parts | {"settings": settings, "resolution": resolution})
+
+
+def test_newer_fields_leave_the_digest_alone_while_they_change_nothing():
+    plan = get("base", "paper")
+    same = newer(plan, resolution=1.0, noise=0.0)
+    assert (same.digest, same.config) == (plan.digest, plan.config)
+    others = [newer(plan, 2.0, 0.0), newer(plan, 1.0, 0.5), newer(plan, 2.0, 0.5)]
+    assert len({plan.digest, *(other.digest for other in others)}) == 4
+    assert others[0].config["resolution"] == 2.0
+    assert others[1].config["settings"][0]["noise"] == 0.5
+
+
+@pytest.mark.parametrize("plan", ALL, ids=lambda plan: f"{plan.name}-{plan.profile}")
+def test_an_experiment_is_read_back_from_its_config(plan):
+    assert orders._plan(json.loads(json.dumps(plan.config))) == plan
+
+
+def test_a_config_without_newer_fields_is_read_back(monkeypatch):
+    """Which then stand at their default."""
+    monkeypatch.setattr(orders, "Experiment", NewerExperiment)
+    monkeypatch.setattr(orders, "Setting", NewerSetting)
+    back = orders._plan(get("base", "paper").config)
+    assert (back.resolution, back.settings[0].noise) == (2.0, 0.0)
+
+
+@pytest.mark.parametrize("name", [f.name for f in fields(Experiment)])
+def test_digest_changes_with_every_field(name):
     plan = get("base", "quick")
-    changed = replace(plan, **{field: CHANGES[field]})
+    changed = replace(plan, **{name: CHANGES[name]})
     assert changed.digest != plan.digest
     assert changed.config != plan.config
 
 
-@pytest.mark.parametrize("field", [f.name for f in fields(Setting)])
-def test_digest_changes_with_every_field_of_a_setting(field):
+@pytest.mark.parametrize("name", [f.name for f in fields(Setting)])
+def test_digest_changes_with_every_field_of_a_setting(name):
     plan = get("base", "quick")
     first = plan.settings[0]
-    value = "l1" if field == "regularizer" else getattr(first, field) + 1e-7
-    changed = replace(plan, settings=(replace(first, **{field: value}), *plan.settings[1:]))
+    value = "l1" if name == "regularizer" else getattr(first, name) + 1e-7
+    changed = replace(plan, settings=(replace(first, **{name: value}), *plan.settings[1:]))
     assert changed.digest != plan.digest
 
 
-@pytest.mark.parametrize("field", [f.name for f in fields(PROTOCOLS["final"])])
-def test_digest_changes_with_every_field_of_the_protocol(field):
+@pytest.mark.parametrize("name", [f.name for f in fields(PROTOCOLS["final"])])
+def test_digest_changes_with_every_field_of_the_protocol(name):
     plan = get("base", "quick")
     others = {"stop_after": None, "keep": "last", "decay": 0.26, "validation": 0.11}
-    value = others[field] if field in others else getattr(plan.protocol, field) + 1
-    changed = replace(plan, protocol=replace(plan.protocol, **{field: value}))
+    value = others[name] if name in others else getattr(plan.protocol, name) + 1
+    changed = replace(plan, protocol=replace(plan.protocol, **{name: value}))
     assert changed.digest != plan.digest
 
 
