@@ -20,17 +20,11 @@ from modlib.modularity import find_modules
 from modlib.networks import MLPStack
 from modlib.nulls import NULLS, null_test, permute_weights, random_graphs
 from modlib.optimisers import find_modules_by
+from modlib.schema import TABLES
 from modlib.similarity import MEASURES, adjacency, family, similarity
 
 #: The eight graphs of a layer: each measure raw, then normalised.
 VARIANTS = tuple((measure, normalized) for measure in MEASURES for normalized in (False, True))
-NULLS_COLUMNS = (
-    "network", "layer", "measure", "normalized", "null", "draws", "q", "mean", "sd", "z", "p",
-)  # fmt: skip
-CHOICES_COLUMNS = (
-    "network", "layer", "choice", "measure", "normalized", "q", "n_modules", "effective_modules",
-)  # fmt: skip
-CHOICES_AGREEMENT_COLUMNS = ("network", "layer", "choice", "family_pair", "distinct", "ecs", "ami")
 Each = Callable[..., Iterable[Any]]  # as the built-in map
 _PAIRS = np.array(list(combinations(range(len(VARIANTS)), 2)))
 
@@ -164,7 +158,7 @@ def analyse_by(
                 some = pairs[pairs.measure_a != pairs.measure_b] if distinct else pairs
                 means = some.groupby(["network", "layer", "family_pair"], sort=False)[["ecs", "ami"]].mean()
                 agreement.append(means.reset_index().assign(choice=choice.name, distinct=distinct))
-    return _in_order(modules, CHOICES_COLUMNS), _in_order(agreement, CHOICES_AGREEMENT_COLUMNS)
+    return _in_order(modules, "choices"), _in_order(agreement, "choices_agreement")
 
 
 def against_nulls(
@@ -190,8 +184,8 @@ def against_nulls(
     Returns
     -------
     nulls
-        Columns `NULLS_COLUMNS`; `draws` are those that had an edge; `p` counts the network itself (see
-        `modlib.nulls.null_test`).
+        The table of that name (`modlib.schema.TABLES`); `draws` are those that had an edge; `p` counts the
+        network itself (see `modlib.nulls.null_test`).
 
     Raises
     ------
@@ -250,7 +244,7 @@ def against_nulls(
                             **asdict(test),
                         }
                     )
-    return pd.DataFrame(rows, columns=list(NULLS_COLUMNS))
+    return pd.DataFrame(rows, columns=TABLES["nulls"].names)
 
 
 def _check_names(names: Sequence[str], n: int) -> None:
@@ -320,8 +314,8 @@ def _layer_tables(
     return modules, _compare(A, np.stack([p.labels for p in parts]), name, layer)
 
 
-def _in_order(tables: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
-    return pd.concat(tables, ignore_index=True)[list(columns)]
+def _in_order(tables: Sequence[pd.DataFrame], name: str) -> pd.DataFrame:
+    return pd.concat(tables, ignore_index=True)[TABLES[name].names]
 
 
 def _compare(

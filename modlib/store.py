@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import logging
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cache
+from importlib.util import resolve_name
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ import pandas as pd
 from modlib import arguments, packing
 from modlib.experiments import Experiment
 from modlib.networks import MLPStack, concatenate
+from modlib.schema import TABLES
 
 try:
     import fcntl
@@ -27,22 +30,7 @@ except ImportError:  # not a POSIX system: runs of one experiment at a time are 
 
 log = logging.getLogger(__name__)
 
-TABLES = ("networks", "modules", "agreement", "nulls", "choices", "choices_agreement")
-_DECIDE = (
-    "networks",
-    "schedule",
-    "training",
-    "trainer",
-    "recording",
-    "similarity",
-    "modularity",
-    "optimisers",
-    "nulls",
-    "contingency",
-    "agreement",
-    "analysis",
-    "sweep",
-)
+DECIDES = "sweep"  # the module that computes shards: what it imports decides the numbers in the tables
 PACKAGES = ("torch", "numpy", "scipy", "igraph")  # whose versions decide them, too
 FORMAT = 2  # of a results folder; raised when an older one can no longer be read
 MOST_MANIFEST_BYTES = 2**24  # beyond what any has
@@ -68,6 +56,8 @@ class Results:
         One row a network, layer, graph and null: Q beside draws (`modlib.analysis.against_nulls`).
     choices, choices_agreement
         The same networks looked at by other defensible choices (`modlib.analysis.analyse_by`).
+    more
+        Tables of `modlib.schema.TABLES` that have no attribute of their own, by name.
     """
 
     networks: pd.DataFrame
@@ -75,9 +65,10 @@ class Results:
     agreement: pd.DataFrame
     manifest: dict[str, Any]
     kept: dict[str, MLPStack]
-    nulls: pd.DataFrame = field(default_factory=pd.DataFrame)
-    choices: pd.DataFrame = field(default_factory=pd.DataFrame)
-    choices_agreement: pd.DataFrame = field(default_factory=pd.DataFrame)
+    nulls: pd.DataFrame = field(default_factory=TABLES["nulls"].empty)
+    choices: pd.DataFrame = field(default_factory=TABLES["choices"].empty)
+    choices_agreement: pd.DataFrame = field(default_factory=TABLES["choices_agreement"].empty)
+    more: dict[str, pd.DataFrame] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,10 +95,72 @@ def folder_of(experiment: Experiment) -> Path:
 
 
 @cache
-def code_digest() -> str:
-    """SHA-256 of the source files that decide the numbers in the tables."""
-    files = [Path(__file__).with_name(f"{name}.py").read_bytes() for name in _DECIDE]
-    return hashlib.sha256(b"".join(files)).hexdigest()
+def code_digest(package: Path = Path(__file__).parent) -> str:
+    """SHA-256 of what the code that decides the numbers in the tables says, not of how it is written.
+
+    It is taken of the syntax trees, without comments, docstrings and layout, of the module `DECIDES` and of
+    all modules of the package that it imports, and that these import in turn. The trees are those of the
+    running Python, so another minor version of it may give another digest.
+
+    Parameters
+    ----------
+    package
+        Folder of the package.
+    """
+    found: dict[str, str] = {}
+    waiting = {f"{package.name}.{DECIDES}"}
+    while waiting:
+        module = waiting.pop()
+        tree = ast.parse(_source(package, module).read_bytes())
+        waiting |= _imported(package, module, _statements(tree)) - found.keys() - {module}
+        found[module] = ast.dump(tree)
+    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
+
+
+def _statements(tree: ast.Module) -> Iterator[ast.stmt]:
+    """Take docstrings and other bare text out of a module, and give its statements at every depth."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+            block = getattr(node, name, [])
+            block[:] = [one for one in block if not _is_text(one)]
+            waiting += block
+        if isinstance(node, ast.stmt):
+            yield node
+
+
+def _is_text(node: ast.AST) -> bool:
+    value = node.value if isinstance(node, ast.Expr) else None
+    return isinstance(value, ast.Constant) and isinstance(value.value, str)
+
+
+def _is_module(package: Path, module: str) -> bool:
+    return module.split(".")[0] == package.name and _source(package, module).exists()
+
+
+def _source(package: Path, module: str) -> Path:
+    """Where the source of a module of the package is, or would be."""
+    path = package.joinpath(*module.split(".")[1:])
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def _imported(package: Path, module: str, statements: Iterable[ast.stmt]) -> set[str]:
+    """Modules of the package that one of its modules takes something from, wherever in it that happens.
+
+    A package that is merely on the way to one of its modules is not among them.
+    """
+    found = set()
+    for node in statements:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            is_folder = _source(package, module).name == "__init__.py"
+            here = module if is_folder else module.rpartition(".")[0]
+            base = resolve_name("." * node.level + (node.module or ""), here)
+            inside = [f"{base}.{alias.name}" for alias in node.names]
+            found |= {name if _is_module(package, name) else base for name in inside}
+    return {name for name in found if _is_module(package, name)}
 
 
 def shard_file(experiment: Experiment, shard: str) -> Path:
@@ -198,7 +251,7 @@ def write_trained(experiment: Experiment, shard: str, trained: Trained) -> None:
 def read_trained(experiment: Experiment, shard: str) -> Trained:
     """Read them back; errors as `read_shard`."""
     shard = _before(shard)
-    about, files = _read_archive(experiment, shard, {"weights.npz": packing.read_networks})
+    about, files = _read_archive(experiment, shard)
     with _damage_named(shard_file(experiment, shard), _RUN_AGAIN):
         names = tuple(about["names"])
         epochs, losses = [int(n) for n in about["epochs"]], [float(loss) for loss in about["val_loss"]]
@@ -239,7 +292,7 @@ def keep_shard(experiment: Experiment, shard: str, content: bytes) -> None:
         As `read_shard`; nothing is written then.
     """
     came = f"what a worker sent as {shard}"
-    _open_archive(experiment, shard, _READERS, content, source=came, remedy="run again")
+    _open_archive(experiment, shard, content, source=came, remedy="run again")
     _write(shard_file(experiment, shard), content)
 
 
@@ -253,37 +306,45 @@ def read_shard(experiment: Experiment, shard: str) -> ShardResults:
     StoreError
         If it is damaged, or belongs to another experiment or format.
     """
-    about, files = _read_archive(experiment, shard, _READERS)
+    about, files = _read_archive(experiment, shard)
     with _damage_named(shard_file(experiment, shard), _RUN_AGAIN):
         seconds = {stage: float(spent) for stage, spent in about["seconds"].items()}
-    return ShardResults({name: files[f"{name}.parquet"] for name in TABLES}, files["weights.npz"], seconds)
+    return ShardResults(_tables(files), files["weights.npz"], seconds)
 
 
-_READERS: dict[str, Callable[[bytes], Any]] = {
-    "weights.npz": packing.read_networks,
-    **{f"{name}.parquet": packing.read_table for name in TABLES},
-}
+def _tables(files: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
+    """Give every table there is, empty where it is not among the files: it is newer than they are."""
+    return {name: files.get(f"{name}.parquet", table.empty()) for name, table in TABLES.items()}
+
+
+def _readers(names: Collection[str]) -> dict[str, Callable[[bytes], Any]]:
+    """Give the readers of weights, which are always there, and of those tables that are among the names."""
+    known = [f"{name}.parquet" for name in TABLES if f"{name}.parquet" in names]
+    return {"weights.npz": packing.read_networks, **dict.fromkeys(known, packing.read_table)}
 
 
 def _archive(
     experiment: Experiment, shard: str, about: Mapping[str, Any], files: Mapping[str, bytes]
 ) -> bytes:
-    whole = {"format": FORMAT, "experiment": experiment.digest, "shard": shard, **about}
+    whole = {
+        "format": FORMAT,
+        "experiment": experiment.digest,
+        "shard": shard,
+        "files": list(files),
+        **about,
+    }
     return packing.archive({"about.json": json.dumps(whole).encode(), **files})
 
 
-def _read_archive(
-    experiment: Experiment, shard: str, readers: Mapping[str, Callable[[bytes], Any]]
-) -> tuple[dict[str, Any], dict[str, Any]]:
+def _read_archive(experiment: Experiment, shard: str) -> tuple[dict[str, Any], dict[str, Any]]:
     path = shard_file(experiment, shard)
     content = _content(path, packing.MOST_BYTES, _RUN_AGAIN)
-    return _open_archive(experiment, shard, readers, content, source=str(path), remedy=_RUN_AGAIN)
+    return _open_archive(experiment, shard, content, source=str(path), remedy=_RUN_AGAIN)
 
 
 def _open_archive(
     experiment: Experiment,
     shard: str,
-    readers: Mapping[str, Callable[[bytes], Any]],
     content: bytes,
     *,
     source: str,
@@ -293,9 +354,9 @@ def _open_archive(
         members = packing.read_archive(content)
         about = json.loads(members.pop("about.json"))
         found = (about["format"], about["experiment"], about["shard"])
-        if members.keys() != readers.keys():
-            raise ValueError(f"its members are {', '.join(members)} and not {', '.join(readers)}")
-        files = {name: read(members[name]) for name, read in readers.items()}
+        if list(members) != about["files"]:
+            raise ValueError(f"its members are {', '.join(members)} and not {', '.join(about['files'])}")
+        files = {name: read(members[name]) for name, read in _readers(members).items()}
     if found != (FORMAT, experiment.digest, shard):
         raise StoreError(f"{source} belongs to another experiment or format; {remedy}")
     return about, files
@@ -349,7 +410,7 @@ def read_if_stored(experiment: Experiment) -> Results | None:
 
 
 def read_results(experiment: Experiment) -> Results:
-    """Read tables back, each checked against the manifest.
+    """Read the tables that the manifest lists, each checked against it; tables it does not list are empty.
 
     Raises
     ------
@@ -369,7 +430,10 @@ def read_results(experiment: Experiment) -> Results:
             )
     remedy = f"restore it, or delete {folder} and run again"
     content: dict[str, bytes] = {}
-    for name in _READERS:  # all are compared before any is opened
+    listed = manifest.get("files")
+    there = {path.name for path in folder.iterdir()}  # a table that is there and not listed is refused
+    readers = _readers(there.union(listed if isinstance(listed, dict) else ()))
+    for name in readers:  # all are compared before any is opened
         path = folder / name
         if not path.exists():
             raise StoreError(f"{path} is missing; {remedy}")
@@ -377,11 +441,13 @@ def read_results(experiment: Experiment) -> Results:
         if hashlib.sha256(content[name]).hexdigest() != _listed_sha256(manifest, name):
             raise StoreError(f"{path} is not the file that its manifest lists (SHA-256 differs); {remedy}")
     found: dict[str, Any] = {}
-    for name, read in _READERS.items():
+    for name, read in readers.items():
         with _damage_named(folder / name, remedy):  # by a forger, who has mended the check sum
             found[name] = read(content[name])
-    tables = {name: found[f"{name}.parquet"] for name in TABLES}
-    return Results(**tables, manifest=manifest, kept=found["weights.npz"])
+    tables, attributes = _tables(found), {f.name for f in fields(Results)}
+    own = {name: table for name, table in tables.items() if name in attributes}
+    more = {name: table for name, table in tables.items() if name not in attributes}
+    return Results(**own, more=more, manifest=manifest, kept=found["weights.npz"])
 
 
 def _listed_sha256(manifest: Mapping[str, Any], name: str) -> object:

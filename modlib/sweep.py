@@ -26,18 +26,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from modlib import arguments, cluster, data, experiments, store
-from modlib.analysis import (
-    CHOICES_AGREEMENT_COLUMNS,
-    CHOICES_COLUMNS,
-    NULLS_COLUMNS,
-    Each,
-    against_nulls,
-    analyse,
-    analyse_by,
-    describe,
-)
+from modlib.analysis import Each, against_nulls, analyse, analyse_by, describe
 from modlib.experiments import Experiment, Shard
 from modlib.networks import MLPStack
+from modlib.schema import TABLES
 from modlib.store import Results, ShardResults, StoreError, Trained
 from modlib.training import Protocol, denormals_flushed, train
 
@@ -441,7 +433,8 @@ def _look(plan: Experiment, shard: Shard, trained: Trained, device: str, *, each
     ).merge(seen, on="network", validate="one_to_one")
     modules, agreement = analyse(stack, x, y, names, restarts=plan.restarts, each=each)
     clock.note("analysis")
-    tables = {"networks": networks, "modules": modules, "agreement": agreement, **_no_rows()}
+    tables = {name: table.empty() for name, table in TABLES.items()}  # which not every experiment fills
+    tables |= {"networks": networks, "modules": modules, "agreement": agreement}
     some = [i for i, (_, setting) in enumerate(rows) if setting in plan.null_settings]
     if some and plan.null_draws:
         tables["nulls"] = against_nulls(
@@ -468,16 +461,6 @@ def _look(plan: Experiment, shard: Shard, trained: Trained, device: str, *, each
     weights = {names[i]: stack[i].to("cpu") for i in keep}
     seconds = {**({"training": trained.seconds} if shard.trained else {}), **clock.seconds}
     return ShardResults(tables, weights, seconds)
-
-
-def _no_rows() -> dict[str, pd.DataFrame]:
-    """Return the tables that only some experiments fill."""
-    columns = {
-        "nulls": NULLS_COLUMNS,
-        "choices": CHOICES_COLUMNS,
-        "choices_agreement": CHOICES_AGREEMENT_COLUMNS,
-    }
-    return {name: pd.DataFrame(columns=list(names)) for name, names in columns.items()}
 
 
 def network_name(setting: experiments.Setting, seed: int) -> str:
@@ -518,7 +501,7 @@ def _merge(plan: Experiment, shards: Sequence[Shard], device: str) -> None:
     """Make the tables out of all shards, in the order of the experiment, whoever computed them and when."""
     found = [store.read_shard(plan, shard.name) for shard in shards]
     tables = {}
-    for name in store.TABLES:
+    for name in TABLES:
         parts = [shard.tables[name] for shard in found]
         filled = [part for part in parts if len(part)]  # a table without rows knows no types
         tables[name] = pd.concat(filled, ignore_index=True) if filled else parts[0]

@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from modlib import analysis
-from modlib.analysis import NULLS_COLUMNS, VARIANTS, against_nulls, graphs
+from modlib.analysis import VARIANTS, against_nulls, graphs
 from modlib.modularity import find_modules, modularity
 from modlib.networks import MLPStack
 from modlib.nulls import NULLS, null_test, permute_weights, random_graphs
+from modlib.schema import TABLES
 from modlib.similarity import MEASURES, similarity
 
 NAMES = ["one", "two"]
@@ -47,7 +48,7 @@ def best(A):
 
 
 def test_every_network_layer_variant_and_null_has_its_row(table):
-    assert tuple(table.columns) == NULLS_COLUMNS
+    assert list(table.columns) == TABLES["nulls"].names
     wanted = {
         (name, layer, *v, null) for name in NAMES for layer in (1, 2) for v in VARIANTS for null in NULLS
     }

@@ -19,7 +19,7 @@ import pandas as pd
 import pytest
 import torch
 
-from modlib import experiments, store
+from modlib import experiments, schema, store
 from modlib.experiments import Experiment, Setting
 from modlib.networks import MLPStack, concatenate
 from modlib.store import (
@@ -434,6 +434,201 @@ def test_pickles_are_refused(folder, tmp_path):
     assert not fuse.exists()
     pickle.loads(content)
     assert fuse.exists()  # it was a live one
+
+
+# ---------------------------------------------------------------- growth
+
+
+@pytest.fixture
+def toy(monkeypatch):
+    """Give a function that registers a table until the test ends."""
+
+    def register():
+        columns = (
+            schema.Column("network", "str", "name"),
+            schema.Column("lesion", "float64", "what is lost"),
+        )
+        monkeypatch.setitem(schema.TABLES, "toys", schema.Table("toys", "a network", columns))
+
+    return register
+
+
+@pytest.mark.parametrize("name", experiments.EXPERIMENTS)
+def test_results_stored_before_a_table_existed_show_it_empty(monkeypatch, toy, name):
+    monkeypatch.delenv("MODLIB_RESULTS")
+    before = read_results(experiments.get(name, "paper"))
+    toy()
+    after = read_results(experiments.get(name, "paper"))
+    assert before.more == {}
+    assert list(after.more) == ["toys"]
+    assert (len(after.more["toys"]), list(after.more["toys"].columns)) == (0, ["network", "lesion"])
+    pd.testing.assert_frame_equal(after.modules, before.modules)
+
+
+def test_a_shard_finished_before_a_table_existed_shows_it_empty(toy):
+    write_all()
+    toy()
+    back = read_shard(PLAN, "seed-000").tables
+    assert_tables_equal(back)
+    assert (len(back["toys"]), list(back["toys"].columns)) == (0, ["network", "lesion"])
+
+
+def test_a_new_table_comes_back(toy):
+    toy()
+    tables, weights = results()
+    tables["toys"] = pd.DataFrame({"network": ["a"], "lesion": [0.5]})
+    write_shard(PLAN, "seed-000", ShardResults(tables, weights, {}))
+    write_results(PLAN, tables, weights, {})
+    for found in (read_shard(PLAN, "seed-000").tables["toys"], read_results(PLAN).more["toys"]):
+        pd.testing.assert_frame_equal(found, tables["toys"])
+
+
+def test_a_table_that_is_there_but_not_listed_is_refused(folder):
+    write_all()
+    files = json.loads((folder / "manifest.json").read_text())["files"]
+    forge(folder, files={name: about for name, about in files.items() if name != "nulls.parquet"})
+    with pytest.raises(StoreError, match=r"nulls\.parquet is not the file that its manifest lists"):
+        read_results(PLAN)
+
+
+def test_a_table_that_only_newer_code_knows_is_passed_over(monkeypatch, toy):
+    toy()
+    tables, weights = results()
+    tables["toys"] = pd.DataFrame({"network": ["a"], "lesion": [0.5]})
+    write_results(PLAN, tables, weights, {})
+    monkeypatch.delitem(schema.TABLES, "toys")
+    back = read_results(PLAN)
+    assert back.more == {}
+    assert_tables_equal(back)
+
+
+def kind(cells):
+    """Name the type of a column as the schema does."""
+    if cells.dtype != object:
+        return str(cells.dtype)
+    (inside,) = {np.asarray(cell).dtype for cell in cells}
+    return f"list[{inside}]"
+
+
+@pytest.mark.parametrize("name", experiments.EXPERIMENTS)
+def test_stored_tables_are_as_the_schema_says(monkeypatch, name):
+    monkeypatch.delenv("MODLIB_RESULTS")
+    found = read_results(experiments.get(name, "paper"))
+    for table in schema.TABLES.values():
+        rows = getattr(found, table.name)
+        assert list(rows.columns) == table.names
+        for column in table.columns if len(rows) else ():
+            cells = rows[column.name]
+            assert kind(cells) == column.kind, (table.name, column.name)
+            if column.range is None:
+                continue
+            flat = np.concatenate(cells.to_list()) if column.kind.startswith("list") else cells.dropna()
+            if column.kind == "str":
+                assert set(flat) <= set(column.range), (table.name, column.name)
+            elif len(flat):
+                low, high = column.range
+                assert low - 1e-9 <= min(flat) <= max(flat) <= high + 1e-9, (table.name, column.name)
+
+
+def test_every_column_says_what_it_means():
+    for name, table in schema.TABLES.items():
+        assert table.name == name
+        assert table.row_is
+        assert len(set(table.names)) == len(table.names)
+        for column in table.columns:
+            assert column.meaning
+            assert (column.range is None) <= (column.kind in ("str", "bool"))
+
+
+# ---------------------------------------------------------------- the code that decides
+
+
+@pytest.fixture
+def package(tmp_path):
+    """Give a copy of the package, and a way to change a file of it that gives the digest then."""
+    folder = tmp_path / "modlib"
+    shutil.copytree(
+        Path(store.__file__).parent, folder, ignore=shutil.ignore_patterns("__pycache__", "static")
+    )
+
+    def changed(name, before, after):
+        path = folder / name
+        text = path.read_text()
+        assert before in text
+        path.write_text(text.replace(before, after, 1))
+        try:
+            return store.code_digest.__wrapped__(folder)
+        finally:
+            path.write_text(text)
+
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after"),
+    [
+        ("modularity.py", '"""', '"""Changed. '),
+        ("modularity.py", "\n\n\n", "\n\n\n# a remark\n\n"),
+        ("modularity.py", "class Partition:\n", "class Partition:  # a remark\n"),
+        ("networks.py", "import torch\n", "import  torch  # spaced\n"),
+        ("bounds.py", "\n\n\n", "\n\n\nNEW = 1\n\n"),
+        ("verdicts.py", "\n\n\n", "\n\n\nNEW = 1\n\n"),
+    ],
+)
+def test_what_decides_nothing_leaves_the_digest_of_the_code_alone(package, name, before, after):
+    assert package(name, before, after) == store.code_digest()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["modularity.py", "sweep.py", "networks.py", "trainer.py", "recording.py", "contingency.py", "data.py",
+     "arguments.py", "agreement.py", "nulls.py", "optimisers.py", "similarity.py", "schedule.py"],
+)  # fmt: skip
+def test_a_changed_statement_changes_the_digest_of_the_code(package, name):
+    assert package(name, "\n\n\n", "\n\n\nNEW = 1\n\n") != store.code_digest()
+
+
+def test_a_changed_constant_changes_the_digest_of_the_code(package):
+    assert (
+        package("modularity.py", "resolution: float = 1.0", "resolution: float = 1.1") != store.code_digest()
+    )
+
+
+def test_imports_of_every_form_are_followed(tmp_path):
+    sources = {
+        "__init__.py": "from toys.unused import nothing",
+        "sweep.py": "import toys.a\nfrom toys import b\nfrom toys.c import thing\nfrom . import d\nimport os",
+        "a.py": "def f():\n    from .e import later",
+        "b.py": "from toys import sweep",
+        "c.py": "",
+        "d.py": "from .wing import g",
+        "e.py": "",
+        "unused.py": "",
+        "wing/__init__.py": "",
+        "wing/g.py": "from ..h import thing\nfrom . import i",
+        "wing/i.py": "",
+        "h.py": "from toys.other import thing",
+        "other/__init__.py": "from .k import thing",
+        "other/k.py": "",
+    }
+    folder = tmp_path / "toys"
+    for name, source in sources.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(source)
+    digest = store.code_digest.__wrapped__
+    before, followed = digest(folder), set()
+    for name, source in sources.items():
+        (folder / name).write_text(f"{source}\nx = 1")
+        if digest(folder) != before:
+            followed.add(name)
+        (folder / name).write_text(source)
+    assert followed == sources.keys() - {"__init__.py", "unused.py", "wing/__init__.py"}
+
+
+def test_results_of_other_code_are_read():
+    tables, weights = results()
+    write_results(PLAN, tables, weights, {"code": "0" * 64})
+    assert_tables_equal(read_results(PLAN))
 
 
 # ---------------------------------------------------------------- interrupted writing
