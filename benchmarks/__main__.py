@@ -8,8 +8,9 @@ from typing import Any
 import click
 import pandas as pd
 
-from modlib import records, speed
-from modlib.records import Device
+from modlib.book import benchmark_records
+from modlib.book.benchmark_records import Device
+from modlib.book.chapters.speed import tables as speed
 
 _DEVICE = click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 _ROUNDS = click.option("--rounds", type=click.IntRange(min=1), default=7, show_default=True)
@@ -54,7 +55,7 @@ def base(device: Device, rounds: int, save: bool) -> None:
     table, about = base.measure(device, rounds=rounds)
     click.echo(table.groupby("stage", sort=False).seconds.describe().to_string())
     if save:
-        click.echo(records.write("base", device, table, about))
+        click.echo(benchmark_records.write("base", device, table, about))
 
 
 @main.command()
@@ -81,7 +82,7 @@ def analysis(
         f"and lower on {lower}, by up to {max(0.0, -modules.gain.min()):.1e}"
     )
     if save:
-        click.echo(records.write("analysis-q", device, modules, about))
+        click.echo(benchmark_records.write("analysis-q", device, modules, about))
 
 
 @main.command()
@@ -92,7 +93,7 @@ def growth(save: bool, only: tuple[str, ...]) -> None:
     from threadpoolctl import threadpool_limits
 
     from benchmarks import growth
-    from modlib.sweep import _threads
+    from modlib.study.runner import _threads
 
     unknown = [what for what in only if what not in growth.SIZES]
     if unknown:
@@ -110,7 +111,7 @@ def growth(save: bool, only: tuple[str, ...]) -> None:
         for name, curves in found.items():
             click.echo(curves.describe().to_string())
             if save:
-                click.echo(records.write(name, "cpu", curves, about))
+                click.echo(benchmark_records.write(name, "cpu", curves, about))
 
 
 @main.command()
@@ -123,8 +124,8 @@ def book(save: bool) -> None:
     click.echo(builds.to_string(index=False))
     click.echo(pages.to_string(index=False))
     if save:
-        click.echo(records.write("book-builds", "cpu", builds, {}))
-        click.echo(records.write("book-pages", "cpu", pages, {"windows": book.WINDOWS}))
+        click.echo(benchmark_records.write("book-builds", "cpu", builds, {}))
+        click.echo(benchmark_records.write("book-pages", "cpu", pages, {"windows": book.WINDOWS}))
 
 
 @main.command()
@@ -137,7 +138,7 @@ def hostile(save: bool, files: int) -> None:
     table = hostile.run(files)
     click.echo(table.to_string(index=False))
     if save:
-        click.echo(records.write("hostile", "cpu", table, {"files": files, "seed": 0}))
+        click.echo(benchmark_records.write("hostile", "cpu", table, {"files": files, "seed": 0}))
 
 
 @main.command()
@@ -150,7 +151,7 @@ def suite(save: bool) -> None:
     click.echo(table.groupby(["part", "file"])[["cases", "failed", "skipped", "seconds"]].sum().to_string())
     click.echo(about["wall"])
     if save:
-        click.echo(records.write("suite", "cpu", table, about))
+        click.echo(benchmark_records.write("suite", "cpu", table, about))
 
 
 @main.command("check")
@@ -185,7 +186,7 @@ def _report(name: str, device: Device, table: pd.DataFrame, about: Mapping[str, 
             f"{ratio}: {values['median']:.3g} (quartiles {values['lower']:.3g} to {values['upper']:.3g})"
         )
     if save:
-        click.echo(records.write(name, device, table, about))
+        click.echo(benchmark_records.write(name, device, table, about))
 
 
 if __name__ == "__main__":

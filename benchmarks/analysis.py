@@ -6,7 +6,8 @@ thread of a processor, as a sweep runs it, or on a GPU.
 
 Both sides are timed part by part: similarity, modules, agreement. The published method's agreement is its
 metrics and the shuffles that tell what is to be expected by chance, which modlib has in closed form.
-``modlib: whole`` is `modlib.analysis.analyse`, with its tables; ``published: whole`` is the sum of its parts.
+``modlib: whole`` is `modlib.study.rows.analyse`, with its tables; ``published: whole`` is the sum of its
+parts.
 """
 
 from __future__ import annotations
@@ -22,15 +23,16 @@ from torch import Tensor
 
 from benchmarks import published
 from benchmarks.timing import race
-from modlib import data, experiments, store
-from modlib.agreement import agreement_pairs, rank_correlations, transfers
-from modlib.analysis import _PAIRS, VARIANTS, analyse, graphs
-from modlib.modularity import find_modules, modularity
+from modlib import data
+from modlib.book.benchmark_records import Device
+from modlib.book.chapters.speed.tables import ratios, spread
+from modlib.clustering import find_modules, modularity
+from modlib.comparison import agreement_pairs, rank_correlations, transfers
+from modlib.measures import similarity
 from modlib.networks import MLPStack
-from modlib.records import Device
-from modlib.similarity import similarity
-from modlib.speed import ratios, spread
-from modlib.sweep import _threads
+from modlib.study import catalogue, store
+from modlib.study.rows import _PAIRS, VARIANTS, analyse, graphs
+from modlib.study.runner import _threads
 from modlib.training import denormals_flushed
 
 PARTS = ("whole", "similarity", "modules", "agreement")
@@ -80,8 +82,8 @@ def measure(
     RuntimeError
         If the two methods do not find the same similarities.
     """
-    restarts = experiments.get("base", "paper").restarts
-    kept = store.read_results(experiments.get("base", "paper")).kept
+    restarts = catalogue.get("base", "paper").restarts
+    kept = store.read_results(catalogue.get("base", "paper")).kept
     loaded = data.load("mnist")
     x, y = loaded.x_test[:images].to(device), loaded.y_test[:images].to(device)
     tables, modules, apart = [], [], 0.0

@@ -19,12 +19,13 @@ from torch import Tensor
 
 from benchmarks import crew
 from benchmarks.timing import race
-from modlib import data, experiments
-from modlib.analysis import VARIANTS, _search
-from modlib.experiments import Shard
-from modlib.records import Device
-from modlib.similarity import similarity
-from modlib.sweep import _cores, _initial, _training_data
+from modlib import data
+from modlib.book.benchmark_records import Device
+from modlib.measures import similarity
+from modlib.study import catalogue
+from modlib.study.catalogue import Shard
+from modlib.study.rows import VARIANTS, _search
+from modlib.study.runner import _cores, _initial, _training_data
 from modlib.training import Training, train
 
 
@@ -45,7 +46,7 @@ def measure(device: Device, *, rounds: int = 3) -> tuple[pd.DataFrame, dict[str,
     about
         Sizes, and seconds of the first call of each stage.
     """
-    plan = experiments.get("base", "paper")
+    plan = catalogue.get("base", "paper")
     shard = Shard("benchmark", plan.seeds, plan.settings, trained=True)
     stack, settings = _initial(plan, shard)
     x, y = (t.to(device) for t in _training_data(plan))

@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import analysis, training
-from modlib import records
-from modlib.records import Device, RecordError
-from modlib.speed import ratios
+from modlib.book import benchmark_records
+from modlib.book.benchmark_records import Device, RecordError
+from modlib.book.chapters.speed.tables import ratios
 
 FLOOR = 0.5
 """Share of the ratio on record below which a ratio has collapsed."""
@@ -72,7 +72,7 @@ def problems(name: str, device: Device, *, say: Callable[[str], object] = print)
     """
     checked = CHECKED[name]
     try:
-        stored = records.read(name, device)
+        stored = benchmark_records.read(name, device)
         expected = {pair: float(np.median(ratios(stored.table, *pair))) for pair in checked.ratios}
     except (FileNotFoundError, RecordError) as error:
         yield str(error)

@@ -22,13 +22,14 @@ import pandas as pd
 import torch
 from threadpoolctl import threadpool_limits
 
-from modlib import data, experiments, store
-from modlib.agreement import agreement_pairs, rank_correlations, transfers
-from modlib.analysis import _PAIRS, VARIANTS, graphs
+from modlib import data
 from modlib.bounds import modularity_bound
-from modlib.modularity import find_modules, modularity
+from modlib.clustering import find_modules, modularity
+from modlib.comparison import agreement_pairs, rank_correlations, transfers
+from modlib.measures import similarity
 from modlib.networks import MLPStack
-from modlib.similarity import similarity
+from modlib.study import catalogue, store
+from modlib.study.rows import _PAIRS, VARIANTS, graphs
 from modlib.training import Protocol, train
 
 UNITS = (64, 128, 256, 512, 1024, 2048, 4096)
@@ -117,7 +118,7 @@ def subsampled(
         graph from the whole one (Frobenius), relative to the latter; `q` of the modules found, on the whole
         graph; and `lost`, the share of Q given up.
     """
-    plan = experiments.get("base", "paper")
+    plan = catalogue.get("base", "paper")
     loaded = data.load("mnist")
     rows: list[dict[str, object]] = []
     for name, stack in list(store.read_results(plan).kept.items())[:networks]:

@@ -31,11 +31,13 @@ import numpy as np
 import pandas as pd
 import torch
 
-from modlib import check, data, store
-from modlib.experiments import Experiment, Setting
-from modlib.idx import idx_gz
+from modlib import data
+from modlib.book import on_record
+from modlib.data.idx import idx_gz
+from modlib.data.sources import FILES, SOURCES, Source
 from modlib.networks import MLPStack, concatenate
-from modlib.sources import FILES, SOURCES, Source
+from modlib.study import store
+from modlib.study.catalogue import Experiment, Setting
 from modlib.training import Protocol
 
 PLAN = Experiment("tiny", "quick", (Setting("l2", 1e-5),), (0, 1), 3, Protocol())
@@ -131,7 +133,7 @@ class Target:
 
 
 class ProblemsError(ValueError):
-    """What `modlib.check` found."""
+    """What `modlib.book.on_record` found."""
 
 
 @contextmanager
@@ -203,14 +205,14 @@ def _data(root: Path, arrays: dict[str, np.ndarray]) -> list[Target]:
 
 
 def _record() -> list[Target]:
-    """Put verdicts on record, a few, which `modlib.check` then holds against themselves."""
+    """Put verdicts on record, a few, which `modlib.book.on_record` then holds against themselves."""
     items, verdict = (pd.read_csv(RECORD / f"{name}.csv").head(4) for name in ("claims", "verdicts"))
     values = dict(list(json.loads((RECORD / "numbers.json").read_text(encoding="utf-8")).items())[:40])
-    with mock.patch.object(check, "_recomputed", return_value=(items, verdict, values)):
-        paths = tuple(check.write())
+    with mock.patch.object(on_record, "_recomputed", return_value=(items, verdict, values)):
+        paths = tuple(on_record.write())
 
     def read() -> dict[str, bytes]:
-        if found := check.compare(items, verdict, values):
+        if found := on_record.compare(items, verdict, values):
             raise ProblemsError("\n".join(found))
         return {path.name: path.read_bytes() for path in paths}
 
@@ -283,7 +285,9 @@ def same_record(a: dict[str, bytes], b: dict[str, bytes]) -> bool:
             x, y = float(x), float(y)
         except (TypeError, ValueError):
             return bool(x == y)
-        return math.isclose(x, y, rel_tol=check.RTOL, abs_tol=check.ATOL) or (math.isnan(x) and math.isnan(y))
+        return math.isclose(x, y, rel_tol=on_record.RTOL, abs_tol=on_record.ATOL) or (
+            math.isnan(x) and math.isnan(y)
+        )
 
     def cells(name: str, content: bytes) -> dict[tuple[str, ...], Any]:
         text = content.decode()

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from modlib.training import Protocol, _stream, denormals_flushed
+from modlib.training.loop import Protocol, _stream, denormals_flushed
 
 How = Literal["fused", "foreach", "compiled", "graphed"]
 

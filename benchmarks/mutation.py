@@ -33,9 +33,9 @@ from benchmarks import project
 
 #: Modules, and the tests that are to notice, the quickest first.
 TESTS: dict[str, tuple[str, ...]] = {
-    "similarity": ("test_similarity", "test_properties", "test_arguments"),
-    "modularity": ("test_modularity", "test_properties", "test_arguments"),
-    "agreement": ("test_agreement", "test_properties", "test_arguments"),
+    "measures": ("test_measures", "test_properties", "test_arguments"),
+    "clustering": ("test_clustering", "test_properties", "test_arguments"),
+    "comparison": ("test_comparison", "test_properties", "test_arguments"),
 }
 OUTCOMES = ("caught", "caught by time", "survived")
 PATIENCE = 2  # a mutant may take so many times as long as the code itself, and
@@ -402,9 +402,9 @@ def main() -> None:
         table = run(only or tuple(TESTS), workers=workers, before=before, say=click.echo)
         click.echo(pd.crosstab(table.module, table.outcome).to_string())
         if not only:
-            from modlib import records  # what is to be tested, so not before
+            from modlib.book import benchmark_records  # what is to be tested, so not before
 
-            click.echo(records.write("mutation", "cpu", table, {"tests": TESTS}))
+            click.echo(benchmark_records.write("mutation", "cpu", table, {"tests": TESTS}))
 
     command()
 

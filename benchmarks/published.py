@@ -1,7 +1,7 @@
 """The analysis of a network by the method as published, written anew and made fast: modlib's opponent.
 
 Lange, Rolnick & Kording 2022: Jacobians by automatic differentiation, row by row; modules by a spectral start
-and 5,000 Monte Carlo moves (`modlib.optimisers`); partitions compared by element-centric similarity, reduced
+and 5,000 Monte Carlo moves (`modlib.algorithms`); partitions compared by element-centric similarity, reduced
 mutual information, variation of information and greedy matching, each beside 5,000 shuffles of the labels,
 and by rank correlation and transfer. Made fast without changing what is computed: a backward pass is over a
 whole batch of images at once, single precision serves as in the paper, the Monte Carlo chain keeps its sums
@@ -17,10 +17,10 @@ import torch
 from scipy.stats import spearmanr
 from torch import Tensor, nn
 
-from modlib.contingency import MEASURES as OF_TABLES
-from modlib.contingency import contingency_tables
-from modlib.modularity import Partition, alive_units, modularity
-from modlib.optimisers import find_modules_by
+from modlib._contingency import MEASURES as OF_TABLES
+from modlib._contingency import contingency_tables
+from modlib.algorithms import find_modules_by
+from modlib.clustering import Partition, alive_units, modularity
 
 SHUFFLES = 5000
 METRICS = ("ecs", "rmi", "vi", "greedy")

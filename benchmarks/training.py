@@ -29,13 +29,14 @@ from torch import Tensor
 from benchmarks.crew import Crew
 from benchmarks.loop import HOWS, How, train_alone
 from benchmarks.timing import race
-from modlib import data, experiments
-from modlib.experiments import Experiment, Setting, Shard
-from modlib.records import Device
-from modlib.speed import fastest, ratios, spread
-from modlib.sweep import _cores, _initial
-from modlib.trainer import _wide_product
+from modlib import data
+from modlib.book.benchmark_records import Device
+from modlib.book.chapters.speed.tables import fastest, ratios, spread
+from modlib.study import catalogue
+from modlib.study.catalogue import Experiment, Setting, Shard
+from modlib.study.runner import _cores, _initial
 from modlib.training import train
+from modlib.training.step import _wide_product
 
 IMAGES = 60_000  # of an epoch, to which seconds are scaled where fewer are used
 #: Ratios that are asked about: seconds of the first over those of the second.
@@ -152,7 +153,7 @@ def _tuning(number: int, device: Device) -> dict[How, float | str]:
 
 
 def _plan() -> Experiment:
-    return experiments.get("base", "paper")
+    return catalogue.get("base", "paper")
 
 
 def _settings(stride: int) -> Sequence[Setting]:

@@ -1,6 +1,7 @@
-"""What makes a group of hidden units a module? Measures, clustering and experiments.
+"""What makes a group of hidden units a module? The method: measures, clustering, nulls and agreement.
 
-The names below are the public face: data in, networks, similarity of their units, modules, agreement.
+The names below are the public face: data in, networks, similarity of their units, modules, agreement. Those
+that load more than the method needs (`data`, `train`, `run`, `Results`) are imported when first used.
 
 >>> import modlib
 >>> data = modlib.data.load("mnist")  # doctest: +SKIP
@@ -10,17 +11,22 @@ The names below are the public face: data in, networks, similarity of their unit
 >>> modlib.find_modules(A).q  # doctest: +SKIP
 """
 
-# Functions named like the file they stand in (similarity, modularity, agreement) hide that file as an
-# attribute of the package; `from modlib.similarity import ...` reaches into it all the same.
-from modlib import data, experiments
-from modlib.agreement import agreement, agreement_pairs
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING
+from typing import Any as _Any
+
 from modlib.bounds import modularity_bound
-from modlib.modularity import Partition, find_modules, modularity
+from modlib.clustering import Partition, find_modules, modularity
+from modlib.comparison import agreement, agreement_pairs
+from modlib.measures import MEASURES, adjacency, similarity, similarity_of
 from modlib.networks import MLPStack
-from modlib.similarity import MEASURES, adjacency, similarity, similarity_of
-from modlib.store import Results
-from modlib.sweep import run
-from modlib.training import train
+
+if TYPE_CHECKING:
+    from modlib import data
+    from modlib.study import catalogue as experiments
+    from modlib.study.runner import run
+    from modlib.study.store import Results
+    from modlib.training import train
 
 __all__ = [
     "MEASURES",
@@ -40,3 +46,26 @@ __all__ = [
     "similarity_of",
     "train",
 ]
+
+#: Module and attribute (None: the module itself) of each name that is loaded when first used.
+_LOADED_WHEN_USED = {
+    "data": ("modlib.data", None),
+    "experiments": ("modlib.study.catalogue", None),
+    "run": ("modlib.study.runner", "run"),
+    "Results": ("modlib.study.store", "Results"),
+    "train": ("modlib.training", "train"),
+}
+
+
+def __getattr__(name: str) -> _Any:
+    if name not in _LOADED_WHEN_USED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, attribute = _LOADED_WHEN_USED[name]
+    loaded = _import_module(module)
+    value = loaded if attribute is None else getattr(loaded, attribute)
+    globals()[name] = value  # so that this function is asked once
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from modlib import data, experiments
+from modlib import data
+from modlib.study import catalogue
 
 
 class _OneOf(click.Choice):  # type: ignore[type-arg]  # generic in newer versions only
@@ -20,7 +21,7 @@ class _OneOf(click.Choice):  # type: ignore[type-arg]  # generic in newer versio
 
 _PROFILE = click.option(
     "--profile",
-    type=click.Choice(experiments.PROFILES),
+    type=click.Choice(catalogue.PROFILES),
     default="paper",
     show_default=True,
     help="quick: a coarse grid, minutes on two cores; paper: full scale.",
@@ -47,16 +48,16 @@ def fetch(names: tuple[str, ...]) -> None:
 
 
 def _address(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
-    from modlib import cluster
+    from modlib.study import dask
 
     try:
-        return value if value is None else cluster.check_address(value)
+        return value if value is None else dask.check_address(value)
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
 
 
 @main.command()
-@click.argument("experiment", type=_OneOf(list(experiments.EXPERIMENTS)))
+@click.argument("experiment", type=_OneOf(list(catalogue.EXPERIMENTS)))
 @_PROFILE
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
 @click.option(
@@ -74,12 +75,12 @@ def run(experiment: str, profile: str, device: str, workers: int | None, schedul
 
     Says first how long it will take on this machine. What is stored already is checked and left as it is.
     """
-    from modlib import store, sweep
+    from modlib.study import runner, store
 
     if scheduler is not None and workers is not None:
         raise click.UsageError("--scheduler has workers of its own: leave --workers out")
     try:
-        results = sweep.run(
+        results = runner.run(
             experiment,
             profile=profile,
             device=device,  # type: ignore[arg-type]
@@ -89,7 +90,7 @@ def run(experiment: str, profile: str, device: str, workers: int | None, schedul
         )
     except (OSError, RuntimeError, ValueError) as error:
         raise _failed(error) from error
-    click.echo(f"{len(results.networks)} networks in {store.folder_of(experiments.get(experiment, profile))}")
+    click.echo(f"{len(results.networks)} networks in {store.folder_of(catalogue.get(experiment, profile))}")
 
 
 @main.command()
@@ -99,14 +100,16 @@ def run(experiment: str, profile: str, device: str, workers: int | None, schedul
 @click.option("--jobs", type=click.IntRange(min=1), help="Notebooks at a time; by default one a core.")
 def book(profile: str, force: bool, only: tuple[str, ...], jobs: int | None) -> None:
     """Run the notebooks whose inputs changed, render the site, and say where it is."""
-    from modlib import figures, sweep
-    from modlib.book import ChapterError, build
+    from modlib.book import theme
+    from modlib.book.builder import ChapterError, build
+    from modlib.book.chapters.index import charts as hero_charts
+    from modlib.study import runner
 
     try:
         build(profile, force=force, only=only, jobs=jobs)
         if profile == "paper" and not only:  # the picture of the README belongs to a whole book
-            figures.setup()
-            figures.save_hero(sweep.run("base", profile=profile), Path("book/hero.svg"))
+            theme.setup()
+            hero_charts.save_hero(runner.run("base", profile=profile), Path("book/hero.svg"))
     except ChapterError as error:
         raise click.BadParameter(str(error), param_hint="--only") from error
     except (OSError, RuntimeError, ValueError) as error:
@@ -121,19 +124,19 @@ def check_record(write: bool) -> None:
     Prints what no longer matches, a line each, and then exits with 1. The numbers of the book are compared
     too, if it was built from the tables of the paper profile.
     """
-    from modlib import check
+    from modlib.book import on_record
 
     try:
         if write:
-            for path in check.write():
+            for path in on_record.write():
                 click.echo(path)
             return
-        found = check.problems()
+        found = on_record.problems()
         for problem in found:
             click.echo(problem)
         if found:
             raise SystemExit(1)
-        click.echo(check.summary())
+        click.echo(on_record.summary())
     except (OSError, RuntimeError, ValueError) as error:
         raise _failed(error) from error
 

@@ -7,8 +7,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 
-from modlib import arguments
-from modlib.modularity import checked_weights
+from modlib import _checks
+from modlib.clustering import checked_weights
 
 VIOLATION = 1e-6
 """A triangle inequality is added when the LP solution breaks it by more than this."""
@@ -64,7 +64,7 @@ def modularity_bound(A: ArrayLike, *, time_limit: float = 60.0) -> float:
     0.5
     """
     weights = checked_weights(A)
-    time_limit = arguments.real(time_limit, "time_limit", above=0.0, finite=False)
+    time_limit = _checks.real(time_limit, "time_limit", above=0.0, finite=False)
     alive = weights.any(axis=1)
     if not alive.any():
         return np.nan

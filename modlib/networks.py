@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from modlib import arguments
+from modlib import _checks
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +45,7 @@ class MLPStack:
 
     def __post_init__(self) -> None:
         for name, tensors in (("weights", self.weights), ("biases", self.biases)):
-            arguments.instance(tensors, name, (list, tuple))
+            _checks.instance(tensors, name, (list, tuple))
             for layer, t in enumerate(tensors, start=1):
                 _check_parameter(t, f"{name} of layer {layer}", like=(*self.weights, t)[0])
         if not self.weights or len(self.weights) != len(self.biases):
@@ -91,7 +91,7 @@ class MLPStack:
         def tensors(name: str, arrays: Sequence[object]) -> list[Tensor]:
             found = [
                 _as_tensor(a, f"{name} of layer {layer}").detach()
-                for layer, a in enumerate(arguments.listed(arrays, name), start=1)
+                for layer, a in enumerate(_checks.listed(arrays, name), start=1)
             ]
             found = [t if t.is_floating_point() else t.float() for t in found]
             for layer, t in enumerate(found, start=1):
@@ -122,7 +122,7 @@ class MLPStack:
         TypeError
             If one is no module.
         """
-        modules = [arguments.instance(m, "each of modules", nn.Module) for m in _several(modules, "modules")]
+        modules = [_checks.instance(m, "each of modules", nn.Module) for m in _several(modules, "modules")]
         for number, module in enumerate(modules):
             _check_kinds(module, number)
         linear = [[m for m in module.modules() if isinstance(m, nn.Linear)] for module in modules]
@@ -160,10 +160,10 @@ class MLPStack:
         ValueError, TypeError
             If `widths` are not two or more numbers of 1 or more, or `seeds` not one or more seeds.
         """
-        widths = arguments.wholes(widths, "widths", least=None)
+        widths = _checks.wholes(widths, "widths", least=None)
         if len(widths) < 2 or min(widths) < 1:
             raise ValueError(f"widths must be at least two positive numbers, got {widths}")
-        seeds = [arguments.seed(seed, "each of seeds") for seed in _several(seeds, "seeds")]
+        seeds = [_checks.seed(seed, "each of seeds") for seed in _several(seeds, "seeds")]
         networks = []
         for seed in seeds:
             generator = torch.Generator().manual_seed(seed)
@@ -193,7 +193,7 @@ class MLPStack:
         ValueError, TypeError
             If x is not (sample, in), of the stack's precision and on its device.
         """
-        x = arguments.tensor(x, "x", like=self.weights[0])
+        x = _checks.tensor(x, "x", like=self.weights[0])
         if x.dtype != self.weights[0].dtype:
             raise TypeError(f"x must be {self.weights[0].dtype} as the stack is, got {x.dtype}")
         if x.ndim != 2 or x.shape[1] != self.widths[0]:
@@ -239,7 +239,7 @@ class MLPStack:
                 torch.empty(0, device=device)
             except (AssertionError, RuntimeError, TypeError, ValueError) as error:
                 raise ValueError(f"device must be one that torch has, got {device!r}: {error}") from error
-        if dtype is not None and not arguments.instance(dtype, "dtype", torch.dtype).is_floating_point:
+        if dtype is not None and not _checks.instance(dtype, "dtype", torch.dtype).is_floating_point:
             raise TypeError(f"dtype must be of floating-point numbers, got {dtype}")
         return MLPStack(
             [w.to(device=device, dtype=dtype) for w in self.weights],
@@ -254,7 +254,7 @@ class MLPStack:
         ValueError, TypeError
             If `network` is not the number of one, counted from 0.
         """
-        network = arguments.whole(network, "network", most=len(self) - 1)
+        network = _checks.whole(network, "network", most=len(self) - 1)
         layers: list[nn.Module] = []
         for w, b in zip(self.weights, self.biases, strict=True):
             linear = nn.Linear(w.shape[1], w.shape[2], device=w.device, dtype=w.dtype)
@@ -273,7 +273,7 @@ def concatenate(stacks: Sequence[MLPStack]) -> MLPStack:
     ValueError, TypeError
         If there is none, or they differ in shape, device or precision.
     """
-    stacks = [arguments.instance(s, "each of stacks", MLPStack) for s in _several(stacks, "stacks")]
+    stacks = [_checks.instance(s, "each of stacks", MLPStack) for s in _several(stacks, "stacks")]
     for number, stack in enumerate(stacks):
         if stack.widths != stacks[0].widths:
             raise ValueError(
@@ -286,7 +286,7 @@ def concatenate(stacks: Sequence[MLPStack]) -> MLPStack:
 
 
 def _several(values: Sequence[object], name: str) -> list[Any]:
-    found = arguments.listed(values, name)
+    found = _checks.listed(values, name)
     if not found:
         raise ValueError(f"{name} must name at least one network")
     return found
@@ -294,8 +294,8 @@ def _several(values: Sequence[object], name: str) -> list[Any]:
 
 def _as_tensor(value: object, name: str) -> Tensor:
     if isinstance(value, Tensor):
-        return arguments.tensor(value, name)
-    arguments.as_numpy(value, name)
+        return _checks.tensor(value, name)
+    _checks.as_numpy(value, name)
     try:
         return torch.as_tensor(value)  # of a list float32, unlike NumPy
     except (TypeError, ValueError, RuntimeError) as error:  # of longer floats, or too long integers
@@ -310,7 +310,7 @@ def _check_kinds(module: nn.Module, number: int) -> None:
     for part in module.modules():
         if not list(part.children()) and not isinstance(part, _KINDS):
             names = ", ".join(kind.__name__ for kind in _KINDS)
-            raise ValueError(f"module {number} must be made of {names} only, got {arguments.shown(part)}")
+            raise ValueError(f"module {number} must be made of {names} only, got {_checks.shown(part)}")
 
 
 def _check_logits(module: nn.Module, number: int, stack: MLPStack) -> None:
@@ -333,7 +333,7 @@ def _check_logits(module: nn.Module, number: int, stack: MLPStack) -> None:
                 raise ValueError(f"module {number} must take inputs {tuple(x.shape)}: {error}") from error
         if not isinstance(logits, Tensor) or logits.shape != expected.shape:
             raise ValueError(
-                f"module {number} must return logits {tuple(expected.shape)}, got {arguments.shown(logits)}"
+                f"module {number} must return logits {tuple(expected.shape)}, got {_checks.shown(logits)}"
             )
         apart = (logits - expected).abs()
         alike = apart <= torch.finfo(first.dtype).eps ** 0.5 * expected.abs().amax(1, keepdim=True)
@@ -359,7 +359,7 @@ def _in_evaluation(module: nn.Module) -> Iterator[None]:
 
 
 def _check_parameter(value: object, name: str, *, like: Tensor) -> None:
-    found = arguments.tensor(value, name)
+    found = _checks.tensor(value, name)
     if found.device != like.device:
         raise ValueError(f"{name} must be on {like.device} as the weights of layer 1, got {found.device}")
     if not found.is_floating_point() or found.dtype != like.dtype:

@@ -13,8 +13,8 @@ import torch
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
-from modlib import arguments
-from modlib.modularity import in_range, symmetric
+from modlib import _checks
+from modlib.clustering import in_range, symmetric
 from modlib.networks import MLPStack
 
 #: Nulls that are drawn, network by network. (Untrained networks and memorised labels are experiments.)
@@ -69,7 +69,7 @@ def null_test(value: float, draws: ArrayLike) -> NullTest:
     >>> null_test(4.0, [1.0, 2.0, 3.0])
     NullTest(mean=2.0, sd=1.0, z=2.0, p=0.25)
     """
-    found, own = arguments.floats(draws, "draws").ravel(), arguments.floats(value, "value", ndim=0)
+    found, own = _checks.floats(draws, "draws").ravel(), _checks.floats(value, "value", ndim=0)
     if len(found) < 2:
         raise ValueError(f"draws must be two or more, got {len(found)}")
     value, found = float(own), found[np.isfinite(found)]
@@ -103,8 +103,8 @@ def permute_weights(stack: MLPStack, generator: torch.Generator) -> MLPStack:
     ValueError, TypeError
         If the generator is none or on another device, or the stack is none.
     """
-    arguments.instance(stack, "stack", MLPStack)
-    arguments.instance(generator, "generator", torch.Generator, "torch.Generator")
+    _checks.instance(stack, "stack", MLPStack)
+    _checks.instance(generator, "generator", torch.Generator, "torch.Generator")
     if generator.device != stack.weights[0].device:
         raise ValueError(f"generator must be on the stack's device, got {generator.device}")
     weights = []
@@ -182,10 +182,10 @@ def _associations(
 
 
 def _checked(matrix: ArrayLike, name: str, generator: np.random.Generator) -> Float[np.ndarray, "unit unit"]:
-    found = arguments.floats(matrix, name)
-    arguments.square(found, name)
-    arguments.finite(found, name)
-    arguments.instance(generator, "generator", np.random.Generator, "numpy.random.Generator")
+    found = _checks.floats(matrix, name)
+    _checks.square(found, name)
+    _checks.finite(found, name)
+    _checks.instance(generator, "generator", np.random.Generator, "numpy.random.Generator")
     return symmetric(found, name)
 
 

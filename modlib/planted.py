@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from modlib import arguments
+from modlib import _checks
 
 FloatMatrix = Float[np.ndarray, "unit unit"]
 Labels = Int[np.ndarray, " unit"]
@@ -65,15 +65,15 @@ def planted_graph(
     >>> labels.tolist()
     [0, 0, 1, 1]
     """
-    sizes = arguments.wholes(sizes, "sizes", least=None)
+    sizes = _checks.wholes(sizes, "sizes", least=None)
     if not sizes or min(sizes) < 1:
         raise ValueError(f"sizes must be one or more positive numbers, got {sizes}")
-    within, between = arguments.real(within, "within"), arguments.real(between, "between")
+    within, between = _checks.real(within, "within"), _checks.real(between, "between")
     if within < 0 or between < 0 or within + between == 0:
         raise ValueError(f"within and between must be >= 0 and not both 0, got {within} and {between}")
-    if not 0 <= (noise := arguments.real(noise, "noise", finite=False)) <= 1:
+    if not 0 <= (noise := _checks.real(noise, "noise", finite=False)) <= 1:
         raise ValueError(f"noise must be in [0, 1], got {noise}")
-    seed = arguments.seed(seed)
+    seed = _checks.seed(seed)
     labels = np.repeat(np.arange(len(sizes)), sizes)
     weights = np.where(labels[:, None] == labels[None, :], float(within), float(between))
     factors = 1 + noise * np.random.default_rng(seed).uniform(-1, 1, weights.shape)
@@ -109,8 +109,8 @@ def ring_of_cliques(cliques: int, size: int) -> tuple[FloatMatrix, Labels]:
     TypeError
         If one is no whole number.
     """
-    cliques = arguments.whole(cliques, "cliques", least=None)
-    size = arguments.whole(size, "size", least=None)
+    cliques = _checks.whole(cliques, "cliques", least=None)
+    size = _checks.whole(size, "size", least=None)
     if cliques < 3 or size < 2:
         raise ValueError(f"needs cliques >= 3 and size >= 2, got {cliques} and {size}")
     A, labels = planted_graph([size] * cliques, within=1.0, between=0.0)
@@ -146,10 +146,10 @@ def random_graph(units: int, *, density: float, seed: int = 0) -> FloatMatrix:
     TypeError
         If one is no number.
     """
-    units = arguments.whole(units, "units", least=2)
-    if not 0 < (density := arguments.real(density, "density", finite=False)) <= 1:
+    units = _checks.whole(units, "units", least=2)
+    if not 0 < (density := _checks.real(density, "density", finite=False)) <= 1:
         raise ValueError(f"density must be in (0, 1], got {density}")
-    seed = arguments.seed(seed)
+    seed = _checks.seed(seed)
     pairs = np.triu(np.random.default_rng(seed).random((units, units)) < density, 1)
     return (pairs | pairs.T).astype(float)
 
@@ -230,19 +230,19 @@ def crossed_network(
     >>> net.upstream.tolist(), net.downstream.tolist()
     ([0, 0, 0, 0, 1, 1, 1, 1], [0, 0, 1, 1, 0, 0, 1, 1])
     """
-    read_groups = arguments.whole(read_groups, "read_groups", least=None)
-    drive_groups = arguments.whole(drive_groups, "drive_groups", least=None)
+    read_groups = _checks.whole(read_groups, "read_groups", least=None)
+    drive_groups = _checks.whole(drive_groups, "drive_groups", least=None)
     copies, samples = (
-        arguments.whole(value, name, least=None) for value, name in ((copies, "copies"), (samples, "samples"))
+        _checks.whole(value, name, least=None) for value, name in ((copies, "copies"), (samples, "samples"))
     )
-    seed = arguments.seed(seed)
+    seed = _checks.seed(seed)
     if read_groups < 2 or drive_groups < 2:
         raise ValueError(
             f"read_groups and drive_groups must be at least 2, got {read_groups} and {drive_groups}"
         )
     if copies < 1 or samples < 1:
         raise ValueError(f"copies and samples must be at least 1, got {copies} and {samples}")
-    noise = arguments.real(noise, "noise", most=LOUDEST)
+    noise = _checks.real(noise, "noise", most=LOUDEST)
     if noise < 0:
         raise ValueError(f"noise must not be negative, got {noise}")
     rng = np.random.default_rng(seed)

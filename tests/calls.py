@@ -60,8 +60,14 @@ from wrong import (
     things,
 )
 
-from modlib import cluster, data, experiments, parameters, store, sweep
-from modlib.agreement import (
+from modlib import data
+from modlib._contingency import contingency_tables
+from modlib.algorithms import OPTIMISERS, find_modules_by
+from modlib.book import parameters
+from modlib.book.chapters.what_is_a_module.tables import q_of_random_graphs, q_of_restarts, q_of_rings
+from modlib.bounds import modularity_bound
+from modlib.clustering import find_modules, modularity
+from modlib.comparison import (
     agreement,
     agreement_pairs,
     rank_correlation,
@@ -69,25 +75,21 @@ from modlib.agreement import (
     transfer,
     transfers,
 )
-from modlib.analysis import against_nulls, analyse, analyse_by, describe
-from modlib.best_level import difference_of_best, held_out_best
-from modlib.bounds import modularity_bound
-from modlib.contingency import contingency_tables
-from modlib.experiments import Choice, Experiment, Setting
-from modlib.findings import agreement_matrix, family_agreement
-from modlib.inference import bootstrap, difference, holm, mean, trend
-from modlib.modularity import find_modules, modularity
+from modlib.measures import MEASURES, adjacency, family, normalise, similarity, similarity_of
 from modlib.networks import MLPStack, concatenate
 from modlib.nulls import null_test, permute_weights, random_associations, random_graphs
-from modlib.optimisers import OPTIMISERS, find_modules_by
-from modlib.pitfalls import q_of_random_graphs, q_of_restarts, q_of_rings
+from modlib.paper.findings import agreement_matrix, family_agreement
+from modlib.paper.released_code import try_all
+from modlib.paper.simulations.rotations import rotated
+from modlib.paper.verdicts import judge, table, verdict
 from modlib.planted import crossed_network, planted_graph, random_graph, ring_of_cliques
-from modlib.quirks import try_all
-from modlib.similarity import MEASURES, adjacency, family, normalise, similarity, similarity_of
-from modlib.spectra import rotated
-from modlib.tables import kept_networks
+from modlib.stats.intervals import bootstrap, difference, holm, mean, trend
+from modlib.stats.selection import difference_of_best, held_out_best
+from modlib.study import catalogue, dask, runner, store
+from modlib.study.accuracy_filter import kept_networks
+from modlib.study.catalogue import Choice, Experiment, Setting
+from modlib.study.rows import against_nulls, analyse, analyse_by, describe
 from modlib.training import Protocol, train
-from modlib.verdicts import judge, table, verdict
 
 #: Name of a case: what is called, arguments that are well, and for each what is not.
 CALLS = {
@@ -486,9 +488,9 @@ CALLS = {
         },
     ),
     "experiments.get": (
-        experiments.get,
+        catalogue.get,
         {"name": "base", "profile": "quick"},
-        {"name": not_in(*experiments.EXPERIMENTS), "profile": not_in(*experiments.PROFILES)},
+        {"name": not_in(*catalogue.EXPERIMENTS), "profile": not_in(*catalogue.PROFILES)},
     ),
     "Setting": (
         Setting,
@@ -540,7 +542,7 @@ CALLS = {
     ),
     "data.fetch": (data.fetch, {"name": "mnist"}, {"name": not_in(*data.available())}),
     "run": (
-        sweep.run,
+        runner.run,
         {
             "experiment": "base",
             "profile": "paper",
@@ -550,8 +552,8 @@ CALLS = {
             "long": False,
         },
         {
-            "experiment": not_in(*experiments.EXPERIMENTS),
-            "profile": not_in(*experiments.PROFILES),
+            "experiment": not_in(*catalogue.EXPERIMENTS),
+            "profile": not_in(*catalogue.PROFILES),
             "device": not_in("auto", "cpu", "cuda")
             | st.sampled_from([] if torch.cuda.is_available() else ["cuda"]),
             "workers": below(0).filter(lambda value: value is not None),
@@ -704,7 +706,7 @@ CALLS = {
         parameters.check,
         {},
         {
-            "profile": not_in(*experiments.PROFILES),
+            "profile": not_in(*catalogue.PROFILES),
             "seed": NOT_SEED,
             "epochs": below(1),
             "samples": below(1),
@@ -737,7 +739,7 @@ CALLS = {
         {"untrained": below(1) | st.integers(min_value=5)},  # there are four
     ),
     "check_address": (
-        cluster.check_address,
+        dask.check_address,
         {"scheduler": "tcp://host:8786"},
         {"scheduler": things | st.just("host:1")},
     ),

@@ -10,8 +10,8 @@ jaxtyping.install_import_hook("modlib", "beartype.beartype")
 
 #: Files that take longest, longest first: begun last, one would run on when no other core has work left.
 LONGEST = (
-    "test_interruptions", "test_browser", "test_notebooks", "test_sweep", "test_cluster", "test_claims",
-    "test_book",
+    "test_interruptions", "test_browser", "test_notebooks", "test_runner", "test_dask", "test_claims",
+    "test_builder",
 )  # fmt: skip
 
 

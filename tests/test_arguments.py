@@ -25,15 +25,17 @@ from wrong import HUGE, LABELS, STACK, A, S, X, Y
 
 import modlib
 from modlib import __main__ as cli
-from modlib import arguments, book, check, data, parameters, sweep
-from modlib.agreement import agreement, agreement_pairs, rank_correlation, transfer, transfers
+from modlib import _checks, data
+from modlib.algorithms import OPTIMISERS, find_modules_by
+from modlib.book import builder, on_record, parameters
 from modlib.bounds import modularity_bound
-from modlib.inference import Estimate, difference, holm, mean
-from modlib.modularity import find_modules, modularity
+from modlib.clustering import find_modules, modularity
+from modlib.comparison import agreement, agreement_pairs, rank_correlation, transfer, transfers
+from modlib.measures import MEASURES, adjacency, similarity, similarity_of
 from modlib.networks import MLPStack
 from modlib.nulls import null_test, random_associations, random_graphs
-from modlib.optimisers import OPTIMISERS, find_modules_by
-from modlib.similarity import MEASURES, adjacency, similarity, similarity_of
+from modlib.stats.intervals import Estimate, difference, holm, mean
+from modlib.study import runner
 from modlib.training import Protocol, train
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
@@ -89,38 +91,38 @@ def test_the_culprit_is_named(name, culprit):
     refused()
 
 
-#: Modules whose public functions take what the package itself has made: its tables, files and pages. Their
+#: Wings whose public functions take what the package itself has made: its tables, files and pages. Their
 #: options are checked by name below.
-OF_TABLES = {
-    "calibration", "certainty", "chance", "choices", "claims", "contrasts", "cost", "coverage",
-    "deviation_list", "deviations", "differences", "elsewhere", "evidence", "findings", "ground", "live",
-    "multiverse", "numbers", "outcomes", "published", "quirks", "records", "reported", "robustness",
-    "spectra", "speed", "tables",
-}  # fmt: skip
+OF_TABLES = ("paper", "book")
 #: Machinery behind the calls above, with tests of its own.
 BEHIND = {
-    "arguments", "book", "charts", "check", "cluster", "download", "figures", "idx", "numerals", "orders",
-    "packing", "recording", "schedule", "site", "sources", "trainer",
+    "data.download", "data.idx", "data.sources", "study.dask", "study.packing", "study.project",
+    "study.recompute", "study.remote", "study.schema", "training.cuda_graph", "training.plateau",
+    "training.step",
 }  # fmt: skip
 #: Functions behind the calls above, in modules that have others.
 FUNCTIONS_BEHIND = {
-    "analysis.graphs", "data.available", "data.cache_folder", "inference.checked_levels",
-    "modularity.alive_units", "modularity.checked_integers", "modularity.checked_labels",
-    "modularity.checked_weights", "modularity.in_range", "modularity.symmetric", "store.check_sum_file",
-    "store.exclusive", "store.keep_shard", "store.results_folder", "store.shard_content",
-    "store.write_results", "store.write_shard", "store.write_trained", "sweep.compute_shard",
-    "sweep.estimate", "sweep.network_name", "sweep.shard_content", "training.denormals_flushed",
+    "clustering.alive_units", "clustering.checked_integers", "clustering.checked_labels",
+    "clustering.checked_weights", "clustering.in_range", "clustering.symmetric",
+    "data.loading.available", "data.loading.cache_folder", "stats.intervals.checked_levels",
+    "study.accuracy_filter.checked_metric", "study.rows.graphs", "study.runner.compute_shard",
+    "study.runner.estimate", "study.runner.network_name", "study.runner.shard_content",
+    "study.store.check_sum_file", "study.store.exclusive", "study.store.keep_shard",
+    "study.store.shard_content", "study.store.write_results", "study.store.write_shard",
+    "study.store.write_trained", "training.loop.denormals_flushed",
 }  # fmt: skip
 
 
 def public_functions():
-    for found in pkgutil.iter_modules(modlib.__path__):
-        if not found.name.startswith("_"):
-            module = importlib.import_module(f"modlib.{found.name}")
-            for name, value in vars(module).items():
-                own = getattr(value, "__module__", None) == module.__name__
-                if own and inspect.isfunction(value) and not name.startswith("_"):
-                    yield found.name, name, value
+    for found in pkgutil.walk_packages(modlib.__path__, "modlib."):
+        name = found.name.removeprefix("modlib.")
+        if name.startswith("_") or name.split(".")[0] in OF_TABLES:
+            continue
+        module = importlib.import_module(found.name)
+        for function, value in vars(module).items():
+            own = getattr(value, "__module__", None) == module.__name__
+            if own and inspect.isfunction(value) and not function.startswith("_"):
+                yield name, function, value
 
 
 def test_every_public_function_is_called_or_known_to_stand_behind_one():
@@ -381,7 +383,7 @@ UNSHOWABLE = {
 @pytest.mark.parametrize("kind", UNSHOWABLE)
 def test_what_cannot_be_shown_is_no_trouble(kind):
     with pytest.raises((TypeError, ValueError), match="seed must be") as error:
-        arguments.seed(UNSHOWABLE[kind])
+        _checks.seed(UNSHOWABLE[kind])
     assert len(str(error.value)) < 200
     assert "\n" not in str(error.value)
 
@@ -415,7 +417,7 @@ WRONG = {
 def test_a_wrong_parameter_of_a_notebook_is_named_before_anything_is_computed(notebook, name, monkeypatch):
     """The cells are run as they stand, up to the first that computes anything."""
     path = next(path for path in NOTEBOOKS if path.stem == notebook)
-    monkeypatch.setattr(sweep, "_compute", lambda *_: pytest.fail("something is computed"))
+    monkeypatch.setattr(runner, "_compute", lambda *_: pytest.fail("something is computed"))
     if (notebook, name) == ("deviations", "untrained"):
         assert "quirks.try_all(results, x, y, untrained=untrained)" in code_cells(path)[1].source
         assert "untrained" in CALLS["try_all"][2]  # which refuses it first of all
@@ -436,9 +438,9 @@ def test_what_is_declared_is_allowed():
 def test_a_parameter_that_no_notebook_has_is_named(monkeypatch, tmp_path):
     with pytest.raises(TypeError, match="there is no parameter restart; there are profile, seed"):
         parameters.check(restart=3)
-    monkeypatch.setattr(book, "_declared", lambda _: {"seed"})
-    with pytest.raises(book.BookError, match="has no parameter named profile"):
-        book._plan(Path(__file__).parents[1], "quick", "training", "")
+    monkeypatch.setattr(builder, "_declared", lambda _: {"seed"})
+    with pytest.raises(builder.BookError, match="has no parameter named profile"):
+        builder._plan(Path(__file__).parents[1], "quick", "training", "")
 
 
 # ---------------------------------------------------------------- the command line
@@ -486,11 +488,11 @@ COMMANDS = {
 def test_a_wrong_word_on_the_command_line_ends_it_with_one_line_that_names_it(words, monkeypatch):
     monkeypatch.chdir(NOTEBOOKS[0].parents[1])
     started = [
-        (book, "_run_notebooks"),
+        (builder, "_run_notebooks"),
         (data, "fetch"),
-        (check, "problems"),
-        (check, "write"),
-        (sweep, "_compute"),
+        (on_record, "problems"),
+        (on_record, "write"),
+        (runner, "_compute"),
     ]
     for module, name in started:
         monkeypatch.setattr(module, name, lambda *_, **__: pytest.fail("nothing is to be started"))

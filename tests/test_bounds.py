@@ -1,7 +1,6 @@
 """The bound against exact optima: never below, equal where the linear program is tight, valid cut short."""
 
 import doctest
-import importlib
 from types import SimpleNamespace
 
 import authors
@@ -10,10 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from modlib import bounds
 from modlib.bounds import modularity_bound
-from modlib.modularity import find_modules, modularity
-
-BOUNDS = importlib.import_module("modlib.bounds")
+from modlib.clustering import find_modules, modularity
 
 
 def cliques(sizes):
@@ -72,9 +70,9 @@ def test_bound_holds_when_cut_short_and_tightens_with_time(monkeypatch):
     A = random_graph(np.random.default_rng(5), 20, 1.0, 0.2)
     full = modularity_bound(A)
     none = modularity_bound(A, time_limit=1e-9)
-    monkeypatch.setattr(BOUNDS, "CUTS_PER_ROUND", 60)
+    monkeypatch.setattr(bounds, "CUTS_PER_ROUND", 60)
     clock = iter(np.arange(0, 50, 1.0))
-    monkeypatch.setattr(BOUNDS, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(bounds, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     some = modularity_bound(A, time_limit=5.0)
     best = find_modules(A).q
     assert best <= full < some < none
@@ -96,7 +94,7 @@ def test_any_multipliers_prove_a_bound():
     best = optimum(A)
     for spread in (0.0, 0.1, 1.0, 10.0):
         y = spread * generator.standard_normal(40)  # negative ones must be thrown away
-        assert np.trace(B) + BOUNDS._dual_value(gain, cuts, y) >= best
+        assert np.trace(B) + bounds._dual_value(gain, cuts, y) >= best
 
 
 def test_bound_ignores_order_scale_and_dead_units_but_not_weights():
@@ -126,5 +124,5 @@ def test_no_edges_and_wrong_input():
 
 
 def test_examples_in_docstrings():
-    assert doctest.testmod(BOUNDS).failed == 0
-    assert doctest.testmod(BOUNDS).attempted > 1
+    assert doctest.testmod(bounds).failed == 0
+    assert doctest.testmod(bounds).attempted > 1

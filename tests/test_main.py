@@ -6,8 +6,11 @@ import pytest
 from click.testing import CliRunner
 
 from modlib import __main__ as cli
-from modlib import book, check, data, experiments, figures, store, sweep
-from modlib.sweep import LongRunError
+from modlib import data
+from modlib.book import builder, on_record
+from modlib.book.chapters.index import charts
+from modlib.study import catalogue, runner, store
+from modlib.study.runner import LongRunError
 
 
 def call(*words):
@@ -40,18 +43,18 @@ def test_help_names_what_can_be_given(command, said):
 @pytest.mark.parametrize(
     ("words", "named"),
     [
-        (["run", "bass"], [*experiments.EXPERIMENTS, "bass"]),
-        (["run", "base", "--profile", "large"], [*experiments.PROFILES, "large"]),
+        (["run", "bass"], [*catalogue.EXPERIMENTS, "bass"]),
+        (["run", "base", "--profile", "large"], [*catalogue.PROFILES, "large"]),
         (["run", "base", "--device", "tpu"], ["auto", "cpu", "cuda", "tpu"]),
         (["run", "base", "--workers", "-1"], ["x>=0", "-1"]),
-        (["book", "--profile", "large"], [*experiments.PROFILES, "large"]),
+        (["book", "--profile", "large"], [*catalogue.PROFILES, "large"]),
         (["book", "--jobs", "0"], ["x>=1", "0"]),
         (["data", "minst"], [*data.available(), "minst"]),
         (["rum"], ["rum"]),
     ],
 )
 def test_what_is_not_allowed_is_refused_naming_what_is(words, named, monkeypatch):
-    for module, name in ((sweep, "run"), (book, "build"), (data, "fetch")):
+    for module, name in ((runner, "run"), (builder, "build"), (data, "fetch")):
         monkeypatch.setattr(module, name, raising(AssertionError("nothing is to be started")))
     result = call(*words)
     assert result.exit_code == 2
@@ -70,10 +73,10 @@ ERRORS = [
 @pytest.mark.parametrize(
     ("module", "name", "words"),
     [
-        (sweep, "run", ["run", "base"]),
-        (book, "build", ["book"]),
-        (check, "problems", ["check"]),
-        (check, "write", ["check", "--write"]),
+        (runner, "run", ["run", "base"]),
+        (builder, "build", ["book"]),
+        (on_record, "problems", ["check"]),
+        (on_record, "write", ["check", "--write"]),
     ],
 )
 def test_errors_that_a_user_can_mend_take_one_line(module, name, words, error, monkeypatch):
@@ -85,7 +88,7 @@ def test_errors_that_a_user_can_mend_take_one_line(module, name, words, error, m
 
 
 def test_an_error_of_the_code_keeps_its_traceback(monkeypatch):
-    monkeypatch.setattr(sweep, "run", raising(KeyError("q")))
+    monkeypatch.setattr(runner, "run", raising(KeyError("q")))
     assert isinstance(call("run", "base").exception, KeyError)
 
 
@@ -121,7 +124,7 @@ def test_run_passes_its_options_on_and_says_how_many_networks_are_where(monkeypa
         asked.update(options, experiment=experiment)
         return Found
 
-    monkeypatch.setattr(sweep, "run", run)
+    monkeypatch.setattr(runner, "run", run)
     monkeypatch.setenv("MODLIB_RESULTS", str(tmp_path))
     result = call("run", "base-v1", "--profile", "quick", "--device", "cpu", "--workers", "0")
     assert result.exit_code == 0, result.output
@@ -140,9 +143,9 @@ def test_run_passes_its_options_on_and_says_how_many_networks_are_where(monkeypa
 )
 def test_the_picture_of_the_readme_is_drawn_from_a_whole_book_only(words, drawn, monkeypatch):
     built, files = [], []
-    monkeypatch.setattr(book, "build", lambda profile, **options: built.append((profile, options["only"])))
-    monkeypatch.setattr(sweep, "run", lambda *_, **__: None)
-    monkeypatch.setattr(figures, "save_hero", lambda results, path: files.append(path.as_posix()))
+    monkeypatch.setattr(builder, "build", lambda profile, **options: built.append((profile, options["only"])))
+    monkeypatch.setattr(runner, "run", lambda *_, **__: None)
+    monkeypatch.setattr(charts, "save_hero", lambda results, path: files.append(path.as_posix()))
     result = call("book", *words)
     assert result.exit_code == 0, result.output
     assert built == [(words[1], tuple(words[3:]))]
@@ -150,22 +153,22 @@ def test_the_picture_of_the_readme_is_drawn_from_a_whole_book_only(words, drawn,
 
 
 def test_check_says_what_does_not_match_and_fails(monkeypatch):
-    monkeypatch.setattr(check, "summary", raising(AssertionError("all is not well")))
-    monkeypatch.setattr(check, "problems", lambda: ["one is wrong", "another is missing"])
+    monkeypatch.setattr(on_record, "summary", raising(AssertionError("all is not well")))
+    monkeypatch.setattr(on_record, "problems", lambda: ["one is wrong", "another is missing"])
     result = call("check")
     assert (result.exit_code, result.output) == (1, "one is wrong\nanother is missing\n")
 
 
 def test_check_ends_well_with_one_line_and_writes_nothing(monkeypatch):
-    monkeypatch.setattr(check, "write", raising(AssertionError("nothing is to be written")))
-    monkeypatch.setattr(check, "problems", lambda: [])
-    monkeypatch.setattr(check, "summary", lambda: "two verdicts are what the tables say")
+    monkeypatch.setattr(on_record, "write", raising(AssertionError("nothing is to be written")))
+    monkeypatch.setattr(on_record, "problems", lambda: [])
+    monkeypatch.setattr(on_record, "summary", lambda: "two verdicts are what the tables say")
     result = call("check")
     assert (result.exit_code, result.output) == (0, "two verdicts are what the tables say\n")
 
 
 def test_check_writes_when_asked_and_says_what(monkeypatch):
-    monkeypatch.setattr(check, "problems", raising(AssertionError("there is nothing to compare with")))
-    monkeypatch.setattr(check, "write", lambda: [Path("a.csv"), Path("b.json")])
+    monkeypatch.setattr(on_record, "problems", raising(AssertionError("there is nothing to compare with")))
+    monkeypatch.setattr(on_record, "write", lambda: [Path("a.csv"), Path("b.json")])
     result = call("check", "--write")
     assert (result.exit_code, result.output) == (0, "a.csv\nb.json\n")

@@ -4,16 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from modlib.modularity import find_modules
+from modlib.clustering import find_modules
+from modlib.measures import adjacency
 from modlib.networks import MLPStack
-from modlib.nulls import (
-    NullTest,
-    null_test,
-    permute_weights,
-    random_associations,
-    random_graphs,
-)
-from modlib.similarity import adjacency
+from modlib.nulls import NullTest, null_test, permute_weights, random_associations, random_graphs
 
 
 def layer(dimensions, *, units=40, common=0.5, seed=0):

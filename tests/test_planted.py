@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from modlib.modularity import find_modules, modularity
+from modlib.clustering import find_modules, modularity
 from modlib.networks import MLPStack
 from modlib.planted import crossed_network, planted_graph, random_graph, ring_of_cliques
 

@@ -10,12 +10,12 @@ import torch
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from modlib.agreement import agreement, rank_correlation, transfers
+from modlib.algorithms import OPTIMISERS, find_modules_by
 from modlib.bounds import modularity_bound
-from modlib.modularity import find_modules, modularity
+from modlib.clustering import find_modules, modularity
+from modlib.comparison import agreement, rank_correlation, transfers
+from modlib.measures import MEASURES, adjacency, normalise, similarity, similarity_of
 from modlib.networks import MLPStack, concatenate
-from modlib.optimisers import OPTIMISERS, find_modules_by
-from modlib.similarity import MEASURES, adjacency, normalise, similarity, similarity_of
 
 ROUNDING = 1e-12
 DOUBLE = (

@@ -2,8 +2,8 @@
 
 import pytest
 
-from modlib import experiments, store, sweep
-from modlib.experiments import Choice, Experiment, Setting
+from modlib.study import catalogue, runner, store
+from modlib.study.catalogue import Choice, Experiment, Setting
 from modlib.training import Protocol
 
 SETTINGS = (
@@ -36,8 +36,8 @@ def run_in_one_go(root):
     """Run it in this process, and return the folder of its tables."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MODLIB_RESULTS", str(root))
-        patch.setitem(experiments.EXPERIMENTS, "tiny", {"quick": TINY, "paper": TINY})
-        sweep.run("tiny", device="cpu", workers=0)
+        patch.setitem(catalogue.EXPERIMENTS, "tiny", {"quick": TINY, "paper": TINY})
+        runner.run("tiny", device="cpu", workers=0)
     return root / "tiny-quick"
 
 

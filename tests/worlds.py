@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from modlib import evidence, reported
-from modlib.analysis import VARIANTS
-from modlib.similarity import family
-from modlib.store import Results
+from modlib.measures import family
+from modlib.paper import evidence, reported
+from modlib.study.rows import VARIANTS
+from modlib.study.store import Results
 
 LEVELS = [("l2", 1e-5), ("l2", 1e-2), ("l1", 1e-3), ("dropout", 0.2), ("dropout", 0.6)]
 PLAIN, STRONGEST = ("l2", 1e-5), ("dropout", 0.6)

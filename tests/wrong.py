@@ -9,8 +9,8 @@ import torch
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from modlib import experiments
 from modlib.networks import MLPStack
+from modlib.study import catalogue
 
 # ---------------------------------------------------------------- single values
 
@@ -247,7 +247,7 @@ NOT_ITEMS = no_numbers.filter(lambda value: not isinstance(value, pd.DataFrame))
         ITEMS["claim"],
     ]
 )
-PLAN = experiments.get("base", "quick")
+PLAN = catalogue.get("base", "quick")
 NOT_PLAN = things | st.sampled_from(["base", 3, PLAN.settings[0]])
 NOT_FILE_NAME = st.sampled_from(
     [None, 3, b"seed", "", "..", ".", "../seed", "/seed", "a/b", "a\\b", "a\0", "a\n", " ", "-x", ["a"]]

@@ -1,0 +1,274 @@
+"""Other searches for the partition of largest modularity, to see what hangs on the optimiser."""
+
+import random
+from collections.abc import Callable
+from math import exp, log
+
+import igraph
+import numpy as np
+from jaxtyping import Float, Int
+from numpy.typing import ArrayLike
+
+from modlib import _checks
+from modlib.clustering import (
+    CONVERGED,
+    Partition,
+    _canonical,
+    _igraph_random,
+    _leiden_runs,
+    _modularity_matrix,
+    _quality,
+    checked_weights,
+)
+
+MOVES = 5000
+"""Moves of the Monte Carlo chain (Lange et al. 2022)."""
+
+TARGET_ENTROPY = 0.15
+"""Entropy, in nats, of each move's choice of a module (Lange et al. 2022)."""
+
+ENTROPY_TOLERANCE = 1e-6
+"""How close to the target the entropy of a choice is brought."""
+
+
+def find_modules_by(A: ArrayLike, optimiser: str, *, seed: int = 0) -> Partition:
+    """Partition of large modularity by one run of a named optimiser, at resolution 1.
+
+    ``leiden-once``
+        One Leiden run (Traag, Waltman & van Eck 2019): `find_modules` with one restart and no kicks.
+    ``louvain``
+        One Louvain run (Blondel et al. 2008, arXiv 0803.0476), through igraph.
+    ``spectral``
+        Modules are split in two for as long as that raises Q (Newman 2006, 10.1073/pnas.0601602103): module g
+        by the signs of the eigenvector with the most positive eigenvalue of
+        B_ij − δ_ij Σ_{l∈g} B_il (his eq. 6), i and j in g, B_ij = A_ij / 2m − k_i k_j / (2m)². The second
+        term corrects for the edges between g and the rest; without it a split can lower Q.
+    ``monte-carlo``
+        The spectral partition, then one chain of 5,000 moves (in the manner of Lange et al. 2022). A move
+        draws a unit, then its module among all there are and a new one, with probability proportional to
+        exp(β ΔQ), ΔQ the change of Q if the unit is put there; β is such that this choice has an entropy of
+        0.15 nats. The result is the best of all partitions that were weighed, chosen or not.
+
+    Parameters
+    ----------
+    A
+        (unit, unit) weights as for `modlib.modularity`; the rounding-sized asymmetry that it allows is
+        averaged out.
+    optimiser
+        One of the above (`OPTIMISERS`).
+    seed
+        Seed of the run. ``spectral`` draws nothing.
+
+    Returns
+    -------
+    Partition
+        As `find_modules` returns it, but with `stability` nan, since there is nothing to compare with, and
+        the one `restarts_q` equal to `q`. A dead unit (no edges) is labelled −1; without edges q is nan,
+        n_modules 0 and all labels −1.
+
+    Raises
+    ------
+    ValueError
+        If `A` or `seed` is not as above, or there is no such optimiser.
+    TypeError
+        If `A` does not hold real numbers, or `seed` is no whole number.
+
+    Notes
+    -----
+    "Target entropy" is read as that of each single choice, in nats, so that β is found anew at every move: a
+    unit then goes to the module where it is best off about 97 times in 100, however small the differences in
+    Q are. Where several modules are equally best, no β brings the entropy as low, and one of them is drawn
+    with equal chances.
+
+    Deviations from the code of Lange et al. 2022: their spectral start takes the eigenvalue that is largest
+    in absolute value, which may be negative, and leaves out the correction for the rest of the graph; ours is
+    Newman's. ΔQ is kept up to date from move to move instead of computed anew, which changes Q by rounding
+    only. Newman's own fine-tuning of each split is left out here as there.
+
+    Examples
+    --------
+    Eight units in a line. Splitting in two ends at the halves; the best partition has three modules.
+
+    >>> import numpy as np
+    >>> A = np.diag(np.ones(7), 1) + np.diag(np.ones(7), -1)
+    >>> sorted(find_modules_by(A, "spectral").labels.tolist())
+    [0, 0, 0, 0, 1, 1, 1, 1]
+    >>> find_modules_by(A, "monte-carlo").labels.tolist()
+    [0, 0, 0, 2, 2, 1, 1, 1]
+    """
+    optimiser = _checks.one_of(optimiser, "optimiser", OPTIMISERS)
+    seed = _checks.seed(seed)
+    weights = checked_weights(A)
+    alive = weights.any(axis=1)
+    labels = np.full(len(weights), -1, dtype=np.int64)
+    if not alive.any():
+        return Partition(labels, np.nan, 0, np.nan, np.nan, np.full(1, np.nan))
+
+    weights = weights[np.ix_(alive, alive)]
+    B = _modularity_matrix(weights, 1.0)
+    found = _canonical(_SEARCHES[optimiser](weights, B, random.Random(seed)))
+    q = _quality(B, found)
+    share = np.bincount(found) / len(found)
+    labels[alive] = found
+    return Partition(
+        labels=labels,
+        q=q,
+        n_modules=len(share),
+        effective_modules=float(np.exp(-np.sum(share * np.log(share)))),
+        stability=np.nan,
+        restarts_q=np.array([q]),
+    )
+
+
+def _leiden_once(
+    weights: Float[np.ndarray, "unit unit"], B: Float[np.ndarray, "unit unit"], generator: random.Random
+) -> Int[np.ndarray, " unit"]:
+    runs, _ = _leiden_runs(weights, B, 1.0, 1, generator)
+    return np.asarray(runs[0])
+
+
+def _louvain(
+    weights: Float[np.ndarray, "unit unit"], B: Float[np.ndarray, "unit unit"], generator: random.Random
+) -> Int[np.ndarray, " unit"]:
+    rows, columns = np.nonzero(np.triu(weights))
+    graph = igraph.Graph(n=len(weights), edges=np.stack([rows, columns], axis=1))
+    edge_weights = weights[rows, columns]
+    with _igraph_random:
+        igraph.set_random_number_generator(generator)
+        try:
+            # Weights of about 1, so that no constant within igraph meets another unit of measure.
+            found = graph.community_multilevel(weights=(edge_weights / edge_weights.mean()).tolist())
+        finally:
+            igraph.set_random_number_generator(random)
+    return np.array(found.membership, dtype=np.int64)
+
+
+def _spectral(
+    weights: Float[np.ndarray, "unit unit"], B: Float[np.ndarray, "unit unit"], generator: random.Random
+) -> Int[np.ndarray, " unit"]:
+    labels = np.zeros(len(B), dtype=np.int64)
+    n_module = 1
+    to_split = [np.arange(len(B))]
+    while to_split:
+        module = to_split.pop()
+        within = B[np.ix_(module, module)]
+        corrected = within - np.diag(within.sum(axis=1))
+        # The vector of ones has eigenvalue 0: a leading one above it belongs to a vector of both signs.
+        side = np.where(np.linalg.eigh(corrected).eigenvectors[:, -1] > 0, 1.0, -1.0)
+        gain = side @ corrected @ side / 2  # of Q, Newman 2006, eq. 5
+        if gain > CONVERGED:
+            second = module[side < 0]
+            labels[second] = n_module
+            n_module += 1
+            to_split += [module[side > 0], second]
+    return labels
+
+
+def _monte_carlo(
+    weights: Float[np.ndarray, "unit unit"], B: Float[np.ndarray, "unit unit"], generator: random.Random
+) -> Int[np.ndarray, " unit"]:
+    """Plain floats and lists, since arrays of a handful of modules cost more to call than to compute."""
+    n_unit = len(B)
+    start = _spectral(weights, B, generator)
+    labels = start.tolist()
+    n_module = max(labels) + 1
+    size = np.bincount(start, minlength=n_unit + 1).tolist()
+    # Sum of B between each module and each unit; modules without gaps, and the row after the last is 0.
+    ties = np.zeros((n_unit + 1, n_unit))
+    ties[:n_module] = (np.arange(n_module)[:, None] == start) @ B
+    own = np.diagonal(B).tolist()
+    best, q, best_q = list(labels), 0.0, 0.0  # Q less that of the start
+
+    for _ in range(MOVES):
+        unit = generator.randrange(n_unit)
+        old = labels[unit]
+        n_choice = n_module + (size[old] > 1)  # alone already, a unit gains nothing from a new module
+        q_there = ties[:n_choice, unit].tolist()  # half of ΔQ, from where the unit has no module
+        q_there[old] -= own[unit]
+        highest = max(q_there)
+        if (weighed := q + 2 * (highest - q_there[old])) > best_q + CONVERGED:
+            best, best_q = list(labels), weighed
+            best[unit] = q_there.index(highest)
+        new = _drawn([highest - value for value in q_there], generator.random())
+        if new == old:
+            continue
+        q += 2 * (q_there[new] - q_there[old])
+        ties[old] -= B[unit]
+        ties[new] += B[unit]
+        labels[unit] = new
+        size[old] -= 1
+        size[new] += 1
+        n_module = max(n_module, new + 1)
+        if not size[old]:  # the last module takes its place
+            n_module -= 1
+            labels = [old if label == n_module else label for label in labels]
+            size[old], size[n_module] = size[n_module], 0
+            ties[old] = ties[n_module]
+            ties[n_module] = 0
+    return np.array(best, dtype=np.int64)
+
+
+def _drawn(gaps: list[float], uniform: float) -> int:
+    """Choice by a softmax of −`gaps` (the least is 0) at the target entropy; `uniform` in [0, 1) decides."""
+    others = sorted(gaps)[1:]
+    if not others:
+        return 0
+    if others[0] <= CONVERGED:
+        odds = [float(gap <= CONVERGED) for gap in gaps]
+    else:
+        beta = _inverse_temperature(gaps, others[0])
+        odds = [exp(-beta * gap) for gap in gaps]
+    left = uniform * sum(odds)
+    for choice, chance in enumerate(odds):
+        left -= chance
+        if left < 0:
+            return choice
+    return odds.index(max(odds))  # only if rounding leaves a remainder
+
+
+def _inverse_temperature(gaps: list[float], least: float) -> float:
+    """β at which a softmax of −β gap has the target entropy; `least` is the smallest gap but for the 0.
+
+    Newton's method on ln H, which is nearly linear in β from the starting point on: that is the solution for
+    two choices, and every further choice only adds entropy.
+    """
+    beta = _TWO_CHOICES / least
+    while True:
+        total = mean = square = 0.0
+        for gap in gaps:
+            chance = exp(-beta * gap)
+            total += chance
+            mean += chance * gap
+            square += chance * gap * gap
+        mean /= total
+        entropy = log(total) + beta * mean
+        if abs(entropy - TARGET_ENTROPY) <= ENTROPY_TOLERANCE:
+            return beta
+        beta += log(entropy / TARGET_ENTROPY) * entropy / (beta * (square / total - mean * mean))
+
+
+def _two_choices() -> float:
+    """β times the gap at which two choices have the target entropy, by bisection."""
+    low, high = 0.0, 50.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        chance = exp(-middle)
+        entropy = log(1 + chance) + middle * chance / (1 + chance)
+        low, high = (middle, high) if entropy > TARGET_ENTROPY else (low, middle)
+    return low
+
+
+_TWO_CHOICES = _two_choices()
+
+_Search = Callable[
+    [Float[np.ndarray, "unit unit"], Float[np.ndarray, "unit unit"], random.Random], Int[np.ndarray, " unit"]
+]
+_SEARCHES: dict[str, _Search] = {
+    "leiden-once": _leiden_once,
+    "louvain": _louvain,
+    "spectral": _spectral,
+    "monte-carlo": _monte_carlo,
+}
+
+OPTIMISERS = tuple(_SEARCHES)
+"""Names that `find_modules_by` knows."""

@@ -1,0 +1,1 @@
+"""The book: what runs its notebooks, looks up its numbers, draws its charts and renders its pages."""

@@ -1,0 +1,1 @@
+"""What the page ``what-is-a-module`` shows."""

@@ -1,0 +1,25 @@
+"""What every number of the book rests on, as files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from modlib import _checks
+from modlib.book import benchmark_records
+from modlib.paper import published
+from modlib.paper.simulations import rejections
+from modlib.study import catalogue, project
+
+
+def files(profile: str) -> dict[str, Path]:
+    """Manifests, which hold the hashes of an experiment's tables, and whatever none of them names, by name.
+
+    The latter are the paper's values, tables of simulations, and records of benchmarks.
+    """
+    _checks.one_of(profile, "profile", catalogue.PROFILES)
+    manifests = sorted(project.results_folder().glob(f"*-{profile}/manifest.json"))
+    found = {path.parent.name: path for path in manifests}
+    for folder in (rejections.FOLDER, published.FOLDER, benchmark_records.FOLDER):
+        kept = [path for path in folder.glob("*") if path.suffix in (".csv", ".json")]
+        found |= {f"{folder.name}/{path.name}": path for path in sorted(kept)}
+    return found

@@ -1,0 +1,20 @@
+"""The Sphinx side of the book: offline charts and mathematics, traceable numbers, the API chapter.
+
+Listed under ``sphinx.extra_extensions`` in ``_config.yml``. No page that it builds asks anything of another
+site: the chart library, the typesetter of mathematics and the style sheet are all copied into the book.
+"""
+
+from typing import Any
+
+from sphinx.application import Sphinx
+
+from modlib.book.sphinx import api, assets, charts, numbers, runtimes
+
+__all__ = ["setup"]
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register every part of the extension with Sphinx."""
+    for part in (assets, charts, numbers, runtimes, api):
+        part.setup(app)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

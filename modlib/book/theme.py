@@ -1,0 +1,97 @@
+"""Colours, shapes and names that every chart of the book shares, and its theme.
+
+Upstream measures are blue and downstream measures orange on every page; a regulariser has a shape.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from modlib.book import vega
+from modlib.measures import MEASURES
+from modlib.study.accuracy_filter import MEASURE_NAMES
+
+#: One hue a family, one shade a measure; told apart by the colour-blind and on white and dark pages.
+COLOURS = {
+    "input_cov": "#1b6ca8",
+    "input_grad": "#4fb3d9",
+    "output_grad": "#d95f02",
+    "output_hess": "#f0a04b",
+}
+NAMES = MEASURE_NAMES
+#: Vega expression from a measure's identifier, the label of a legend's entry, to its name.
+MEASURE_LABELS = " : ".join(f"datum.label == '{m}' ? '{NAMES[m]}'" for m in MEASURES) + " : datum.label"
+GREY = "#8a8f98"  # what is compared with: nulls, zero lines, the paper; legible on white and dark pages
+FAMILY_COLOURS = {"upstream": "#1b6ca8", "downstream": "#d95f02", "across": "#7f7f7f"}
+REGULARIZERS = {"dropout": "dropout", "l1": "L1", "l2": "L2", "none": "untrained"}
+SHAPES = {"dropout": "circle", "l1": "triangle-up", "l2": "square", "none": "cross"}
+
+
+def setup() -> None:
+    """Switch on the theme and the renderer of the book; a notebook calls it once."""
+
+    @alt.theme.register("modlib", enable=True)
+    def theme() -> alt.theme.ThemeConfig:
+        return {
+            "config": {
+                "font": "system-ui, sans-serif",
+                "axis": {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal", "grid": True},
+                "legend": {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal"},
+                "header": {"labelFontSize": 13, "titleFontSize": 13},
+                "title": {"fontSize": 13, "anchor": "start", "fontWeight": "normal"},
+                "view": {"continuousWidth": 300, "continuousHeight": 200},
+            }
+        }
+
+    alt.data_transformers.disable_max_rows()
+    vega.enable()
+
+
+def properties(*, description: str, caption: str = "", name: str = "") -> dict[str, Any]:
+    """Properties that every chart has: what it shows, for readers who cannot see it, and its caption.
+
+    Raises
+    ------
+    ValueError
+        If the description is empty.
+    """
+    if not description.strip():
+        raise ValueError("description must say what the chart shows")
+    found: dict[str, Any] = {"description": description}
+    if caption:
+        found["usermeta"] = {"caption": caption, "name": name}
+    return found
+
+
+def measure_colour(field: str = "measure", **options: Any) -> alt.Color:
+    """Colour by measure, in the book's order and colours."""
+    scale = alt.Scale(domain=list(MEASURES), range=[COLOURS[m] for m in MEASURES])
+    return alt.Color(f"{field}:N", scale=scale, **options)
+
+
+def estimate(column: str, title: str) -> list[alt.Tooltip]:
+    """Tooltips of an estimate and of its 95 % interval, the columns `low` and `high`."""
+    shown = {column: title, "low": "95 % from", "high": "to"}
+    return [alt.Tooltip(f"{field}:Q", title=said, format=".3f") for field, said in shown.items()]
+
+
+def on_strength_axis(table: pd.DataFrame) -> pd.Series:
+    """Where levels lie on `strength_axis`: the probability of dropout, and log₁₀ of a penalty, below 0."""
+    penalty = table.regularizer != "dropout"
+    return table.strength.where(~penalty, np.log10(table.strength.where(penalty, 1.0))).round(4)
+
+
+def strength_axis() -> alt.X:
+    """One axis for probabilities and for powers of ten, of a column `x` that `on_strength_axis` made."""
+    tens = "['', '⁻¹', '⁻²', '⁻³', '⁻⁴', '⁻⁵'][-datum.value]"
+    label = f"datum.value >= 0 ? datum.label : floor(datum.value) == datum.value ? '10' + {tens} : ''"
+    return alt.X(
+        "x:Q",
+        title=None,
+        scale=alt.Scale(zero=False, nice=False, padding=6),
+        axis=alt.Axis(labelExpr=label, tickCount=4, grid=False, labelFlush=False),
+    )

@@ -1,0 +1,84 @@
+"""Charts as a notebook stores them: a Vega-Lite specification, a still image, and the colours of two themes.
+
+A chart names only the colours that carry data. Those of text, axes and background come from here: `PAPER` for
+the still image, `LIGHT` or `DARK` for the drawing in the reader's browser (`modlib.book.sphinx.charts`).
+"""
+
+from __future__ import annotations
+
+import base64
+import struct
+from typing import Any
+
+import altair as alt
+import vl_convert
+
+__all__ = ["CONTAINER_WIDTH", "DARK", "LIGHT", "PAPER", "PIXELS", "VEGALITE", "enable", "render"]
+
+# The "+json" matters: nbformat refuses a JSON object under a type that does not end in it.
+VEGALITE = "application/vnd.vegalite.v6+json"
+PIXELS = 2  # image pixels a chart pixel, for sharp print and dense screens
+CONTAINER_WIDTH = 640  # width, in chart pixels, of the image of a chart as wide as its container
+
+
+def _config(*, text: str, muted: str, line: str, grid: str, background: str) -> dict[str, Any]:
+    """Return a Vega-Lite configuration that holds nothing but colours."""
+    return {
+        "background": background,
+        "view": {"stroke": line},
+        "axis": {
+            "domainColor": line,
+            "tickColor": line,
+            "gridColor": grid,
+            "labelColor": muted,
+            "titleColor": text,
+        },
+        "legend": {"labelColor": muted, "titleColor": text},
+        "header": {"labelColor": muted, "titleColor": text},
+        "title": {"color": text, "subtitleColor": muted},
+        "text": {"color": text},
+        "rule": {"color": muted},
+        "style": {"guide-label": {"fill": muted}, "guide-title": {"fill": text}},
+    }
+
+
+# Contrast of `text` and `muted` on the page is above 7:1 in both themes (WCAG AAA).
+LIGHT = _config(text="#1b2029", muted="#454c58", line="#8b929e", grid="#e4e7ec", background="transparent")
+DARK = _config(text="#e8eaee", muted="#b9bfca", line="#747c8a", grid="#30363f", background="transparent")
+
+# A still image may be shown on any page, also a dark one, so it brings its own white.
+PAPER = {**LIGHT, "background": "white"}
+
+
+def render(spec: dict[str, Any], **_options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Turn a Vega-Lite specification into a notebook output; registered with Altair as ``"modlib"``.
+
+    Parameters
+    ----------
+    spec
+        A Vega-Lite 6 specification. Its ``description`` is the alternative text;
+        ``usermeta={"caption": ..., "name": ...}`` makes it a numbered figure that ``{numref}`` can cite.
+
+    Returns
+    -------
+    data, metadata
+        The output's MIME bundle (specification, PNG, plain text) and its metadata (size of the image in
+        chart pixels).
+    """
+    still = spec
+    if spec.get("width") == "container":
+        still = {**spec, "width": CONTAINER_WIDTH}
+    png = vl_convert.vegalite_to_png(still, scale=PIXELS, config=PAPER)
+    width, height = struct.unpack(">II", png[16:24])  # the first two fields of a PNG's header
+    data = {
+        VEGALITE: spec,
+        "image/png": base64.b64encode(png).decode(),
+        "text/plain": spec.get("description", "a chart"),
+    }
+    return data, {"image/png": {"width": width // PIXELS, "height": height // PIXELS}}
+
+
+def enable() -> None:
+    """Make Altair show charts through `render`."""
+    alt.renderers.register("modlib", render)
+    alt.renderers.enable("modlib")

@@ -1,0 +1,1 @@
+"""Lange, Rolnick and Kording (2022), tested: its published values, its claims, and our verdicts on them."""

@@ -1,0 +1,244 @@
+"""Contrasts between levels of regularisation, and between families of measures, with the seed as the unit.
+
+A level that is chosen as the best on the same seeds that are then averaged looks better than it is, the more
+so the more levels there are to choose from. Here a seed never has a say in the level that it is read at, and
+intervals are those of `modlib.stats.selection.difference_of_best`, which know that seeds share their choices.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from modlib.stats import intervals
+from modlib.stats.selection import difference_of_best as difference_of_best
+from modlib.stats.selection import held_out_best
+from modlib.study.accuracy_filter import (
+    GRAPH,
+    LEVEL,
+    MEASURE_NAMES,
+    WEIGHT_PENALTIES,
+    checked_metric,
+    kept_networks,
+)
+from modlib.study.store import Results
+
+LEVELS_COMPARED = ("at matched accuracy", "all levels")
+SIGNIFICANT = 0.05  # Holm's p up to which a difference is told from none
+#: Mean accuracies of levels are sums of floats: equal ones may differ by their rounding.
+_ROUNDING = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class Levels:
+    """Q of one graph, seed by seed (nan where a network was left out), at the levels to choose from.
+
+    Attributes
+    ----------
+    key
+        Layer, measure and whether normalised.
+    plain
+        At the weakest L2, which stands for no regularisation; one column, or none.
+    dropout, weights
+        At each level of dropout, and of L1 or L2.
+    dropout_levels, weights_levels
+        What the columns are: regulariser and strength.
+    """
+
+    key: tuple[int, str, bool]
+    plain: Float[np.ndarray, "seed plain_level"]
+    dropout: Float[np.ndarray, "seed dropout_level"]
+    weights: Float[np.ndarray, "seed weights_level"]
+    dropout_levels: tuple[tuple[str, float], ...]
+    weights_levels: tuple[tuple[str, float], ...]
+
+
+def graph_key(key: Any) -> tuple[int, str, bool]:
+    """Layer, measure and whether normalised, out of a group's key."""
+    layer, measure, normalized = key
+    return int(layer), str(measure), bool(normalized)
+
+
+def variant_name(measure: str, normalized: bool) -> str:
+    """Name a graph whatever its layer, such as ``input gradient, normalised``."""
+    return f"{MEASURE_NAMES[measure]}, {'normalised' if normalized else 'raw'}"
+
+
+def graph_name(layer: int, measure: str, normalized: bool) -> str:
+    """Name a graph of a layer, such as ``input gradient, normalised, layer 1``."""
+    return f"{variant_name(measure, normalized)}, layer {layer}"
+
+
+def with_graph_names(table: pd.DataFrame) -> pd.DataFrame:
+    """Put one column `graph`, the name of a row's graph, where `layer`, `measure` and `normalized` are."""
+    names = [graph_name(*graph_key(key)) for key in table[GRAPH].itertuples(index=False)]
+    found = table.drop(columns=GRAPH)
+    found.insert(min(list(table.columns).index(column) for column in GRAPH), "graph", names)
+    return found
+
+
+def least_accurate_dropout(networks: pd.DataFrame) -> float:
+    """Mean test accuracy of the least accurate level of dropout among `networks`; nan without dropout.
+
+    Levels that reach it are, on average, at least as good as every level of dropout: a contrast among them is
+    between networks of matched accuracy.
+    """
+    levels = networks[networks.regularizer == "dropout"].groupby("strength").test_accuracy.mean()
+    return float(levels.min()) if len(levels) else float("nan")
+
+
+def weakest_l2(networks: pd.DataFrame) -> tuple[str, float]:
+    """Level that stands for no regularisation: L2 at its weakest, as in the paper's grid."""
+    return "l2", float(networks[networks.regularizer == "l2"].strength.min())
+
+
+def levels(modules: pd.DataFrame, networks: pd.DataFrame, *, min_accuracy: float = 0.0) -> list[Levels]:
+    """Q by graph, seed and level, as far as levels may be chosen as the best.
+
+    Parameters
+    ----------
+    modules
+        Rows with `network`, `layer`, `measure`, `normalized` and `q`.
+    networks
+        The networks that take part, one row each; untrained ones do not.
+    min_accuracy
+        Only levels whose networks reach this test accuracy on average may be chosen; plain stays.
+
+    Returns
+    -------
+    list of Levels
+        One a layer and graph, in their order; all of the same seeds.
+    """
+    trained = networks[networks.trained]
+    accuracy = trained.groupby(LEVEL).test_accuracy.mean()
+    good = set(accuracy[accuracy >= min_accuracy - _ROUNDING].index)
+    plain_level = weakest_l2(trained)
+    table = modules.merge(trained[["network", *LEVEL, "seed"]], on="network")
+    wide = table.groupby([*GRAPH, "seed", *LEVEL]).q.mean().unstack(LEVEL)
+    columns = list(wide.columns.to_frame(index=False).itertuples(index=False, name=None))
+    seeds = np.unique(table.seed)
+    rivals = {"dropout": ("dropout",), "weights": WEIGHT_PENALTIES}
+    found = []
+    for key, group in wide.groupby(GRAPH, sort=True):
+        q = group.reset_index(GRAPH, drop=True).reindex(seeds).to_numpy(dtype=float)
+        there = np.isfinite(q).any(axis=0)
+        chosen = {
+            name: [i for i, level in enumerate(columns) if level[0] in among and level in good and there[i]]
+            for name, among in rivals.items()
+        }
+        found.append(
+            Levels(
+                key=graph_key(key),
+                plain=q[:, [i for i, level in enumerate(columns) if level == plain_level and there[i]]],
+                dropout=q[:, chosen["dropout"]],
+                weights=q[:, chosen["weights"]],
+                dropout_levels=tuple(columns[i] for i in chosen["dropout"]),
+                weights_levels=tuple(columns[i] for i in chosen["weights"]),
+            )
+        )
+    return found
+
+
+def contrasts(results: Results, *, min_accuracy: float = 0.0) -> pd.DataFrame:
+    """Gain in Q by dropout and by weight penalties, and which gain is larger, by layer and graph.
+
+    Parameters
+    ----------
+    results
+        Tables of an experiment; its networks are filtered by `modlib.study.accuracy_filter.kept_networks`.
+    min_accuracy
+        As for `levels`; `least_accurate_dropout` makes the contrast one at matched accuracy.
+
+    Returns
+    -------
+    DataFrame
+        One row a layer and graph. Means over seeds: `plain`, and `dropout` and `weights` at the level best on
+        the other seeds. The levels best on all seeds: `dropout_at`, `weights_by`, `weights_at` (None and nan
+        if there are none). Gains over plain: `dropout_gain` and `weights_gain` with ``_low``, ``_high`` and
+        ``_p``. And `difference`, dropout less weights, with `low`, `high`, `n` seeds, `p`, Hedges' g `effect`
+        and `p_holm`, corrected for the number of rows (Holm 1979). Intervals are 95 %, each for itself.
+    """
+    rows = []
+    for graph in levels(results.modules, kept_networks(results), min_accuracy=min_accuracy):
+        row: dict[str, object] = dict(zip(GRAPH, graph.key, strict=True))
+        row["plain"] = float(np.nanmean(graph.plain)) if graph.plain.size else np.nan
+        for name, q in (("dropout", graph.dropout), ("weights", graph.weights)):
+            row[name] = _mean_of_best(q)
+            gain = difference_of_best([(q, graph.plain)])
+            row |= {f"{name}_gain": gain.value, f"{name}_gain_low": gain.low}
+            row |= {f"{name}_gain_high": gain.high, f"{name}_gain_p": gain.p}
+        row["dropout_at"] = _best(graph.dropout, graph.dropout_levels)[1]
+        row["weights_by"], row["weights_at"] = _best(graph.weights, graph.weights_levels)
+        found = difference_of_best([(graph.dropout, graph.weights)])
+        row |= {"difference": found.value, "low": found.low, "high": found.high, "n": found.n, "p": found.p}
+        row["effect"] = found.effect
+        rows.append(row)
+    table = pd.DataFrame(rows)
+    return table.assign(p_holm=intervals.holm(table.p.to_numpy(dtype=float)))
+
+
+def both_ways(results: Results) -> pd.DataFrame:
+    """Contrasts at matched accuracy and over all levels: `contrasts` twice, told apart by `levels`.
+
+    The column `levels` has the names in `LEVELS_COMPARED`. Holm's correction is for each of the two by
+    itself, since they answer two questions and are reported beside each other, not the better of them.
+    """
+    least = (least_accurate_dropout(kept_networks(results)), 0.0)
+    return pd.concat(
+        [
+            contrasts(results, min_accuracy=accuracy).assign(levels=name)
+            for name, accuracy in zip(LEVELS_COMPARED, least, strict=True)
+        ],
+        ignore_index=True,
+    )
+
+
+def _mean_of_best(q: Float[np.ndarray, "seed level"]) -> float:
+    """Mean over seeds at the level best on the others; nan where there is none."""
+    found = held_out_best(q) if len(q) > 1 and q.shape[1] else np.zeros(0)
+    found = found[np.isfinite(found)]
+    return float(found.mean()) if len(found) else np.nan
+
+
+def _best(
+    q: Float[np.ndarray, "seed level"], names: tuple[tuple[str, float], ...]
+) -> tuple[str | None, float]:
+    return names[int(np.nanmean(q, axis=0).argmax())] if names else (None, float("nan"))
+
+
+def other_seeds(untrained: pd.DataFrame, trained: pd.DataFrame) -> pd.DataFrame:
+    """Untrained networks whose seed no trained network has.
+
+    A trained network began as the untrained one of its seed, so only others are independent of it.
+    """
+    return untrained[~untrained.seed.isin(trained.seed)]
+
+
+def families_by_seed(
+    agreement: pd.DataFrame, networks: pd.DataFrame, metric: str = "ecs", *, by_layer: bool = True
+) -> pd.DataFrame:
+    """Mean agreement within `upstream`, within `downstream` and `across`, one column each, by seed.
+
+    Parameters
+    ----------
+    agreement
+        Rows with `network`, `layer`, `family_pair` and the metric.
+    networks
+        The networks that take part; a seed's value is the mean over its networks.
+    by_layer
+        One row a layer and seed, or one a seed, the mean over all layers.
+
+    Raises
+    ------
+    ValueError
+        If the table has no such metric.
+    """
+    metric = checked_metric(agreement, metric)
+    table = agreement.merge(networks[["network", "seed"]], on="network")
+    index = ["layer", "seed"] if by_layer else ["seed"]
+    wide = table.pivot_table(index=index, columns="family_pair", values=metric, aggfunc="mean")
+    return wide.reindex(columns=["upstream", "downstream", "across"]).rename_axis(columns=None).reset_index()

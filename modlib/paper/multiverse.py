@@ -1,0 +1,143 @@
+"""Both findings under every analysis choice that could as well have been made (Steegen et al. 2016).
+
+Each row changes one choice and leaves the others at their defaults, so that a finding that hangs on a choice
+shows as a row that stands apart. One pair of choices is changed together too: which levels of L1 and L2 may
+stand against dropout, and which graphs are looked at. An average over all graphs hides what they disagree in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from modlib.measures import DOWNSTREAM, MEASURES, UPSTREAM
+from modlib.paper import contrasts
+from modlib.stats import intervals
+from modlib.stats.intervals import Estimate
+from modlib.study.accuracy_filter import MIN_ACCURACY, kept_networks
+from modlib.study.store import Results
+
+EFFECTS = {
+    "dropout less weights": "Q at the best dropout less Q at the best L1 or L2, at matched test accuracy",
+    "within less across": "agreement within families (mean of both) less agreement across families",
+}
+Q_EFFECT, AGREEMENT_EFFECT = EFFECTS
+METRICS = ("ecs", "ami", "ari", "rmi", "vi", "matching", "rank_correlation")
+FILTERS = (0.0, 0.8, 0.9, 0.95)  # least test accuracy of a network; 0 is no filter
+#: Graphs that could be the ones to look at, by name: measures, and whether normalised (None: both).
+GRAPHS: dict[str, tuple[tuple[str, ...], bool | None]] = {
+    "raw only": (MEASURES, False),
+    "normalised only": (MEASURES, True),
+    "upstream only": (UPSTREAM, None),
+    "downstream only": (DOWNSTREAM, None),
+    "without the input gradient": (tuple(m for m in MEASURES if m != "input_grad"), None),
+    "without the Hessian": (tuple(m for m in MEASURES if m != "output_hess"), None),
+}
+COLUMNS = ["choice_kind", "choice", "effect", "value", "low", "high", "n", "p"]
+
+
+def table(results: Results) -> pd.DataFrame:
+    """Both effects under each analysis choice.
+
+    The default: networks of at least 0.8 test accuracy, levels of L1 and L2 as accurate as dropout, all eight
+    graphs, all layers, element-centric similarity, all test images, the best of several Leiden runs. A choice
+    appears with the effects that it touches: the metric of agreement has no bearing on Q, and leaving out a
+    measure would leave the other of its family nothing to agree with but itself. The accuracy filter has no
+    bearing on Q where levels are matched by accuracy, so its rows for Q are of all levels.
+
+    Returns
+    -------
+    DataFrame
+        Columns `choice_kind` ("default", "metric", "levels", "accuracy filter", "graphs", "graphs of all
+        levels", "layer", "images", "optimiser"), `choice`, `effect` (a key of `EFFECTS`), `value`, 95 %
+        interval `low` to `high`, `n` seeds and `p`, two-sided against 0. Images and optimisers are those that
+        the table `choices` has.
+    """
+    rows = [
+        [kind, choice, effect, found.value, found.low, found.high, found.n, found.p]
+        for kind, choice, effect, found in _estimates(results)
+    ]
+    return pd.DataFrame(rows, columns=COLUMNS).reset_index(drop=True)
+
+
+def default(results: Results) -> dict[str, Estimate]:
+    """Both effects under the default choices, by the names in `EFFECTS`."""
+    kept = _trained(results)
+    return {
+        Q_EFFECT: _q_effect(results.modules, kept),
+        AGREEMENT_EFFECT: _agreement_effect(results.agreement, kept),
+    }
+
+
+def _estimates(results: Results) -> Iterator[tuple[str, str, str, Estimate]]:
+    modules, agreement = results.modules, results.agreement
+    kept = _trained(results)
+    for effect, found in default(results).items():
+        yield "default", "default", effect, found
+    for metric in METRICS:
+        if metric in agreement and metric != "ecs":
+            yield "metric", metric, AGREEMENT_EFFECT, _agreement_effect(agreement, kept, metric)
+    yield "levels", "all", Q_EFFECT, _q_effect(modules, kept, matched=False)
+    for least in FILTERS:
+        if least != MIN_ACCURACY:
+            some = _trained(results, least)
+            name = f"at least {least:g}" if least else "none"
+            yield "accuracy filter", f"{name}, all levels", Q_EFFECT, _q_effect(modules, some, matched=False)
+            yield "accuracy filter", name, AGREEMENT_EFFECT, _agreement_effect(agreement, some)
+    for name, (measures, normalized) in GRAPHS.items():
+        here = _graphs(modules, measures, normalized)
+        yield "graphs", name, Q_EFFECT, _q_effect(here, kept)
+        yield "graphs of all levels", name, Q_EFFECT, _q_effect(here, kept, matched=False)
+        if measures == MEASURES:
+            both = (agreement.normalized_a == normalized) & (agreement.normalized_b == normalized)
+            yield "graphs", name, AGREEMENT_EFFECT, _agreement_effect(agreement[both], kept)
+    distinct = agreement[agreement.measure_a != agreement.measure_b]
+    yield "graphs", "no measure with itself", AGREEMENT_EFFECT, _agreement_effect(distinct, kept)
+    for layer in sorted(modules.layer.unique()):
+        name = f"{layer} only"
+        yield "layer", name, Q_EFFECT, _q_effect(modules[modules.layer == layer], kept)
+        yield "layer", name, AGREEMENT_EFFECT, _agreement_effect(agreement[agreement.layer == layer], kept)
+    yield from _by_other_choices(results, kept)
+
+
+def _by_other_choices(results: Results, kept: pd.DataFrame) -> Iterator[tuple[str, str, str, Estimate]]:
+    """Choices that needed partitions of their own; tables without rows give nothing."""
+    if len(results.choices):
+        for name, modules in results.choices.groupby("choice", sort=False):
+            kind, _, choice = str(name).partition("=")
+            yield kind, choice, Q_EFFECT, _q_effect(modules, kept)
+    if len(results.choices_agreement):
+        pairs = results.choices_agreement
+        for name, agreement in pairs[~pairs.distinct.astype(bool)].groupby("choice", sort=False):
+            kind, _, choice = str(name).partition("=")
+            yield kind, choice, AGREEMENT_EFFECT, _agreement_effect(agreement, kept)
+
+
+def _graphs(modules: pd.DataFrame, measures: tuple[str, ...], normalized: bool | None) -> pd.DataFrame:
+    here = modules.measure.isin(measures)
+    return modules[here if normalized is None else here & (modules.normalized == normalized)]
+
+
+def _trained(results: Results, min_accuracy: float = MIN_ACCURACY) -> pd.DataFrame:
+    kept = kept_networks(results, min_accuracy=min_accuracy)
+    return kept[kept.trained]
+
+
+def _q_effect(modules: pd.DataFrame, kept: pd.DataFrame, *, matched: bool = True) -> Estimate:
+    """Contrast at matched accuracy, or over all levels, the mean over graphs and layers."""
+    kept = kept[kept.network.isin(modules.network)]  # other choices are tried on some of the levels only
+    least = contrasts.least_accurate_dropout(kept)
+    if np.isnan(least):  # no dropout left to contrast
+        return contrasts.difference_of_best([])
+    graphs = contrasts.levels(modules, kept, min_accuracy=least if matched else 0.0)
+    return contrasts.difference_of_best([(graph.dropout, graph.weights) for graph in graphs])
+
+
+def _agreement_effect(agreement: pd.DataFrame, kept: pd.DataFrame, metric: str = "ecs") -> Estimate:
+    """Within less across, the mean over layers, pairs of graphs and networks within a seed first."""
+    seeds = contrasts.families_by_seed(agreement, kept, metric, by_layer=False)
+    sign = -1.0 if metric == "vi" else 1.0  # variation of information is a distance
+    effect = sign * ((seeds.upstream + seeds.downstream) / 2 - seeds.across)
+    return intervals.mean(effect.to_numpy(dtype=float))

@@ -1,0 +1,345 @@
+"""Quirks of the released code of Lange et al. (2022), tried on networks at hand.
+
+Each function does a step once as that code does it and once as here, and says how far apart they end up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from modlib import _checks
+from modlib._contingency import contingency_tables
+from modlib.algorithms import find_modules_by
+from modlib.clustering import _modularity_matrix, _quality, find_modules, modularity
+from modlib.comparison import agreement_pairs
+from modlib.measures import adjacency, similarity, similarity_of
+from modlib.networks import MLPStack
+from modlib.paper import published
+from modlib.study.accuracy_filter import PAIR
+from modlib.study.rows import _PAIRS, VARIANTS, graphs
+from modlib.study.store import Results
+
+BATCH = 100
+"""Images at a time, over which the released code sums in single precision."""
+
+POOR = 0.01
+"""Relative error from which on a variance counts as poor."""
+
+N_CLASSES = 10  # of all data sets here
+IMAGES = 1000
+"""Images for what does not need many of them."""
+
+HESSIAN_SCALE = 1 / 100
+"""What the released code's loss, a mean over such a batch, makes of the Hessian."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tried:
+    """What each quirk does to the networks that an experiment keeps.
+
+    Attributes
+    ----------
+    covariances, hessians, splits, untrained
+        As `covariances`, `hessians`, `first_splits` and `untrained_agreement` return them.
+    rescaled
+        As `rescaled_hessians` returns it.
+    untrained_networks
+        So many are behind `untrained`.
+    """
+
+    covariances: pd.DataFrame
+    hessians: pd.DataFrame
+    splits: pd.DataFrame
+    rescaled: float
+    untrained: pd.DataFrame
+    untrained_networks: int
+
+
+def try_all(
+    results: Results, x: Float[Tensor, "sample _in"], y: Int[Tensor, " sample"], *, untrained: int = 12
+) -> Tried:
+    """Try every quirk on the networks that an experiment keeps.
+
+    Parameters
+    ----------
+    results
+        Tables of the experiment, with its kept and untrained networks.
+    x, y
+        Test images and their classes; all of them for covariances, the first thousand for the rest.
+    untrained
+        Untrained networks whose modules are found anew by Monte Carlo.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If `untrained` is not a whole number from 1 to that of the untrained networks there are.
+    """
+    there = int((~results.networks.trained).sum())
+    untrained = _checks.whole(untrained, "untrained", least=1, most=there)
+    few = x[:IMAGES]
+    return Tried(
+        covariances=covariances(results.kept, x),
+        hessians=hessians(results.kept, few, y[:IMAGES]),
+        splits=first_splits(results.kept, few),
+        rescaled=rescaled_hessians(results.kept, few),
+        untrained=untrained_agreement(results, few, networks=untrained),
+        untrained_networks=untrained,
+    )
+
+
+def covariances(networks: Mapping[str, MLPStack], x: Float[Tensor, "sample _in"]) -> pd.DataFrame:
+    """Covariances as E[hhᵀ] − E[h]E[h]ᵀ in single precision, against centred ones in double precision.
+
+    Parameters
+    ----------
+    networks
+        Stacks of one, by name.
+    x
+        Inputs.
+
+    Returns
+    -------
+    DataFrame
+        One row a `network` and `layer`: `units` that vary at all; `lost`, those whose variance comes out as 0
+        or less; `poor`, those whose variance is off by more than 1 %, and how many of these are `always_on`,
+        active for every input; `largest_error` of a variance, relative to it; `q`, modularity of the
+        normalised graph, and `q_change`, that of the single-precision graph less it, both found anew. Units
+        lost are dead in it.
+    """
+    rows = []
+    for name, layer, h, S in _layers(networks, x):
+        exact = S["input_cov"]
+        naive = _naive_covariance(h)
+        variance = torch.diagonal(exact)
+        varies = variance > 0
+        found = torch.diagonal(naive)[varies]
+        error = ((found - variance[varies]) / variance[varies]).abs()
+        poor = error > POOR
+        q, q_naive = (
+            find_modules(adjacency(s, normalized=True).numpy()).q for s in (exact, (naive + naive.mT) / 2)
+        )
+        rows.append(
+            {
+                "network": name,
+                "layer": layer,
+                "units": int(varies.sum()),
+                "lost": int((found <= 0).sum()),
+                "poor": int(poor.sum()),
+                "always_on": int((h[:, varies][:, poor] > 0).all(0).sum()),
+                "largest_error": float(error.max()),
+                "q": q,
+                "q_change": q_naive - q,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _naive_covariance(h: Float[Tensor, "sample unit"]) -> Float[Tensor, "unit unit"]:
+    """E[hhᵀ] − E[h]E[h]ᵀ, summed over batches in single precision; returned in double."""
+    products, sums = torch.zeros(h.shape[1], h.shape[1]), torch.zeros(h.shape[1])
+    for part in h.float().split(BATCH):
+        products += part.T @ part
+        sums += part.sum(0)
+    mean = sums / len(h)
+    return (products / len(h) - torch.outer(mean, mean)).double()
+
+
+def hessians(
+    networks: Mapping[str, MLPStack], x: Float[Tensor, "sample _in"], y: Int[Tensor, " sample"]
+) -> pd.DataFrame:
+    """Count the diagonal entries by which a normalised Hessian would be divided that are 0 or less.
+
+    Returns
+    -------
+    DataFrame
+        One row a `network` and `layer`: `units`; `closed_form`, entries of 0 or less by the closed form in
+        double precision; `autograd`, by automatic differentiation in single precision; `least`, the smallest
+        entry of the closed form, relative to the largest.
+    """
+    rows = []
+    for name, layer, h, S in _layers(networks, x):
+        diagonal = torch.diagonal(S["output_hess"])
+        rest = networks[name].to(dtype=torch.float32)
+        single = torch.diagonal(
+            similarity_of(lambda a: a, _decoder(rest, layer), h.float(), y, measure="output_hess")
+        )
+        rows.append(
+            {
+                "network": name,
+                "layer": layer,
+                "units": len(diagonal),
+                "closed_form": int((diagonal <= 0).sum()),
+                "autograd": int((single <= 0).sum()),
+                "least": float(diagonal.min() / diagonal.max()),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _decoder(stack: MLPStack, layer: int) -> Callable[[Tensor], Tensor]:
+    """Logits of a stack of one from the activations of a hidden layer, counted from 1."""
+    weights, biases = stack.weights[layer:], stack.biases[layer:]
+
+    def decode(h: Tensor) -> Tensor:
+        for number, (w, b) in enumerate(zip(weights, biases, strict=True)):
+            h = (torch.relu(h) if number else h) @ w[0] + b[0]
+        return h
+
+    return decode
+
+
+def first_splits(networks: Mapping[str, MLPStack], x: Float[Tensor, "sample _in"]) -> pd.DataFrame:
+    """Split each graph in two by the eigenvector of the largest eigenvalue, in absolute value or not.
+
+    Newman (2006) takes the most positive eigenvalue of the modularity matrix; the released code the vector of
+    the largest singular value, whose eigenvalue may be negative. The split then separates units that belong
+    together.
+
+    Returns
+    -------
+    DataFrame
+        One row a `network`, `layer`, `measure` and `normalized`: `negative`, whether the eigenvalue of
+        largest absolute value is; `q_absolute` and `q_newman`, modularity of the two halves by either vector.
+    """
+    rows = []
+    for name, layer, _, S in _layers(networks, x):
+        for (measure, normalized), A in zip(VARIANTS, _graphs(S), strict=True):
+            negative, q_absolute, q_newman = first_split(A)
+            rows.append(
+                {
+                    "network": name,
+                    "layer": layer,
+                    "measure": measure,
+                    "normalized": normalized,
+                    "negative": negative,
+                    "q_absolute": q_absolute,
+                    "q_newman": q_newman,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def first_split(A: Float[np.ndarray, "unit unit"]) -> tuple[bool, float, float]:
+    """Whether the eigenvalue largest in size is negative, and Q of the halves by either eigenvector.
+
+    Examples
+    --------
+    Two pairs, with all edges between them and none within: the worst split is the first of the two.
+
+    >>> A = np.ones((4, 4)) - np.kron(np.eye(2), np.ones((2, 2)))
+    >>> negative, q_absolute, q_newman = first_split(A)
+    >>> negative, round(q_absolute, 6), q_newman > -0.5
+    (True, -0.5, True)
+    """
+    alive = A.any(axis=1)
+    B = _modularity_matrix(A[np.ix_(alive, alive)], 1.0)
+    values, vectors = np.linalg.eigh(B)
+    largest = int(np.abs(values).argmax())
+    q_absolute, q_newman = (
+        _quality(B, (vectors[:, i] > 0).astype(np.int64)) for i in (largest, len(values) - 1)
+    )
+    return bool(values[largest] < 0), q_absolute, q_newman
+
+
+def rescaled_hessians(networks: Mapping[str, MLPStack], x: Float[Tensor, "sample _in"]) -> float:
+    """Largest change of Q of any raw Hessian graph's partition if the Hessian is 100 times smaller."""
+    changes = []
+    for _, _, _, S in _layers(networks, x):
+        A = adjacency(S["output_hess"]).numpy()
+        part = find_modules(A, restarts=1)
+        changes.append(abs(modularity(HESSIAN_SCALE * A, part.labels) - part.q))
+    return max(changes)
+
+
+def untrained_agreement(
+    results: Results, x: Float[Tensor, "sample _in"], *, networks: int = 12, optimiser: str = "monte-carlo"
+) -> pd.DataFrame:
+    """Agreement of untrained networks by the partitions of another optimiser, beside ours and the paper's.
+
+    Untrained networks have no protocol and few dead units: apart from chance, what is left between our values
+    and the paper's is the search for modules.
+
+    Parameters
+    ----------
+    results
+        Tables of an experiment with untrained networks.
+    x
+        Inputs for the other optimiser's graphs.
+    networks
+        How many of the untrained networks, from the first.
+    optimiser
+        Name that `modlib.algorithms.find_modules_by` knows.
+
+    Returns
+    -------
+    DataFrame
+        One row a pair of graphs: the columns of `modlib.paper.published.agreement` that name it;
+        element-centric similarity, the mean over networks and layers, by the `stored` partitions and by the
+        `other` ones; and `paper`, that of the paper's figure.
+
+    Raises
+    ------
+    ValueError
+        If there are not as many untrained networks.
+    """
+    untrained = results.networks[~results.networks.trained]
+    networks = _checks.whole(networks, "networks", least=1, most=len(untrained))
+    there = untrained.nsmallest(networks, "seed")
+    config = results.manifest["config"]
+    widths = [x.shape[1], *config["hidden"], N_CLASSES]
+    S = similarity(MLPStack.initialise(widths, seeds=list(there.seed)).to(dtype=torch.float64), x)
+    values = []
+    for layer in range(len(config["hidden"])):
+        for A in graphs(S, layer):
+            labels = np.stack([find_modules_by(a, optimiser).labels for a in A])
+            values.append(agreement_pairs(labels, _PAIRS)["ecs"])
+    keys = [(*VARIANTS[a], *VARIANTS[b]) for a, b in _PAIRS]
+    other = pd.DataFrame(keys, columns=PAIR).assign(other=np.nanmean(values, axis=0))
+    stored = results.agreement[results.agreement.network.isin(there.network)]
+    ours = stored.groupby(PAIR).ecs.mean().rename("stored").reset_index()
+    paper = published.agreement().rename(columns={"ecs_untrained": "paper"})
+    return other.merge(ours, on=PAIR).merge(paper[[*PAIR, "paper"]], on=PAIR, how="left")
+
+
+def greedy_matching(
+    a: Int[np.ndarray, "pair unit"], b: Int[np.ndarray, "pair unit"]
+) -> Float[np.ndarray, " pair"]:
+    """Share of units matched by pairing modules greedily: the two that share most units first, and so on.
+
+    Parameters
+    ----------
+    a, b
+        Labels of the partitions of each pair; units labelled −1 in either are left out.
+    """
+    shared = contingency_tables(a, b, int(max(a.max(), b.max())) + 1)
+    n = shared.sum(axis=(1, 2))
+    matched, pair = np.zeros(len(shared)), np.arange(len(shared))
+    for _ in range(shared.shape[1]):
+        row, column = np.divmod(shared.reshape(len(shared), -1).argmax(axis=1), shared.shape[2])
+        matched += shared[pair, row, column]
+        shared[pair, row], shared[pair, :, column] = 0, 0
+    return np.asarray(np.divide(matched, n, out=np.full(len(n), np.nan), where=n > 0))
+
+
+def _layers(
+    networks: Mapping[str, MLPStack], x: Tensor
+) -> Iterator[tuple[str, int, Tensor, dict[str, Tensor]]]:
+    """Name, layer (from 1), activations in single precision and exact similarities of each layer."""
+    for name, stack in networks.items():
+        if len(stack) != 1:
+            raise ValueError(f"networks must be stacks of one, got {len(stack)} in {name!r}")
+        S = similarity(stack.to(dtype=torch.float64), x)
+        hidden, _ = stack.to(dtype=torch.float32)(x.float())
+        for layer, h in enumerate(hidden):
+            yield name, layer + 1, h[0], {measure: S[measure][layer][0] for measure in S}
+
+
+def _graphs(S: Mapping[str, Tensor]) -> list[Float[np.ndarray, "unit unit"]]:
+    return [adjacency(S[measure], normalized=normalized).numpy() for measure, normalized in VARIANTS]

@@ -1,0 +1,132 @@
+"""The claims' statistics as the paper's own figures give them, from the values in ``results/published``."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from modlib.measures import MEASURES, family
+from modlib.paper import multiverse, published
+from modlib.study.accuracy_filter import WEIGHT_PENALTIES
+
+#: The experiments that the paper's figures show; the final protocol is compared with them too, though
+#: they follow that of arXiv v1.
+LIKE_THE_FIGURES = ("base", "base-v1")
+
+
+def dropout_gain(layer: int, measure: str, normalized: bool) -> float:
+    """Q at the best level of dropout less Q at the weakest L2.
+
+    The best of the published means: nothing is held out, so it leans upwards a little.
+    """
+    table = _graph(layer, measure, normalized)
+    return _best(table, ["dropout"]) - float(_weakest_l2(table).q)
+
+
+def dropout_less_weights(layer: int, measure: str, normalized: bool, *, matched: bool) -> float:
+    """Q at the best dropout less Q at the best L1 or L2, over all levels or over those of matched accuracy.
+
+    nan if an accuracy that matching needs is missing. A level below the axis of the accuracy figure is less
+    accurate than all that are on it.
+    """
+    table = _graph(layer, measure, normalized)
+    if matched:
+        table = table.merge(published.accuracy(), on=["regularizer", "strength"], how="left")
+        table.loc[table.below_axis.eq(True), "test_acc"] = 0.0
+        if table.test_acc.isna().any():
+            return float("nan")
+        table = table[table.test_acc >= table[table.regularizer == "dropout"].test_acc.min()]
+    return _best(table, ["dropout"]) - _best(table, list(WEIGHT_PENALTIES))
+
+
+def excess_over_untrained(level: tuple[str, float], layer: int, measure: str, normalized: bool) -> float:
+    """Q at a level of regularisation less the mean Q of untrained networks; nan where a figure lacks it."""
+    table = _graph(layer, measure, normalized)
+    here = table[(table.regularizer == level[0]) & np.isclose(table.strength, level[1])]
+    null = published.q_untrained()
+    null = null[(null.layer == layer) & (null.measure == measure) & (null.normalized == normalized)]
+    return float(here.q.iloc[0] - null["mean"].iloc[0]) if len(here) and len(null) else float("nan")
+
+
+def under_choice(kind: str, choice: str, effect: str) -> float:
+    """Both findings in one number each under a choice of `multiverse.table`; nan if figures lack it.
+
+    The figures show means over networks that pass the 0.8 filter, by graph and level, and agreement by pair
+    of graphs over both layers together.
+    """
+    if effect == multiverse.AGREEMENT_EFFECT:
+        pairs = {
+            ("default", "default"): lambda table: table,
+            ("graphs", "raw only"): lambda table: table[~table.normalized_a & ~table.normalized_b],
+            ("graphs", "normalised only"): lambda table: table[table.normalized_a & table.normalized_b],
+            ("graphs", "no measure with itself"): lambda table: table[table.measure_a != table.measure_b],
+        }
+        if (kind, choice) not in pairs:
+            return float("nan")
+        within = [pairs[kind, choice](_pairs(pair)).ecs_trained.mean() for pair in ("upstream", "downstream")]
+        return float(np.mean(within) - pairs[kind, choice](_pairs("across")).ecs_trained.mean())
+    graphs = [
+        (layer, measure, normalized)
+        for layer in (1, 2)
+        for measure in MEASURES
+        for normalized in (False, True)
+        if _looked_at(kind, choice, layer, measure, normalized)
+    ]
+    matched = kind not in ("levels", "graphs of all levels")
+    each = [dropout_less_weights(*graph, matched=matched) for graph in graphs]
+    return float(np.mean(each)) if each else float("nan")
+
+
+def _looked_at(kind: str, choice: str, layer: int, measure: str, normalized: bool) -> bool:
+    """Whether a choice looks at a graph; no graph for choices that the figures do not tell."""
+    if kind in ("default", "levels"):
+        return True
+    if kind == "layer":
+        return choice == f"{layer} only"
+    measures, wanted = multiverse.GRAPHS.get(choice, ((), None))
+    return kind.startswith("graphs") and measure in measures and wanted in (None, normalized)
+
+
+def family_ecs(pair: str, *, trained: bool = True) -> float:
+    """Mean element-centric similarity over both layers, within ``upstream``, ``downstream`` or ``across``."""
+    return float(_pairs(pair)[f"ecs_{'trained' if trained else 'untrained'}"].mean())
+
+
+def high_agreement() -> float:
+    """Threshold between high and low agreement.
+
+    The midpoint between the paper's mean across families and its lowest value within one (a pair of graphs,
+    trained networks): a value on the far side resembles the other kind more than its own.
+    """
+    lowest = min(_pairs(pair).ecs_trained.min() for pair in ("upstream", "downstream"))
+    return float((family_ecs("across") + lowest) / 2)
+
+
+def accuracy_loss() -> float:
+    """Test accuracy at the weakest L2 less that at the strongest dropout."""
+    table = published.accuracy()
+    dropout = table[table.regularizer == "dropout"].nlargest(1, "strength").iloc[0]
+    return float(_weakest_l2(table).test_acc - dropout.test_acc)
+
+
+def _graph(layer: int, measure: str, normalized: bool) -> pd.DataFrame:
+    table = published.q()
+    here = (table.layer == layer) & (table.measure == measure) & (table.normalized == normalized)
+    return table[here & ((table.regularizer != "dropout") | (table.strength > 0))]  # no dropout is no level
+
+
+def _best(table: pd.DataFrame, regularizers: list[str]) -> float:
+    levels = table[table.regularizer.isin(regularizers)]
+    return float(levels.q.max()) if len(levels) else float("nan")
+
+
+def _weakest_l2(table: pd.DataFrame) -> pd.Series:
+    return table[table.regularizer == "l2"].nsmallest(1, "strength").iloc[0]
+
+
+def _pairs(pair: str) -> pd.DataFrame:
+    table = published.agreement()
+    a, b = table.measure_a.map(family), table.measure_b.map(family)
+    found = pd.Series(np.where(a == b, a, "across"), index=table.index)
+    different = (table.measure_a != table.measure_b) | (table.normalized_a != table.normalized_b)
+    return table[(found == pair) & different]

@@ -1,0 +1,1 @@
+"""Simulations that test our own statistics where the truth is known."""

@@ -1,0 +1,402 @@
+"""How often the intervals of `modlib.stats` hold a truth that is known.
+
+On made-up data, a 95 % interval should hold the truth in 95 of 100 repetitions. Beside the intervals that
+the book uses stand those that one might have used instead, to show why it does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from numpy.random import Generator
+from scipy import special, stats
+
+from modlib.stats import intervals, selection
+from modlib.stats.intervals import Estimate
+from modlib.study import project
+
+#: Belongs to the project, like the code: it does not move with ``$MODLIB_RESULTS``.
+FILE = project.ROOT / "results" / "simulations" / "coverage.csv"
+COLUMNS = [
+    "interval", "data", "method", "seeds", "used", "limit", "nominal", "coverage", "low", "high", "length",
+    "repetitions",
+]  # fmt: skip
+DIGITS = 6  # of the stored table
+
+Interval = tuple[float, float]
+Sample = Any  # what a draw of a case gives and its methods take
+
+SEED_SHARE = (
+    0.2  # of the variance lies between seeds, 0.3 between networks of a seed, the rest between layers
+)
+NETWORK_SHARE = 0.3
+DRAWS = 200  # of a bootstrap here: enough for a standard error that is right to some percent
+MANY = 100_000  # seeds from which a truth without a formula is computed
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to make an interval; `used` by the book, or shown for contrast."""
+
+    name: str
+    interval: Callable[[Sample, Generator], Interval]
+    used: bool = False
+
+
+@dataclass(frozen=True)
+class Case:
+    """Data of a known truth, and the methods tried on them.
+
+    Attributes
+    ----------
+    interval
+        Function of `modlib.stats.intervals` or `modlib.stats.selection` under test.
+    data
+        The data in words.
+    draw
+        Makes a sample of so many seeds.
+    truth
+        What the intervals should hold.
+    methods, seeds
+        All methods meet the same samples.
+    limit
+        Data on which the methods in use fall short as well, shown so that a reader knows where.
+    """
+
+    interval: str
+    data: str
+    draw: Callable[[Generator, int], Sample]
+    truth: float
+    methods: tuple[Method, ...]
+    seeds: tuple[int, ...] = (9, 5)
+    limit: bool = field(default=False)
+
+
+def simulate(*, repetitions: int = 2000, seed: int = 0, only: str | None = None) -> pd.DataFrame:
+    """Share of repetitions in which each interval holds the truth.
+
+    Parameters
+    ----------
+    repetitions
+        Samples a row. With 2,000, a coverage of .95 is known to ± .01.
+    seed
+        Same seed, same table.
+    only
+        Name of one function of `modlib.stats.intervals` or `modlib.stats.selection` to stay with.
+
+    Returns
+    -------
+    DataFrame
+        One row a function, data, method and number of seeds: `interval`, `data`, `method`, `seeds`, `used`,
+        `limit`, `nominal` and measured `coverage` with its 95 % interval `low` to `high` (Wilson 1927), the
+        median `length` of the intervals, and `repetitions`.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than 100 repetitions, or `only` is not the name of a function tried here.
+    """
+    if repetitions < 100:
+        raise ValueError(f"repetitions must be at least 100, got {repetitions}")
+    cases = list(_cases())
+    names = list(dict.fromkeys(case.interval for case in cases))
+    if only is not None and only not in names:
+        raise ValueError(f"only must be one of {', '.join(names)}; got {only!r}")
+    rows = []
+    for number, case in enumerate(cases):
+        if only not in (None, case.interval):
+            continue
+        for n in case.seeds:
+            rng = np.random.default_rng([seed, number, n])
+            found = np.empty((repetitions, len(case.methods), 2))
+            for i in range(repetitions):
+                sample = case.draw(rng, n)
+                found[i] = [method.interval(sample, rng) for method in case.methods]
+            hits = ((found[..., 0] <= case.truth) & (case.truth <= found[..., 1])).sum(axis=0)
+            for method, hit, ends in zip(case.methods, hits, found.swapaxes(0, 1), strict=True):
+                wilson = stats.binomtest(int(hit), repetitions).proportion_ci(method="wilson")
+                rows.append(
+                    [
+                        *(case.interval, case.data, method.name, n, method.used, case.limit, intervals.LEVEL),
+                        *(hit / repetitions, wilson.low, wilson.high),
+                        *(float(np.median(ends[:, 1] - ends[:, 0])), repetitions),
+                    ]
+                )
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def write() -> None:
+    """Simulate everything and store the table that `stored` reads; one to two minutes."""
+    FILE.parent.mkdir(parents=True, exist_ok=True)
+    simulate().round(DIGITS).to_csv(FILE, index=False)
+
+
+def stored() -> pd.DataFrame:
+    """Table of `simulate` with its defaults, as it was stored, to six digits.
+
+    Raises
+    ------
+    ValueError
+        If the file does not have the columns and methods that `simulate` gives.
+    """
+    table = pd.read_csv(FILE)
+    here = {(c.interval, c.data, m.name, n) for c in _cases() for m in c.methods for n in c.seeds}
+    there = set(table.reindex(columns=COLUMNS[:4]).itertuples(index=False, name=None))
+    if list(table.columns) != COLUMNS or there != here:
+        raise ValueError(
+            f"{FILE.name} has columns {list(table.columns)} and {len(there)} rows, which are not the rows of "
+            "simulate; modlib.paper.simulations.coverage.write() makes it anew"
+        )
+    return table
+
+
+def _cases() -> Iterator[Case]:
+    """All rows of the simulation, by function."""
+    for data, skewed in (("normal", False), ("skewed", True)):
+        yield Case("mean", data, _nested(skewed), 0.0, _MEAN, (9, 5, 3))
+    yield Case(
+        "mean", "very skewed", lambda rng, n: rng.exponential(size=(n, 1, 1)), 1.0, _MEAN[:1], limit=True
+    )
+
+    for data, skewed in (("normal", False), ("skewed", True)):
+        yield Case(
+            "difference", f"{data}, spread 1 and 2, seeds n and 2n", _two_groups(skewed), 1.0, _DIFFERENCE
+        )
+
+    yield Case("bootstrap", "ratio, normal", _ratio_sample(skewed=False), 2.0, _BOOTSTRAP)
+    yield Case("bootstrap", "ratio, skewed", _ratio_sample(skewed=True), 2.0, _BOOTSTRAP, (9, 5, 3))
+
+    for data, levels, slope, seeds, limit in (
+        ("no trend, 14 levels", 14, 0.0, (9, 5), False),
+        ("no trend, 7 levels", 7, 0.0, (9, 5), False),
+        ("weak, 14 levels", 14, 1.5, (9, 5), False),
+        ("strong, 14 levels", 14, 4.0, (9, 5), True),
+        ("strong, 7 levels", 7, 5.0, (9, 5), True),
+        ("nearly perfect, 7 levels", 7, 12.0, (9, 5), True),
+    ):
+        draw = _curves(levels, slope)
+        truth = float(np.mean(_rank_correlations(draw(np.random.default_rng(levels), MANY))))
+        yield Case("trend", data, draw, truth, _TREND, seeds, limit=limit)
+
+    for data, (a, b) in _BEST.items():
+        yield Case("difference_of_best", data, _levels(a, b), float(a.max() - b.max()), _CONTRAST)
+
+    # Three seeds, as deep has: the best of levels, trained against untrained networks, change with depth.
+    for data, (a, b) in _BEST.items():
+        yield Case("difference_of_best", data, _levels(a, b), float(a.max() - b.max()), _CONTRAST, (3,))
+    yield Case("difference", "normal, n and 17 seeds", _few_and_17, 1.0, _DIFFERENCE[:1], (3,), limit=True)
+    for data, slope in (("no trend, 5 levels", 0.0), ("strong, 5 levels", 5.0)):
+        draw = _curves(5, slope)
+        truth = float(np.mean(_rank_correlations(draw(np.random.default_rng(5), MANY))))
+        yield Case("trend", data, draw, truth, _TREND_OF_THREE, (3,))
+
+
+# --- data
+
+
+def _noise(rng: Generator, size: tuple[int, ...], *, skewed: bool) -> Float[np.ndarray, "*size"]:
+    """Noise of mean 0 and variance 1; if skewed, of skewness 1 (a gamma distribution of shape 4)."""
+    return rng.gamma(4, size=size) / 2 - 2 if skewed else rng.normal(size=size)
+
+
+def _nested(skewed: bool) -> Callable[[Generator, int], Float[np.ndarray, "seed network layer"]]:
+    """Two layers of 14 networks of each seed: effects of seed, network and layer, in all of variance 1."""
+
+    def draw(rng: Generator, n: int) -> Float[np.ndarray, "seed network layer"]:
+        of_seed = _noise(rng, (n, 1, 1), skewed=skewed)
+        of_network = _noise(rng, (n, 14, 1), skewed=skewed)
+        of_layer = _noise(rng, (n, 14, 2), skewed=skewed)
+        left = 1 - SEED_SHARE - NETWORK_SHARE
+        return np.asarray(
+            np.sqrt(SEED_SHARE) * of_seed + np.sqrt(NETWORK_SHARE) * of_network + np.sqrt(left) * of_layer
+        )
+
+    return draw
+
+
+def _two_groups(skewed: bool) -> Callable[[Generator, int], tuple[Any, Any]]:
+    """Two nested groups one apart: the larger has the smaller spread, which a pooled variance gets wrong."""
+    nested = _nested(skewed)
+    return lambda rng, n: (1 + 2 * nested(rng, n), nested(rng, 2 * n))
+
+
+def _few_and_17(rng: Generator, n: int) -> tuple[Any, Any]:
+    """Nested groups one apart and alike in spread: seeds of trained networks, and of untrained ones."""
+    nested = _nested(skewed=False)
+    return 1 + nested(rng, n), nested(rng, 17)
+
+
+def _ratio_sample(skewed: bool) -> Callable[[Generator, int], Float[np.ndarray, "seed network kind"]]:
+    """Four networks of two kinds a seed, of means 2 and 1, both moved by the seed."""
+
+    def draw(rng: Generator, n: int) -> Float[np.ndarray, "seed network kind"]:
+        of_seed = _noise(rng, (n, 1, 2), skewed=skewed) + _noise(rng, (n, 1, 1), skewed=skewed)
+        return np.asarray([2.0, 1.0] + 0.15 * (of_seed + _noise(rng, (n, 4, 2), skewed=skewed)))
+
+    return draw
+
+
+def _curves(levels: int, slope: float) -> Callable[[Generator, int], Float[np.ndarray, "seed level"]]:
+    """Curves over strength: each seed's own slope, around the given one, and noise at every level."""
+    strength = np.linspace(0, 1, levels)
+
+    def draw(rng: Generator, n: int) -> Float[np.ndarray, "seed level"]:
+        slopes = slope + 0.5 * rng.normal(size=(n, 1))
+        return slopes * strength + rng.normal(size=(n, levels))
+
+    return draw
+
+
+def _levels(
+    a: Float[np.ndarray, " level_a"], b: Float[np.ndarray, " level_b"]
+) -> Callable[[Generator, int], tuple[Any, Any]]:
+    """Two curves with the given means, the effect of the seed in both, and noise in each network."""
+
+    def curve(mean: Any, of_seed: Any, rng: Generator) -> Any:
+        return mean + of_seed + 0.013 * rng.normal(size=(len(of_seed), len(mean)))
+
+    def draw(rng: Generator, n: int) -> tuple[Any, Any]:
+        of_seed = 0.005 * rng.normal(size=(n, 1))
+        return curve(a, of_seed, rng), curve(b, of_seed, rng)
+
+    return draw
+
+
+def _bump(levels: int, centre: float, width: float, height: float) -> Float[np.ndarray, " level"]:
+    return np.asarray(0.1 + height * np.exp(-(((np.arange(levels) - centre) / width) ** 2)))
+
+
+#: 14 levels of dropout against 9 of L2 and 7 of L1. Spread and size as in the tables of the base experiment.
+_BEST = {
+    "clear peaks": (
+        0.1 + 0.4 * np.linspace(0, 1, 14),
+        np.concatenate([_bump(9, 6.0, 2.0, 0.06), _bump(7, 4.0, 2.0, 0.03)]),
+    ),
+    "one peak, 16 ties": (_bump(14, 10.0, 0.3, 0.1), np.full(16, 0.14)),
+    "ties on both sides": (np.full(14, 0.14), np.full(16, 0.14)),
+}
+
+# --- methods
+
+
+def _ends(found: Estimate) -> Interval:
+    return found.low, found.high
+
+
+def _seed_means(x: Float[np.ndarray, "seed network layer"]) -> Float[np.ndarray, " seed"]:
+    return np.asarray(x.mean(axis=(1, 2)))
+
+
+def _percentile(x: Float[np.ndarray, "seed ..."], statistic: Callable[..., Any], rng: Generator) -> Interval:
+    low, high = np.quantile(statistic(x[_resamples(len(x), rng)]), [0.025, 0.975])
+    return low, high
+
+
+def _expanded(x: Float[np.ndarray, "seed ..."], statistic: Callable[..., Any], rng: Generator) -> Interval:
+    """Percentiles so far out that a normal statistic is covered (Hesterberg 2015)."""
+    n = len(x)
+    tail = special.ndtr(np.sqrt(n / (n - 1)) * stats.t.ppf(0.025, n - 1))
+    low, high = np.quantile(statistic(x[_resamples(n, rng)]), [tail, 1 - tail])
+    return low, high
+
+
+def _studentised(x: Float[np.ndarray, "seed ..."], statistic: Callable[..., Any], rng: Generator) -> Interval:
+    """Bootstrap t, with the jackknife's standard error in every draw (Efron & Tibshirani 1993, ch. 12)."""
+    n = len(x)
+    chosen = np.concatenate([np.arange(n)[None], _resamples(n, rng)])
+    left_out = np.array([np.delete(np.arange(n), i) for i in range(n)])
+    without = statistic(x[chosen[:, left_out].reshape(-1, n - 1)]).reshape(-1, n)
+    se = np.sqrt((n - 1) * without.var(axis=1))
+    values = statistic(x[chosen])
+    spread = se > 1e-9 * se[0]  # no copy of one seed alone
+    low, high = np.quantile(((values - values[0])[spread] / se[spread])[1:], [0.025, 0.975])
+    return values[0] - high * se[0], values[0] - low * se[0]
+
+
+def _resamples(n: int, rng: Generator) -> Any:
+    return rng.integers(0, n, (DRAWS, n))
+
+
+def _mean_of_draws(x: Float[np.ndarray, "draw seed"]) -> Float[np.ndarray, " draw"]:
+    return np.asarray(x.mean(axis=1))
+
+
+def _ratio(x: Float[np.ndarray, "draw seed kind"]) -> Float[np.ndarray, " draw"]:
+    total = x.sum(axis=1)
+    return np.asarray(total[:, 0] / total[:, 1])
+
+
+def _pooled_t(a: Float[np.ndarray, " seed_a"], b: Float[np.ndarray, " seed_b"]) -> Interval:
+    found = stats.ttest_ind(a, b).confidence_interval()
+    return float(found.low), float(found.high)
+
+
+def _rank_correlations(q: Float[np.ndarray, "seed level"]) -> Float[np.ndarray, " seed"]:
+    """Spearman's correlation of rows without ties with 0, 1, 2 and so on."""
+    x = np.arange(q.shape[1]) - (q.shape[1] - 1) / 2
+    return np.asarray(q.argsort(axis=1).argsort(axis=1) @ x / (x @ x))
+
+
+def _fisher(q: Float[np.ndarray, "seed level"]) -> Interval:
+    found = intervals.mean(np.arctanh(np.clip(_rank_correlations(q), -0.9999, 0.9999)))
+    return float(np.tanh(found.low)), float(np.tanh(found.high))
+
+
+def _best_on_same_seeds(a: Float[np.ndarray, "seed a"], b: Float[np.ndarray, "seed b"]) -> Interval:
+    return _ends(intervals.mean(a[:, a.mean(axis=0).argmax()] - b[:, b.mean(axis=0).argmax()]))
+
+
+_INDEPENDENT = "all networks and layers as independent"
+_MEAN = (
+    Method("Student's t over seeds", lambda x, _: _ends(intervals.mean(_seed_means(x))), used=True),
+    Method(
+        "percentile bootstrap over seeds", lambda x, rng: _percentile(_seed_means(x), _mean_of_draws, rng)
+    ),
+    Method(_INDEPENDENT, lambda x, _: _ends(intervals.mean(x.ravel()))),
+)
+_DIFFERENCE = (
+    Method("Welch over seeds", lambda x, _: _ends(intervals.difference(*map(_seed_means, x))), used=True),
+    Method("Student's t with pooled variance", lambda x, _: _pooled_t(*map(_seed_means, x))),
+    Method(_INDEPENDENT, lambda x, _: _ends(intervals.difference(x[0].ravel(), x[1].ravel()))),
+)
+_BOOTSTRAP = (
+    Method(
+        "t with bootstrap standard error over seeds",
+        lambda x, rng: _ends(
+            intervals.bootstrap(_ratio, x.mean(axis=1), draws=DRAWS, seed=int(rng.integers(2**31)))
+        ),
+        used=True,
+    ),
+    Method("percentile bootstrap over seeds", lambda x, rng: _percentile(x.mean(axis=1), _ratio, rng)),
+    Method("expanded percentiles over seeds", lambda x, rng: _expanded(x.mean(axis=1), _ratio, rng)),
+    Method("studentised over seeds", lambda x, rng: _studentised(x.mean(axis=1), _ratio, rng)),
+    Method("percentile bootstrap over networks", lambda x, rng: _percentile(x.reshape(-1, 2), _ratio, rng)),
+)
+_TREND = (
+    Method(
+        "Student's t over seeds",
+        lambda q, _: _ends(intervals.trend(np.arange(q.shape[1]) / 1.0, q)),
+        used=True,
+    ),
+    Method("Student's t on Fisher's z", lambda q, _: _fisher(q)),
+)
+_TREND_OF_THREE = (
+    Method("Student's t over three seeds", lambda q, _: _ends(intervals.mean(_rank_correlations(q)))),
+)
+_CONTRAST = (
+    Method(
+        "best on other seeds, bootstrap over seeds",
+        lambda x, rng: _ends(selection.difference_of_best([x], draws=DRAWS, seed=int(rng.integers(2**31)))),
+        used=True,
+    ),
+    Method(
+        "best on other seeds, Student's t",
+        lambda x, _: _ends(intervals.mean(selection.held_out_best(x[0]) - selection.held_out_best(x[1]))),
+    ),
+    Method("best on the same seeds, Student's t", lambda x, _: _best_on_same_seeds(*x)),
+)

@@ -1,0 +1,353 @@
+"""How often the nulls call a layer modular: layers without modules (size), and with planted ones (power).
+
+A test at 5 % should reject 5 of 100 layers without modules. Whether it does depends on what such a layer may
+look like, which is for the null to say. A row of the tables is marked `limit` where the layers have no
+modules but are not what the null draws either: its rate then says what the null takes for modules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise, repeat
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Bool, Float
+from numpy.random import Generator
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from modlib.clustering import find_modules
+from modlib.measures import adjacency
+from modlib.networks import MLPStack
+from modlib.nulls import null_test, random_graphs
+from modlib.study import project, store
+from modlib.study.rows import Each, against_nulls
+
+#: Belongs to the project, like the code: it does not move with ``$MODLIB_RESULTS``.
+FOLDER = project.ROOT / "results" / "simulations"
+LEVEL = 0.05
+BAND = 0.02  # around it, within which a rate counts as held
+DRAWS = 19  # the fewest with which p can be .05: above all of them
+RESTARTS = 2  # Leiden runs a graph, as in the experiment whose networks are all held against nulls
+UNITS = 64  # of a layer made of vectors
+NARROW = 32  # hidden units, and inputs, of the networks here
+BLOCKS = 4
+BATCH = 10  # networks looked at together
+SCALES = ("raw", "normalised")
+SIZE_COLUMNS = (
+    "null", "data", "graph", "limit", "draws", "repetitions", "rejected", "rate", "low", "high",
+)  # fmt: skip
+POWER_COLUMNS = (
+    "null", "data", "graph", "strength", "draws", "repetitions", "rejected", "rate", "low", "high",
+)  # fmt: skip
+COLUMNS = {"size": SIZE_COLUMNS, "power": POWER_COLUMNS}
+STRENGTHS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)  # of modules planted in layers
+NETWORK_STRENGTHS = (0.0, 0.4, 0.6, 0.8, 0.95)  # and in networks
+
+Signed = Float[np.ndarray, "unit unit"]
+
+
+@dataclass(frozen=True)
+class Case:
+    """Layers without modules: what they are in words, how one is drawn, and whether the null claims them."""
+
+    data: str
+    draw: Callable[[Generator], Signed]
+    limit: bool = False
+    graphs: tuple[str, ...] = ("normalised",)
+
+
+# --- layers
+
+
+def vectors(
+    rng: Generator, *, dimensions: int, common: float = 0.2, decay: float = 0.0, uneven: float = 0.0
+) -> Float[np.ndarray, "unit dimension"]:
+    """One random vector a unit; their inner products are the similarities of a layer without modules.
+
+    Parameters
+    ----------
+    rng
+        Source of the draw.
+    dimensions
+        In how many the units differ, 1 or more.
+    common
+        Mean μ of every entry, in standard deviations: what all units share. The mean association is
+        μ²/(1 + μ²), here .04: small, as in most layers of the book.
+    decay
+        The k-th dimension has variance k^−decay; 0 makes all alike, as the similarity null has it.
+    uneven
+        Units share the common part in amounts that spread uniformly by up to this share, so that some are
+        alike to all and others to none: a core, which is no module.
+    """
+    scale = np.arange(1, dimensions + 1) ** (-decay / 2)
+    share = 1 + uneven * rng.uniform(-1, 1, (UNITS, 1))
+    return np.asarray((common * share + rng.standard_normal((UNITS, dimensions))) * scale)
+
+
+def _sized(vectors: Float[np.ndarray, "unit dimension"], rng: Generator) -> Signed:
+    """Inner products of units whose sizes differ (log-normal, sd ½)."""
+    sized = vectors * np.exp(0.5 * rng.standard_normal((len(vectors), 1)))
+    return np.asarray(sized @ sized.T)
+
+
+def _of_dimensions(m: int, common: float = 0.2) -> Callable[[Generator], Signed]:
+    return lambda rng: _sized(vectors(rng, dimensions=m, common=common), rng)
+
+
+def _sampled(rng: Generator) -> Signed:
+    """Covariance over 1,000 samples of activities that mix ten sources."""
+    activity = rng.standard_normal((1000, 10)) @ vectors(rng, dimensions=10).T
+    return np.cov(activity.T)
+
+
+def _with_decay(decay: float) -> Callable[[Generator], Signed]:
+    return lambda rng: _sized(vectors(rng, dimensions=UNITS, decay=decay), rng)
+
+
+def _with_a_core(rng: Generator) -> Signed:
+    return _sized(vectors(rng, dimensions=10, common=0.5, uneven=1.0), rng)
+
+
+CASES = (
+    Case("units as vectors in 3 dimensions", _of_dimensions(3)),
+    Case("units as vectors in 10 dimensions", _of_dimensions(10), graphs=SCALES),
+    Case("units as vectors in 30 dimensions", _of_dimensions(30)),
+    Case("covariances over 1,000 samples", _sampled, graphs=SCALES),
+    # Mean association .2: at 30 dimensions, draws of the null have a tenth less variance than the layer.
+    Case("30 dimensions, much in common", _of_dimensions(30, common=0.5), limit=True),
+    Case("a core but no modules", _with_a_core, limit=True),
+    Case("dimensions of variance 1/k", _with_decay(1.0), limit=True),
+    Case("dimensions of variance 1/k²", _with_decay(2.0), limit=True),
+)
+
+
+def planted_layer(rng: Generator, strength: float) -> Signed:
+    """Similarities of 64 units in four blocks, as strong as can be at strength 1 and none at 0.
+
+    A unit is the common vector, plus √strength of its block's random vector and √(1 − strength) of its own,
+    all in ten dimensions: strength 0 is a layer of `CASES`.
+    """
+    block = np.repeat(np.arange(BLOCKS), UNITS // BLOCKS)
+    shared, own = rng.standard_normal((BLOCKS, 10))[block], rng.standard_normal((UNITS, 10))
+    found = 0.2 + np.sqrt(strength) * shared + np.sqrt(1 - strength) * own
+    return _sized(found, rng)
+
+
+def planted_networks(seeds: Sequence[int], strength: float) -> MLPStack:
+    """Networks of 32 inputs, 32 hidden units and 8 classes, in four blocks from end to end.
+
+    Weights are normal with variance 1/inputs, of either sign; within blocks they are multiplied by
+    √(1 + 3 strength), between them by √(1 − strength), which leaves their variance as it is. At strength 0
+    they are independent draws of one distribution, so that permuting them changes nothing but chance; at 1
+    the network falls apart into four.
+    """
+    widths = (NARROW, NARROW, 8)
+    blocks = [np.repeat(np.arange(BLOCKS), width // BLOCKS) for width in widths]
+    factors = [np.sqrt(1 - strength + BLOCKS * strength * np.equal.outer(a, b)) for a, b in pairwise(blocks)]
+    weights: list[list[np.ndarray]] = [[], []]
+    biases: list[list[np.ndarray]] = [[], []]
+    for seed in seeds:
+        rng = np.random.default_rng([seed, 1])
+        for layer, factor in enumerate(factors):
+            drawn = rng.standard_normal(factor.shape)
+            weights[layer].append(np.asarray(factor * drawn / np.sqrt(len(factor))))
+            biases[layer].append(np.asarray(0.1 * rng.standard_normal(factor.shape[1])))
+    return MLPStack.from_arrays([np.stack(w) for w in weights], [np.stack(b) for b in biases])
+
+
+# --- tests
+
+
+def rejects(S: Signed, rng: Generator, graphs: Sequence[str] = SCALES) -> Bool[np.ndarray, " graph"]:
+    """Whether the similarity null is rejected at 5 %, for the raw or the normalised graph or both.
+
+    The same test as in `modlib.study.rows.against_nulls`, for one matrix.
+    """
+    signed = torch.as_tensor(S)
+    own = [_best_q(adjacency(signed, normalized=graph == "normalised").numpy()) for graph in graphs]
+    chosen = [SCALES.index(graph) for graph in graphs]
+    drawn = []
+    for _ in range(DRAWS):
+        pair = random_graphs(S, rng)
+        drawn.append([_best_q(pair[i]) for i in chosen])
+    tests = [null_test(q, values).p <= LEVEL for q, values in zip(own, np.transpose(drawn), strict=True)]
+    return np.array(tests)
+
+
+def _best_q(A: Signed) -> float:
+    return find_modules(A, restarts=RESTARTS).q
+
+
+def _rejects_case(number: int, repetition: int, seed: int) -> Bool[np.ndarray, " graph"]:
+    rng = np.random.default_rng([seed, 2, number, repetition])
+    return rejects(CASES[number].draw(rng), rng, CASES[number].graphs)
+
+
+def _rejects_planted(strength: float, repetition: int, seed: int) -> Bool[np.ndarray, " graph"]:
+    rng = np.random.default_rng([seed, 3, round(1000 * strength), repetition])
+    return rejects(planted_layer(rng, strength), rng, ("normalised",))
+
+
+def _networks(batch: int, count: int, strength: float, seed: int) -> pd.DataFrame:
+    """Both nulls for a batch of planted networks: one row a network, graph and null, with `rejected`."""
+    seeds = [10_000 * seed + BATCH * batch + i for i in range(count)]
+    stack = planted_networks(seeds, strength)
+    generator = torch.Generator().manual_seed(seeds[0])
+    x = torch.randn(300, NARROW, generator=generator, dtype=torch.float64)
+    y = torch.zeros(len(x), dtype=torch.int64)  # no measure of a ReLU network looks at it
+    names = [str(number) for number in seeds]
+    table = against_nulls(stack, x, y, names, draws=DRAWS, restarts=RESTARTS, seed=seeds[0])
+    table["graph"] = table.measure + ", " + table.normalized.map({False: "raw", True: "normalised"})
+    return table.assign(rejected=table.p <= LEVEL)
+
+
+# --- tables
+
+
+def size(*, repetitions: int = 1000, seed: int = 0, each: Each = map) -> pd.DataFrame:
+    """Share of made-up layers without modules that each null rejects at 5 %.
+
+    Parameters
+    ----------
+    repetitions
+        Layers a row, 20 or more. With 1,000, a rate of .05 is known to ± .014, within `BAND` of it.
+    seed
+        Same seed, same table.
+    each
+        Does what `map` does, perhaps side by side.
+
+    Returns
+    -------
+    DataFrame
+        Columns `SIZE_COLUMNS`; `low` to `high` is the 95 % interval of `rate` (Wilson 1927).
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than 20 repetitions.
+    """
+    _check(repetitions)
+    begun = [each(_rejects_case, repeat(c), range(repetitions), repeat(seed)) for c in range(len(CASES))]
+    networks = _each_network(repetitions, 0.0, seed, each)
+    rows = []
+    for case, found in zip(CASES, begun, strict=True):
+        for graph, rejected in zip(case.graphs, np.transpose(list(found)), strict=True):
+            rows.append(_row("similarity", case.data, graph, rejected, limit=case.limit))
+    for key, found in _by_graph(networks, "random networks"):
+        # Layers of random networks are not the vectors of equal dimensions that the similarity null draws.
+        rows.append(_row(*key, found, limit=key[0] == "similarity"))
+    return pd.DataFrame(rows)[list(SIZE_COLUMNS)]
+
+
+def power(*, repetitions: int = 100, seed: int = 0, each: Each = map) -> pd.DataFrame:
+    """Share of layers and networks rejected at 5 % as modules are planted, by their strength.
+
+    Parameters
+    ----------
+    repetitions, seed, each
+        As for `size`; with 100, a rate is known to ± .1 or better.
+
+    Returns
+    -------
+    DataFrame
+        Columns `POWER_COLUMNS`, for layers by `planted_layer` and networks by `planted_networks`.
+
+    Raises
+    ------
+    ValueError
+        As `size`.
+    """
+    _check(repetitions)
+    begun = [each(_rejects_planted, repeat(s), range(repetitions), repeat(seed)) for s in STRENGTHS]
+    networks = [_each_network(repetitions, s, seed, each) for s in NETWORK_STRENGTHS]
+    rows = [
+        _row("similarity", "layers", "normalised", np.ravel(list(found)), strength=s)
+        for s, found in zip(STRENGTHS, begun, strict=True)
+    ]
+    for s, tables in zip(NETWORK_STRENGTHS, networks, strict=True):
+        rows += [_row(*key, found, strength=s) for key, found in _by_graph(tables, "networks")]
+    return pd.DataFrame(rows)[list(POWER_COLUMNS)]
+
+
+def _each_network(repetitions: int, strength: float, seed: int, each: Each) -> Iterable[pd.DataFrame]:
+    batches = range(-(-repetitions // BATCH))
+    counts = [min(BATCH, repetitions - BATCH * batch) for batch in batches]
+    return each(_networks, batches, counts, repeat(strength), repeat(seed))
+
+
+def _by_graph(
+    tables: Iterable[pd.DataFrame], name: str
+) -> Iterator[tuple[tuple[str, str, str], Bool[np.ndarray, " network"]]]:
+    """Null, `name` and graph, and which networks are rejected."""
+    for key, group in pd.concat(list(tables)).groupby(["null", "graph"], sort=False):
+        null, graph = cast(tuple[str, str], key)
+        yield (null, name, graph), group.rejected.to_numpy()
+
+
+def _check(repetitions: int) -> None:
+    if repetitions < 20:
+        raise ValueError(f"repetitions must be at least 20, got {repetitions}")
+
+
+def _row(null: str, data: str, graph: str, rejected: ArrayLike, **more: object) -> dict[str, object]:
+    hits = np.asarray(rejected, dtype=bool)
+    wilson = stats.binomtest(int(hits.sum()), len(hits)).proportion_ci(method="wilson")
+    return {
+        "null": null,
+        "data": data,
+        "graph": graph,
+        "draws": DRAWS,
+        "repetitions": len(hits),
+        "rejected": int(hits.sum()),
+        "rate": float(hits.mean()),
+        "low": float(wilson.low),
+        "high": float(wilson.high),
+        **more,
+    }
+
+
+# --- on disk
+
+
+def write(target: str | Path, *, seed: int = 0, each: Each = map) -> None:
+    """Compute `size` and `power` and write them: about half an hour of one core.
+
+    Parameters
+    ----------
+    target
+        Folder; it gets ``size.csv`` and ``power.csv``.
+    seed, each
+        As for `size`.
+    """
+    path = Path(target)
+    path.mkdir(parents=True, exist_ok=True)
+    for name, table in (("size", size(seed=seed, each=each)), ("power", power(seed=seed, each=each))):
+        table.to_csv(path / f"{name}.csv", index=False, float_format="%.6g", lineterminator="\n")
+
+
+def read(name: str) -> pd.DataFrame:
+    """Read a stored table: ``"size"`` or ``"power"``.
+
+    Raises
+    ------
+    ValueError
+        If there is no such table.
+    StoreError
+        If its columns are others, or a rate is not what its counts say.
+    """
+    if name not in COLUMNS:
+        raise ValueError(f"name must be one of {', '.join(COLUMNS)}; got {name!r}")
+    path = FOLDER / f"{name}.csv"
+    table = pd.read_csv(path)
+    if list(table.columns) != list(COLUMNS[name]):
+        raise store.StoreError(f"{path} must have columns {', '.join(COLUMNS[name])}; restore it")
+    counted = table.rejected / table.repetitions
+    if table.empty or not np.allclose(counted, table.rate, atol=1e-5):
+        raise store.StoreError(f"{path} is damaged: rate must be rejected / repetitions; restore it")
+    return table

@@ -1,0 +1,194 @@
+"""How much of Q is in the spectrum of a layer: rotations, which keep it and make its units alike.
+
+The similarity null has dimensions of equal weight. Where a few dimensions of a layer outweigh the others, its
+units gather along them, and Q is above that null without any unit being special. A rotation of the layer
+keeps its dimensions as unequal as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import repeat
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float
+from numpy.random import Generator
+from numpy.typing import ArrayLike
+from scipy import stats
+from torch import Tensor
+
+from modlib import _checks, data
+from modlib.clustering import find_modules, symmetric
+from modlib.measures import MEASURES, normalise, similarity
+from modlib.networks import MLPStack
+from modlib.nulls import null_test, random_associations
+from modlib.paper.simulations.rejections import FOLDER
+from modlib.study import store
+from modlib.study.rows import Each
+
+DRAWS = 99
+RESTARTS = 2
+LEVEL = 0.05
+COLUMNS = (
+    "network", "layer", "measure", "units", "draws", "q",
+    "similarity_mean", "similarity_sd", "similarity_p",
+    "rotated_mean", "rotated_sd", "rotated_p", "size",
+)  # fmt: skip
+
+Signed = Float[np.ndarray, "unit unit"]
+
+
+def rotated(R: ArrayLike, rng: Generator) -> Signed:
+    """Rotate units into each other at random, but for what all of them share.
+
+    R becomes O R Oᵀ, with O uniform among the rotations that leave the sum over units alone, and is then
+    normalised again. Its eigenvalues and the mean of its entries stay, up to the normalisation; which unit is
+    alike to which goes. So a layer of these associations has no modules, but its spectrum is R's.
+
+    Parameters
+    ----------
+    R
+        (unit, unit) normalised similarities, signed, without dead units.
+    rng
+        Source of the draw.
+
+    Returns
+    -------
+    array
+        (unit, unit), 1 on the diagonal.
+
+    Raises
+    ------
+    ValueError
+        If R is not square with 3 units or more, finite and symmetric, or has a dead unit.
+    TypeError
+        If it does not hold real numbers, or `rng` is none of NumPy's.
+
+    Notes
+    -----
+    Normalising again evens the spectrum out a little, the more the steeper it is: a largest eigenvalue of a
+    fifth of the trace keeps nine tenths of itself or more, one of two fifths four fifths. So rotations make
+    up for most of what unequal dimensions add to Q, not for all of it.
+    """
+    matrix = _checks.floats(R, "R")
+    _checks.instance(rng, "rng", Generator, "numpy.random.Generator")
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or len(matrix) < 3:
+        raise ValueError(f"R must be a square matrix of 3 units or more, got shape {matrix.shape}")
+    if not (np.diagonal(matrix) > 0).all():
+        raise ValueError(f"R must have no dead unit, got {np.count_nonzero(np.diagonal(matrix) <= 0)}")
+    _checks.finite(matrix, "R")
+    matrix, n = symmetric(matrix, "R"), len(matrix)
+    basis = np.linalg.qr(np.column_stack([np.ones(n), np.eye(n)[:, 1:]]))[0]  # its first column is even
+    turned = basis.copy()
+    turned[:, 1:] = basis[:, 1:] @ stats.special_ortho_group.rvs(n - 1, random_state=rng)
+    O = turned @ basis.T  # noqa: E741
+    found = O @ matrix @ O.T
+    scale = 1 / np.sqrt(np.diagonal(found))
+    found = (found + found.T) / 2 * np.outer(scale, scale)
+    return np.asarray(found)
+
+
+def beside_rotations(
+    stack: MLPStack,
+    x: Float[Tensor, "sample _in"],
+    name: str,
+    *,
+    draws: int = DRAWS,
+    seed: int = 0,
+    each: Each = map,
+) -> pd.DataFrame:
+    """Q of the normalised graphs of a network beside the similarity null and beside `rotated`.
+
+    Parameters
+    ----------
+    stack
+        A single network.
+    x
+        Inputs of the similarities.
+    name
+        Of the network.
+    draws
+        Of each, re-optimised as the network's own graphs are.
+    seed
+        Of the draws.
+    each
+        Does what `map` does, perhaps side by side.
+
+    Returns
+    -------
+    DataFrame
+        One row a layer and measure, columns `COLUMNS`. `size` is the share of rotations, layers without
+        modules, that the similarity null rejects at 5 %.
+
+    Raises
+    ------
+    ValueError
+        If the stack does not hold one network.
+    """
+    if len(stack) != 1:
+        raise ValueError(f"stack must hold one network, got {len(stack)}")
+    S = similarity(stack.to(dtype=torch.float64), x.to(torch.float64))
+    layers = range(stack.n_hidden)
+    keys = [(layer, number) for layer in layers for number in range(len(MEASURES))]
+    matrices = [normalise(S[MEASURES[number]][layer])[0].numpy() for layer, number in keys]
+    alive = [np.diagonal(R) > 0 for R in matrices]
+    matrices = [R[np.ix_(kept, kept)] for R, kept in zip(matrices, alive, strict=True)]
+    seeds = [(seed, *key) for key in keys]
+    rows = each(_beside_rotations, matrices, repeat(draws), seeds)
+    heads = [
+        {"network": name, "layer": layer + 1, "measure": MEASURES[number], "units": len(R), "draws": draws}
+        for (layer, number), R in zip(keys, matrices, strict=True)
+    ]
+    table = pd.DataFrame([head | row for head, row in zip(heads, rows, strict=True)])
+    return table[list(COLUMNS)]
+
+
+def _beside_rotations(R: Signed, draws: int, seed: tuple[int, ...]) -> dict[str, float]:
+    rng = np.random.default_rng(seed)
+    own = _best_q(R)
+    by_similarity = [_best_q(random_associations(R, rng)) for _ in range(draws)]
+    by_rotation = [_best_q(rotated(R, rng)) for _ in range(draws)]
+    found = {"q": own}
+    for name, values in (("similarity", by_similarity), ("rotated", by_rotation)):
+        test = null_test(own, values)
+        found |= {f"{name}_mean": test.mean, f"{name}_sd": test.sd, f"{name}_p": test.p}
+    found["size"] = float(np.mean([null_test(q, by_similarity).p <= LEVEL for q in by_rotation]))
+    return found
+
+
+def _best_q(R: Signed) -> float:
+    A = np.abs(R)
+    np.fill_diagonal(A, 0)
+    return find_modules(A, restarts=RESTARTS).q
+
+
+def of_networks(kept: Mapping[str, MLPStack], *, each: Each = map) -> pd.DataFrame:
+    """`beside_rotations` for networks kept with their weights, over all MNIST test images."""
+    x = data.load("mnist").x_test
+    tables = [beside_rotations(stack, x, name, each=each) for name, stack in kept.items()]
+    return pd.concat(tables, ignore_index=True)
+
+
+def write(target: str | Path, kept: Mapping[str, MLPStack], *, each: Each = map) -> None:
+    """Write the table of `of_networks` as ``spectra.csv`` to a folder: about a minute."""
+    table = of_networks(kept, each=each)
+    path = Path(target) / "spectra.csv"
+    table.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
+
+
+def read() -> pd.DataFrame:
+    """Read the stored table of `of_networks`, about the kept networks of the base experiment.
+
+    Raises
+    ------
+    StoreError
+        If its columns are others.
+    """
+    path = FOLDER / "spectra.csv"
+    table = pd.read_csv(path)
+    if list(table.columns) != list(COLUMNS) or table.empty:
+        raise store.StoreError(f"{path} must have columns {', '.join(COLUMNS)}; restore it")
+    return table

@@ -1,0 +1,173 @@
+"""The rule that turns intervals into verdicts, written down before any of the claims was tested by it.
+
+One step was moved since, when the rule had been applied to the experiment `base` alone, none of whose
+verdicts it changed: "fewer than half decided" is asked before "more contradicted than supported". A single
+item contradicted among sixteen that tell nothing else would have read "does not hold".
+
+An item is one testable statement, such as "dropout raises Q of the input gradient in layer 1"; a claim has
+many, and layers, measures and levels share networks, so they are corrected together and never counted as
+independent evidence.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from modlib import _checks
+from modlib.stats import intervals
+
+ALPHA = 0.05
+LEAST_SEEDS = 3  # a spread can be had from two seeds, but not one that means anything
+DIRECTIONS = ("above", "below", "within", "not above")
+OUTCOMES = ("supported", "contradicted", "undecided", "no data")
+VERDICTS = ("holds", "holds in part", "does not hold", "cannot be said")
+
+
+def judge(items: pd.DataFrame) -> pd.DataFrame:
+    """Add `p_holm` and `outcome` to items.
+
+    =========== ============================================ ===========================================
+    `direction`  supported                                    contradicted
+    =========== ============================================ ===========================================
+    above        low > threshold and p_holm ≤ .05             high < threshold and p_holm ≤ .05
+    below        high < threshold and p_holm ≤ .05            low > threshold and p_holm ≤ .05
+    within       −threshold < low and high < threshold        low > threshold or high < −threshold
+    not above    high < threshold                             low > 0, and not supported
+    =========== ============================================ ===========================================
+
+    "Within" and "not above" are claims that nothing changes: `threshold` is then the margin, of what would
+    still pass for nothing, and the interval alone decides (an interval inside a margin is the stricter of
+    the two one-sided tests of Schuirmann 1987, at 2.5 % each). All else, and fewer than three seeds, is
+    "undecided"; no value is "no data".
+
+    Parameters
+    ----------
+    items
+        Columns `claim`, `experiment`, `value`, `low`, `high`, `n`, `p` (two-sided, against the threshold),
+        `direction` and `threshold`.
+
+    Returns
+    -------
+    DataFrame
+        A copy. `p_holm` is adjusted by Holm's method over the items of the claim in the experiment that are
+        judged by it and have at least three seeds; nan for the others.
+
+    Raises
+    ------
+    ValueError
+        If a direction is not one of the four, or a column is missing.
+    TypeError
+        If `items` is no DataFrame.
+    """
+    _check_columns(items, ("claim", "experiment", "value", "low", "high", "n", "p", "direction", "threshold"))
+    unknown = sorted(set(items.direction) - set(DIRECTIONS))
+    if unknown:
+        raise ValueError(f"direction must be one of {', '.join(DIRECTIONS)}; got {unknown[0]!r}")
+    judged = items.copy()
+    tested = items.direction.isin(["above", "below"]) & (items.n >= LEAST_SEEDS) & items.p.notna()
+    judged["p_holm"] = np.nan
+    for _, group in items[tested].groupby(["claim", "experiment"], sort=False):
+        judged.loc[group.index, "p_holm"] = intervals.holm(group.p.to_numpy(dtype=float))
+    sure = judged.p_holm <= ALPHA
+    higher, lower = items.low > items.threshold, items.high < items.threshold
+    inside = (items.low > -items.threshold) & lower
+    supported = pd.Series(
+        np.select(
+            [items.direction == "above", items.direction == "below", items.direction == "within"],
+            [higher & sure, lower & sure, inside],
+            lower,
+        ),
+        index=items.index,
+    ).astype(bool)
+    contradicted = pd.Series(
+        np.select(
+            [items.direction == "above", items.direction == "below", items.direction == "within"],
+            [lower & sure, higher & sure, higher | (items.high < -items.threshold)],
+            (items.low > 0) & ~lower,
+        ),
+        index=items.index,
+    ).astype(bool)
+    enough = items.n >= LEAST_SEEDS
+    judged["outcome"] = np.select(
+        [items.value.isna() | (items.n == 0), supported & enough, contradicted & enough],
+        ["no data", "supported", "contradicted"],
+        "undecided",
+    )
+    return judged
+
+
+def verdict(supported: int, contradicted: int, items: int) -> str:
+    """Verdict on a claim from the number of its items and of those supported and contradicted.
+
+    Asked in this order: no items, "cannot be said"; at least three quarters supported and none contradicted,
+    "holds"; fewer than half decided, "cannot be said"; more contradicted than supported, "does not hold";
+    otherwise "holds in part".
+
+    Raises
+    ------
+    ValueError
+        If a count is negative, or more are decided than there are.
+    TypeError
+        If a count is no whole number.
+
+    Examples
+    --------
+    >>> verdict(12, 0, 16), verdict(12, 1, 16), verdict(3, 5, 16), verdict(0, 1, 16), verdict(0, 0, 0)
+    ('holds', 'holds in part', 'does not hold', 'cannot be said', 'cannot be said')
+    """
+    supported = _checks.whole(supported, "supported")
+    contradicted = _checks.whole(contradicted, "contradicted")
+    items = _checks.whole(items, "items")
+    if supported + contradicted > items:
+        raise ValueError(
+            f"supported ({supported}) and contradicted ({contradicted}) must be counts of the {items} items"
+        )
+    if items == 0:
+        return "cannot be said"
+    if 4 * supported >= 3 * items and contradicted == 0:
+        return "holds"
+    if 2 * (supported + contradicted) < items:
+        return "cannot be said"
+    if contradicted > supported:
+        return "does not hold"
+    return "holds in part"
+
+
+def table(items: pd.DataFrame) -> pd.DataFrame:
+    """Verdict on every claim in every experiment.
+
+    Parameters
+    ----------
+    items
+        As `modlib.paper.claims.table` returns them: judged.
+
+    Returns
+    -------
+    DataFrame
+        Columns `claim`, `experiment`, `verdict`, `n_supported`, `n_contradicted`, `n_items` (those with
+        data), `no_data` (labels of those without, joined by semicolons), in the order of the items.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If `items` is no DataFrame with columns `claim`, `experiment`, `item` and `outcome`.
+    """
+    _check_columns(items, ("claim", "experiment", "item", "outcome"))
+    rows = []
+    for (claim, experiment), group in items.groupby(["claim", "experiment"], sort=False):
+        supported = int((group.outcome == "supported").sum())
+        contradicted = int((group.outcome == "contradicted").sum())
+        missing = group[group.outcome == "no data"]
+        n_items = len(group) - len(missing)
+        found = verdict(supported, contradicted, n_items)
+        rows.append((claim, experiment, found, supported, contradicted, n_items, "; ".join(missing.item)))
+    columns = ["claim", "experiment", "verdict", "n_supported", "n_contradicted", "n_items", "no_data"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _check_columns(items: pd.DataFrame, columns: tuple[str, ...]) -> None:
+    _checks.instance(items, "items", pd.DataFrame)
+    missing = [column for column in columns if column not in items.columns]
+    if missing:
+        raise ValueError(f"items must have the columns {', '.join(columns)}; {', '.join(missing)} missing")

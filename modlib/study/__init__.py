@@ -1,0 +1,1 @@
+"""Experiments: what is run, how it is run on one machine or many, and how its tables are stored."""

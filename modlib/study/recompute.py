@@ -1,0 +1,256 @@
+"""A small part of an experiment computed again, in front of the reader, and held against what is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from torch import Tensor
+
+from modlib.clustering import find_modules
+from modlib.comparison import agreement
+from modlib.networks import MLPStack
+from modlib.study.rows import VARIANTS, graphs
+from modlib.study.store import Results
+
+LEVEL = ["regularizer", "strength"]
+GRAPH = ["layer", "measure", "normalized"]
+ROUNDING = 1e-9
+"""Numbers this close, relative to the larger, differ by rounding only."""
+
+
+def partitions(
+    S: Mapping[str, Sequence[Tensor]], names: Sequence[str], *, restarts: int = 20, seed: int = 0
+) -> pd.DataFrame:
+    """Find the modules of every network, layer and graph, from similarities that are at hand already.
+
+    Parameters
+    ----------
+    S
+        Similarity matrices as `modlib.similarity` returns them.
+    names
+        Of the networks, in the order of the matrices.
+    restarts, seed
+        Of `modlib.find_modules`; an experiment's tables are made with its own `restarts` and seed 0.
+
+    Returns
+    -------
+    DataFrame
+        Columns `network`, `layer` (from 1), `measure`, `normalized`, `q` and `labels`, as in the table
+        `modules`.
+
+    Raises
+    ------
+    ValueError
+        If there is not one name a network.
+    """
+    n_networks, n_layers = len(S["input_cov"][0]), len(S["input_cov"])
+    if len(names) != n_networks:
+        raise ValueError(f"names must be one a network ({n_networks}), got {len(names)}")
+    rows: list[dict[str, object]] = []
+    for layer in range(n_layers):
+        for name, layer_graphs in zip(names, graphs(dict(S), layer), strict=True):  # type: ignore[arg-type]
+            for (measure, normalized), A in zip(VARIANTS, layer_graphs, strict=True):
+                part = find_modules(A, restarts=restarts, seed=seed)
+                found = {"q": part.q, "labels": part.labels}
+                rows.append(
+                    {"network": name, "layer": layer + 1, "measure": measure, "normalized": normalized}
+                    | found
+                )
+    return pd.DataFrame(rows)
+
+
+def compare_labels(results: Results, again: pd.DataFrame) -> pd.DataFrame:
+    """How far partitions computed again are those that are stored.
+
+    Parameters
+    ----------
+    results
+        What is stored.
+    again
+        Partitions as `partitions` returns them.
+
+    Returns
+    -------
+    DataFrame
+        One row a network: `graphs`, how many; `identical`, how many partitions are the same unit by unit;
+        `same_label`, the share of all units with the same label; `lowest_ecs`, the element-centric
+        similarity of the pair of partitions that differ most (1 where none differs); `largest_q_gap`, the
+        largest difference of Q.
+
+    Raises
+    ------
+    ValueError
+        If a network, layer or graph is not among those stored.
+    """
+    both = _paired(results.modules, again, ["network", *GRAPH])
+    stored, live = ([np.asarray(labels, dtype=np.int64) for labels in both[c]]
+                    for c in ("labels_stored", "labels"))  # fmt: skip
+    both["same_label"] = [float((a == b).mean()) for a, b in zip(stored, live, strict=True)]
+    both["identical"] = [np.array_equal(a, b) for a, b in zip(stored, live, strict=True)]
+    both["lowest_ecs"] = [_ecs(a, b) for a, b in zip(stored, live, strict=True)]
+    both["largest_q_gap"] = (both.q - both.q_stored).abs().fillna(0.0)
+    both["graphs"] = 1
+    rules = {
+        "graphs": "sum",
+        "identical": "sum",
+        "same_label": "mean",
+        "lowest_ecs": "min",
+        "largest_q_gap": "max",
+    }
+    table: pd.DataFrame = both.groupby("network", sort=False).agg(rules)
+    return table
+
+
+def compare(results: Results, again: pd.DataFrame, quantities: Sequence[str]) -> pd.DataFrame:
+    """Hold numbers computed again against those stored, in units of their spread over seeds.
+
+    Parameters
+    ----------
+    results
+        What is stored.
+    again
+        Rows of the table `networks` (with a column `network`) or of `modules` (with `network`, `layer`,
+        `measure`, `normalized`), computed again.
+    quantities
+        Columns to compare.
+
+    Returns
+    -------
+    DataFrame
+        One row for each row of `again` and quantity: what it is of, `quantity`, `live`, `stored`, `seed_sd`
+        (standard deviation over the stored seeds of the same level), `gap` (live less stored, in units of
+        it) and `verdict`: ``equal``, ``equal to rounding`` or ``differs``.
+
+    Raises
+    ------
+    ValueError
+        If a row is not among those stored, or a quantity is in neither table.
+    """
+    keys = ["network", *(GRAPH if set(GRAPH) <= set(again.columns) else [])]
+    table = results.networks
+    if len(keys) > 1:
+        table = results.modules.merge(table[["network", *LEVEL]], on="network")
+    for quantity in quantities:
+        if quantity not in table.columns or quantity not in again.columns:
+            raise ValueError(f"quantity {quantity!r} must be a column of both tables")
+    tables = []
+    for quantity in quantities:
+        both = _paired(table, again[[*keys, quantity]], keys)
+        spread = table.groupby([*LEVEL, *keys[1:]])[quantity].std(ddof=1).rename("seed_sd").reset_index()
+        both = both.merge(spread, on=[*LEVEL, *keys[1:]], how="left")
+        live, stored = (both[c].astype(float) for c in (quantity, f"{quantity}_stored"))
+        tables.append(
+            both[keys].assign(
+                quantity=quantity,
+                live=live,
+                stored=stored,
+                seed_sd=both.seed_sd,
+                gap=np.where(live == stored, 0.0, (live - stored) / both.seed_sd),
+                verdict=[_verdict(a, b) for a, b in zip(live, stored, strict=True)],
+            )
+        )
+    return pd.concat(tables, ignore_index=True)
+
+
+def summary(compared: pd.DataFrame) -> pd.DataFrame:
+    """Sum up a comparison by network and quantity.
+
+    Returns
+    -------
+    DataFrame
+        `numbers` compared, how many are `equal` (to rounding), and the middle and the largest size of their
+        gap, in standard deviations over seeds.
+    """
+    size = compared.gap.abs()
+    marked = compared.assign(
+        numbers=1, equal=compared.verdict != "differs", median_gap=size, largest_gap=size
+    )
+    rules = {"numbers": "sum", "equal": "sum", "median_gap": "median", "largest_gap": "max"}
+    table: pd.DataFrame = marked.groupby(["network", "quantity"], sort=False).agg(rules)
+    return table
+
+
+def compare_weights(kept: Mapping[str, MLPStack], stack: MLPStack, names: Sequence[str]) -> pd.DataFrame:
+    """Hold the weights of networks trained again against those stored.
+
+    Returns
+    -------
+    DataFrame
+        One row a network: `equal`, whether all weights and biases are the same bit by bit; `largest_gap`
+        between two of them; and `correlation` of the input weights of the two, 1 for the same network.
+
+    Raises
+    ------
+    ValueError
+        If the weights of a network are not stored, or there is not one name a network.
+    """
+    if len(names) != len(stack):
+        raise ValueError(f"names must be one a network ({len(stack)}), got {len(names)}")
+    rows = []
+    for i, name in enumerate(names):
+        if name not in kept:
+            raise ValueError(f"no weights of {name!r} are stored; there are {', '.join(sorted(kept))}")
+        ours, theirs = stack[i].to("cpu"), kept[name]
+        ours_all, theirs_all = ours.weights + ours.biases, theirs.weights + theirs.biases
+        gaps = [float((a - b).abs().max()) for a, b in zip(ours_all, theirs_all, strict=True)]
+        first, second = ours.weights[0].numpy().ravel(), theirs.weights[0].numpy().ravel()
+        rows.append(
+            {
+                "network": name,
+                "equal": max(gaps) == 0,
+                "largest_gap": max(gaps),
+                "correlation": float(np.corrcoef(first, second)[0, 1]),
+            }
+        )
+    return pd.DataFrame(rows).set_index("network")
+
+
+def seeds_beside(results: Results, again: pd.DataFrame) -> pd.DataFrame:
+    """Q of networks computed again, of the same networks as stored, and of their level's other seeds.
+
+    Parameters
+    ----------
+    results
+        What is stored.
+    again
+        Rows of the table `modules` computed again.
+
+    Returns
+    -------
+    DataFrame
+        Columns `network` (the one computed again), `layer`, `measure`, `normalized`, `kind`
+        (``"live"``, ``"stored"`` or ``"other seeds"``) and `q`.
+    """
+    levels = results.networks.set_index("network")[LEVEL]
+    columns = ["network", *GRAPH, "kind", "q"]
+    tables = [again.assign(kind="live")[columns]]
+    for name in again.network.unique():
+        if name not in levels.index:
+            raise ValueError(f"network {name!r} is not among those stored")
+        alike = levels.index[(levels == levels.loc[name]).all(axis=1)]
+        rows = results.modules[results.modules.network.isin(alike)]
+        kind = np.where(rows.network == name, "stored", "other seeds")
+        tables.append(rows.assign(kind=kind, network=name)[columns])
+    return pd.concat(tables, ignore_index=True)
+
+
+def _paired(stored: pd.DataFrame, again: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Rows computed again, each with its stored counterpart, whose columns get ``_stored`` at the end."""
+    both = again.merge(stored, on=keys, how="left", suffixes=("", "_stored"), indicator=True)
+    missing = both[both["_merge"] == "left_only"]
+    if len(missing):
+        raise ValueError(f"not among what is stored: {missing[keys].iloc[0].to_dict()}")
+    return both.drop(columns="_merge")
+
+
+def _ecs(a: np.ndarray, b: np.ndarray) -> float:
+    """Element-centric similarity, with all dead units as one module: dead or not must agree as well."""
+    return agreement(np.where(a < 0, a.max() + 1, a), np.where(b < 0, b.max() + 1, b))["ecs"]
+
+
+def _verdict(a: float, b: float) -> str:
+    if a == b or (np.isnan(a) and np.isnan(b)):
+        return "equal"
+    return "equal to rounding" if abs(a - b) <= ROUNDING * max(abs(a), abs(b)) else "differs"

@@ -1,0 +1,343 @@
+"""From networks to the rows of the tables: modules of every layer and measure, and how they agree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
+from itertools import chain, combinations, repeat
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from modlib import _checks
+from modlib.algorithms import find_modules_by
+from modlib.clustering import find_modules
+from modlib.comparison import agreement_pairs, rank_correlations, transfers
+from modlib.measures import MEASURES, adjacency, family, similarity
+from modlib.networks import MLPStack
+from modlib.nulls import NULLS, null_test, permute_weights, random_graphs
+from modlib.study.catalogue import Choice
+from modlib.study.schema import TABLES
+
+#: The eight graphs of a layer: each measure raw, then normalised.
+VARIANTS = tuple((measure, normalized) for measure in MEASURES for normalized in (False, True))
+Each = Callable[..., Iterable[Any]]  # as the built-in map
+_PAIRS = np.array(list(combinations(range(len(VARIANTS)), 2)))
+
+
+def describe(
+    stack: MLPStack, x: Float[Tensor, "sample _in"], y: Int[Tensor, " sample"], names: Sequence[str]
+) -> pd.DataFrame:
+    """Test loss (nats) and accuracy, size of the weights and active units: one row a network.
+
+    `sparsity` is the share of weights smaller than 10⁻³ in size; `active_units` counts, layer by layer, the
+    units that at least one sample activates.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If x, y or the names do not fit the stack.
+    """
+    n = len(_checks.instance(stack, "stack", MLPStack))
+    _check_names(names, n)
+    x = _checks.tensor(x, "x", like=stack.weights[0])
+    if x.ndim != 2 or len(x) == 0:
+        raise ValueError(f"x must be (sample, {stack.widths[0]}) with a sample or more, got {tuple(x.shape)}")
+    y = _checks.classes(y, "y", n_sample=len(x), n_class=stack.widths[-1], like=x)
+    loss, hits = torch.zeros(2, n, dtype=torch.float64, device=x.device)
+    active = [torch.zeros(n, w, dtype=torch.bool, device=x.device) for w in stack.widths[1:-1]]
+    for part, target in zip(x.split(1000), y.split(1000), strict=True):
+        hidden, logits = stack(part)
+        picked = logits.gather(-1, target.expand(n, -1)[..., None])[..., 0]
+        loss += (logits.logsumexp(-1) - picked).double().sum(-1)
+        hits += (logits.argmax(-1) == target).double().sum(-1)
+        active = [a | (h > 0).any(1) for a, h in zip(active, hidden, strict=True)]
+    weights = torch.cat([w.flatten(1) for w in stack.weights], 1).double()
+    return pd.DataFrame(
+        {
+            "network": list(names),
+            "test_loss": (loss / len(x)).cpu().numpy(),
+            "test_accuracy": (hits / len(x)).cpu().numpy(),
+            "weight_l1": weights.abs().sum(1).cpu().numpy(),
+            "weight_l2": weights.square().sum(1).cpu().numpy(),
+            "sparsity": (weights.abs() < 1e-3).double().mean(1).cpu().numpy(),
+            "active_units": torch.stack([a.sum(1) for a in active], 1).tolist(),
+        }
+    )
+
+
+def graphs(S: dict[str, list[Tensor]], layer: int) -> Float[np.ndarray, "network variant unit unit"]:
+    """Stack the eight graphs of a hidden layer (counted from 0), in the order of `VARIANTS`."""
+    stacked = [adjacency(S[measure][layer], normalized=normalized) for measure, normalized in VARIANTS]
+    return torch.stack(stacked, 1).cpu().numpy()
+
+
+def analyse(
+    stack: MLPStack,
+    x: Float[Tensor, "sample _in"],
+    y: Int[Tensor, " sample"],
+    names: Sequence[str],
+    *,
+    restarts: int = 20,
+    seed: int = 0,
+    each: Each = map,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Modules of every network, layer and variant, and the agreement of every two variants of a layer.
+
+    Similarities are computed in double precision. Layers count from 1.
+
+    Parameters
+    ----------
+    each
+        Does what `map` does, perhaps side by side: an executor's ``map``.
+
+    Returns
+    -------
+    modules, agreement
+        The tables of that name; `transfer_ab` is Q of a's graph under b's partition.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `modlib.similarity` and `modlib.find_modules`, and if there is not one name a network.
+    """
+    _check_names(names, len(_checks.instance(stack, "stack", MLPStack)))
+    S = similarity(stack.to(dtype=torch.float64), x, y)
+    found = list(_search(S, names, each, "leiden", restarts, seed))
+    return (
+        pd.concat([modules for modules, _ in found], ignore_index=True),
+        pd.concat([agreement for _, agreement in found], ignore_index=True),
+    )
+
+
+def analyse_by(
+    stack: MLPStack,
+    x: Float[Tensor, "sample _in"],
+    y: Int[Tensor, " sample"],
+    names: Sequence[str],
+    choices: Sequence[Choice],
+    *,
+    restarts: int = 20,
+    seed: int = 0,
+    each: Each = map,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Find what `analyse` would by other choices, in short.
+
+    Returns
+    -------
+    choices, choices_agreement
+        Q and number of modules by `choice`, layer and variant; agreement by `choice`, layer and pair of
+        families, the mean over pairs of variants, with (`distinct` false) and without (true) the pairs of a
+        measure with its own normalised form.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `analyse`, and if `choices` are not one or more of `modlib.study.catalogue.Choice`.
+    """
+    _check_names(names, len(_checks.instance(stack, "stack", MLPStack)))
+    choices = [_checks.instance(c, "each of choices", Choice) for c in _checks.listed(choices, "choices")]
+    if not choices:
+        raise ValueError("choices must be one or more")
+    double = stack.to(dtype=torch.float64)
+    whole = similarity(double, x, y)
+    pending = []
+    for choice in choices:
+        S = whole if choice.images is None else similarity(double, x[: choice.images], y[: choice.images])
+        pending.append((choice, _search(S, names, each, choice.optimiser, restarts, seed)))
+    modules: list[pd.DataFrame] = []
+    agreement: list[pd.DataFrame] = []
+    for choice, found in pending:
+        for rows, pairs in found:
+            modules.append(rows.drop(columns=["labels", "stability"]).assign(choice=choice.name))
+            for distinct in (False, True):
+                some = pairs[pairs.measure_a != pairs.measure_b] if distinct else pairs
+                means = some.groupby(["network", "layer", "family_pair"], sort=False)[["ecs", "ami"]].mean()
+                agreement.append(means.reset_index().assign(choice=choice.name, distinct=distinct))
+    return _in_order(modules, "choices"), _in_order(agreement, "choices_agreement")
+
+
+def against_nulls(
+    stack: MLPStack,
+    x: Float[Tensor, "sample _in"],
+    y: Int[Tensor, " sample"],
+    names: Sequence[str],
+    *,
+    draws: int,
+    restarts: int = 5,
+    seed: int = 0,
+    each: Each = map,
+) -> pd.DataFrame:
+    """Q of every network, layer and variant beside draws of the nulls of `modlib.nulls`, each re-optimised.
+
+    Parameters
+    ----------
+    draws
+        Of each null, two or more.
+    restarts
+        Leiden runs a graph; the network's own Q, column `q`, is found anew with as many.
+
+    Returns
+    -------
+    nulls
+        The table of that name (`modlib.study.schema.TABLES`); `draws` are those that had an edge; `p` counts
+        the network itself (see `modlib.nulls.null_test`).
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `analyse`, and if `draws` is not 2 or more.
+    """
+    _check_names(names, len(_checks.instance(stack, "stack", MLPStack)))
+    draws, seed = _checks.whole(draws, "draws", least=2), _checks.seed(seed)
+    x = _checks.tensor(x, "x", like=stack.weights[0])
+    generator = torch.Generator(device=x.device).manual_seed(seed)
+    double = stack.to(dtype=torch.float64)
+    S = similarity(double, x, y)
+    layers = range(stack.n_hidden)
+    own = {layer: each(_qualities, graphs(S, layer), repeat(restarts)) for layer in layers}
+    signed = {
+        layer: torch.stack([S[measure][layer] for measure in MEASURES], 1).cpu().numpy() for layer in layers
+    }
+    by_similarity = {
+        layer: each(
+            _qualities_at_random,
+            signed[layer],
+            repeat(draws),
+            repeat(restarts),
+            [(seed, number, layer) for number in range(len(names))],
+        )
+        for layer in layers
+    }
+    permuted: dict[int, list[Any]] = {layer: [] for layer in layers}
+    for draw in range(draws):
+        S = similarity(permute_weights(stack, generator).to(dtype=torch.float64), x, y)
+        for layer in layers:
+            permuted[layer].append(each(_qualities, graphs(S, layer), repeat(restarts)))
+            if draw >= 2:  # the processors are busy with two draws; no more are held in memory
+                permuted[layer][draw - 2] = list(permuted[layer][draw - 2])
+    rows: list[dict[str, object]] = []
+    for layer in layers:
+        found = {
+            "weights-permuted": np.stack(
+                [list(one) for one in permuted[layer]], -1
+            ),  # (network, variant, draw)
+            "similarity": np.stack(list(by_similarity[layer])),
+        }
+        for name, q, *drawn in zip(names, own[layer], *(found[null] for null in NULLS), strict=True):
+            for null, values in zip(NULLS, drawn, strict=True):
+                for variant, (measure, normalized) in enumerate(VARIANTS):
+                    test = null_test(float(q[variant]), values[variant])
+                    rows.append(
+                        {
+                            "network": name,
+                            "layer": layer + 1,
+                            "measure": measure,
+                            "normalized": normalized,
+                            "null": null,
+                            "draws": int(np.isfinite(values[variant]).sum()),
+                            "q": float(q[variant]),
+                            **asdict(test),
+                        }
+                    )
+    return pd.DataFrame(rows, columns=TABLES["nulls"].names)
+
+
+def _check_names(names: Sequence[str], n: int) -> None:
+    if len(_checks.listed(names, "names")) != n:
+        raise ValueError(f"names must be one a network ({n}), got {len(names)}")
+
+
+def _qualities(A: Float[np.ndarray, "variant unit unit"], restarts: int) -> Float[np.ndarray, " variant"]:
+    """Largest Q found in each graph."""
+    return np.array([find_modules(a, restarts=restarts).q for a in A])
+
+
+def _qualities_at_random(
+    S: Float[np.ndarray, "measure unit unit"], draws: int, restarts: int, seed: tuple[int, ...]
+) -> Float[np.ndarray, "variant draw"]:
+    """Largest Q found in draws of the similarity null, the variants in their order."""
+    generator = np.random.default_rng(seed)
+    drawn = [[_qualities(np.stack(random_graphs(s, generator)), restarts) for s in S] for _ in range(draws)]
+    return np.array(drawn).reshape(draws, -1).T
+
+
+def _search(
+    S: dict[str, list[Tensor]], names: Sequence[str], each: Each, optimiser: str, restarts: int, seed: int
+) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+    """Modules and agreement of every layer and network, begun at once where `each` works side by side."""
+    begun = [
+        each(
+            _layer_tables,
+            graphs(S, layer),
+            names,
+            repeat(layer + 1),
+            repeat(optimiser),
+            repeat(restarts),
+            repeat(seed),
+        )
+        for layer in range(len(S[MEASURES[0]]))
+    ]
+    return chain.from_iterable(begun)
+
+
+def _layer_tables(
+    A: Float[np.ndarray, "variant unit unit"], name: str, layer: int, optimiser: str, restarts: int, seed: int
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rows of `modules` and `agreement` for one layer of one network."""
+    parts = [
+        find_modules(a, restarts=restarts, seed=seed)
+        if optimiser == "leiden"
+        else find_modules_by(a, optimiser, seed=seed)
+        for a in A
+    ]
+    modules = pd.DataFrame(
+        [
+            {
+                "network": name,
+                "layer": layer,
+                "measure": measure,
+                "normalized": normalized,
+                "q": part.q,
+                "n_modules": part.n_modules,
+                "effective_modules": part.effective_modules,
+                "stability": part.stability,
+                "labels": part.labels.astype(np.int16),
+            }
+            for (measure, normalized), part in zip(VARIANTS, parts, strict=True)
+        ]
+    )
+    return modules, _compare(A, np.stack([p.labels for p in parts]), name, layer)
+
+
+def _in_order(tables: Sequence[pd.DataFrame], name: str) -> pd.DataFrame:
+    return pd.concat(tables, ignore_index=True)[TABLES[name].names]
+
+
+def _compare(
+    A: Float[np.ndarray, "variant unit unit"], labels: Int[np.ndarray, "variant unit"], name: str, layer: int
+) -> pd.DataFrame:
+    a, b = _PAIRS.T
+    carried = transfers(A, labels)  # (graph, partition)
+    measures = np.array([m for m, _ in VARIANTS])
+    normalized = np.array([n for _, n in VARIANTS])
+    families = [family(m) for m in measures]
+    return pd.DataFrame(
+        {
+            "network": name,
+            "layer": layer,
+            "measure_a": measures[a],
+            "normalized_a": normalized[a],
+            "measure_b": measures[b],
+            "normalized_b": normalized[b],
+            "family_pair": [families[i] if families[i] == families[j] else "across" for i, j in _PAIRS],
+            **agreement_pairs(labels, _PAIRS),
+            "transfer_ab": carried[a, b],
+            "transfer_ba": carried[b, a],
+            "rank_correlation": rank_correlations(A)[a, b],
+        }
+    )

@@ -1,0 +1,242 @@
+"""What counts as one observation, what choosing costs, and trends, on data whose answer is known."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import synthetic
+import worlds
+
+from modlib.book.chapters.certainty import tables as certainty
+from modlib.paper import contrasts, findings
+from modlib.stats import intervals
+
+GRAPH = ["layer", "measure", "normalized"]
+
+
+def scattered(of_seed, of_network, of_graph, *, seeds=9, rng=0):
+    """Tables of 6 levels of dropout whose Q scatters by seed, by network and by graph with these sd."""
+    found = synthetic.results()
+    draw = np.random.default_rng(rng)
+    modules = found.modules[found.modules.network == "l2=1e-05,seed=0"].drop(columns=["network", "q"])
+    networks, tables = [], []
+    for seed in range(seeds):
+        by_seed = of_seed * draw.normal()
+        for level in range(6):
+            name = f"{seed}-{level}"
+            row = {"network": name, "regularizer": "dropout", "strength": (level + 1) / 10, "seed": seed}
+            networks.append(row | {"trained": True, "test_accuracy": 0.95})
+            noise = by_seed + of_network * draw.normal() + of_graph * draw.normal(size=len(modules))
+            tables.append(modules.assign(network=name, q=0.2 + 0.05 * level + noise + 0.1 * modules.layer))
+    return replace(found, networks=pd.DataFrame(networks), modules=pd.concat(tables, ignore_index=True))
+
+
+def units_of_dropout(results):
+    table = certainty.units(results)
+    return table[table.regularizer == "dropout"].set_index("unit")
+
+
+def typical(experiments=12, **scatter):
+    """Median over made-up experiments of what the units are worth, and by how much intervals differ."""
+    tables = [units_of_dropout(scattered(**scatter, rng=rng)) for rng in range(experiments)]
+    return pd.concat(tables)[["worth", "times"]].groupby(level="unit").median()
+
+
+def test_all_units_give_the_same_mean_and_the_interval_over_seeds_is_students():
+    results = scattered(0.02, 0.01, 0.01)
+    table = units_of_dropout(results)
+    np.testing.assert_allclose(table.q, table.q.iloc[0])
+    assert table.n.to_dict() == dict(zip(certainty.UNITS, (9, 54, 108, 864), strict=True))
+    seeds = results.modules.merge(results.networks, on="network").groupby("seed").q.mean()
+    known = intervals.mean(seeds.to_numpy())
+    assert (table.low.iloc[0], table.high.iloc[0]) == pytest.approx((known.low, known.high))
+    np.testing.assert_allclose(table.times, (known.high - known.low) / (table.high - table.low))
+
+
+def test_what_moves_together_counts_once():
+    """All scatter between seeds: a thousand graphs are worth nine observations."""
+    worth = typical(2, of_seed=0.02, of_network=0.0, of_graph=0.0).worth
+    np.testing.assert_allclose(worth, 9, rtol=1e-6)
+
+
+def test_what_is_independent_counts_in_full():
+    """No scatter shared: a unit is worth itself (the median of a ratio of variances, hence roughly)."""
+    worth = typical(of_seed=0.0, of_network=0.0, of_graph=0.02).worth
+    assert worth["network, layer and graph"] == pytest.approx(864, rel=0.4)
+    assert worth["network"] == pytest.approx(54, rel=0.4)
+
+
+def test_what_networks_share_makes_their_graphs_worth_networks():
+    table = typical(of_seed=0.0, of_network=0.02, of_graph=0.0)
+    assert table.worth["network, layer and graph"] == pytest.approx(54, rel=0.4)
+    assert table.times["network, layer and graph"] > 1.5 * table.times["network"]
+
+
+def test_differences_between_levels_and_layers_are_no_scatter():
+    table = units_of_dropout(scattered(0.02, 0.01, 0.0))
+    results = scattered(0.02, 0.01, 0.0)
+    higher = results.modules.assign(q=results.modules.q + 0.5 * results.modules.layer)
+    moved = units_of_dropout(replace(results, modules=higher))
+    np.testing.assert_allclose(moved.high - moved.low, table.high - table.low)
+    np.testing.assert_allclose(moved.q, table.q + 0.75)
+    by_seed = results.networks.set_index("network").seed.reindex(results.modules.network).to_numpy()
+    apart = units_of_dropout(replace(results, modules=results.modules.assign(q=results.modules.q + by_seed)))
+    assert (apart.high - apart.low > 3 * (table.high - table.low)).all()
+
+
+def test_one_seed_has_no_interval():
+    table = units_of_dropout(scattered(0.02, 0.01, 0.01, seeds=1))
+    assert table.q.notna().all()
+    assert table[["low", "high", "times", "worth"]].isna().all(axis=None)
+
+
+def test_ratio_to_plain():
+    found = synthetic.results()
+    table = certainty.times_plain(found)
+    assert len(table) == 16
+    base = 0.1 + table.layer / 100
+    np.testing.assert_allclose(table.plain, base)
+    np.testing.assert_allclose(table.ratio, (base + 0.3) / base)
+    assert ((table.low < table.ratio) & (table.ratio < table.high)).all()
+    doubled = certainty.times_plain(replace(found, modules=found.modules.assign(q=2 * found.modules.q)))
+    np.testing.assert_allclose(doubled[["ratio", "low", "high"]], table[["ratio", "low", "high"]])
+    shifted = certainty.times_plain(replace(found, modules=found.modules.assign(q=found.modules.q + 1)))
+    assert (shifted.ratio < 0.5 * table.ratio).all()  # a ratio knows where zero is
+
+
+def test_ratio_without_enough_seeds_has_no_interval():
+    found = worlds.results("true", seeds=2)
+    table = certainty.times_plain(found)
+    assert table.ratio.notna().all()
+    assert table[["low", "high"]].isna().all(axis=None)
+
+
+def test_winners_curse_grows_with_levels_on_the_same_seeds_only():
+    table = certainty.winners_curse((1, 2, 16), seeds=9).set_index("levels")
+    # The larger of two normal values lies 1/√π standard deviations above their mean; a mean of 9 has sd 1/3.
+    assert table.loc[2, "same seeds"] == pytest.approx(1 / np.sqrt(np.pi) / 3, abs=0.03)
+    assert table.loc[16, "same seeds"] == pytest.approx(1.766 / 3, abs=0.03)
+    np.testing.assert_allclose(table["other seeds"], 0, atol=0.04)
+    assert abs(table.loc[1, "same seeds"]) < 0.04
+
+
+def test_optimism_is_what_choosing_on_the_same_seeds_adds():
+    certain = certainty.optimism(synthetic.results())  # no noise: the best level is the same on all seeds
+    assert len(certain) == 32
+    np.testing.assert_allclose(certain.optimism, 0, atol=1e-12)
+    assert set(certain.side) == {"dropout", "weights"}
+    noise = pd.concat(certainty.optimism(worlds.results("noise", rng=rng)) for rng in range(3))
+    assert noise.optimism.mean() > 0.05
+    np.testing.assert_allclose(noise.same - noise.held_out, noise.optimism)
+
+
+def test_ways_to_count_where_the_answer_is_known():
+    true, false = (certainty.ways_to_count(worlds.results(t, seeds=5)) for t in ("true", "false"))
+    assert (true.dropout == 16).all()
+    assert (false.weights == 16).all()
+    counts = certainty.ways_to_count(worlds.results("noise", seeds=5))
+    for table in (true, false, counts):
+        assert len(table) == 6
+        assert (table[["dropout", "weights", "undecided"]].sum(axis=1) == 16).all()
+    by_way = counts.groupby("way").undecided.sum()
+    assert by_way[certainty.WAYS[2]] >= by_way[certainty.WAYS[1]]
+    assert by_way[certainty.WAYS[2]] >= 30
+
+
+def test_ways_to_count_are_those_of_the_contrasts():
+    results = worlds.results("noise", seeds=4, noise=0.05, rng=3)
+    counts = certainty.ways_to_count(results).set_index(["levels", "way"])
+    both = contrasts.both_ways(results)
+    for name, table in both.groupby("levels"):
+        assert counts.loc[(name, certainty.WAYS[1]), "dropout"] == (table.low > 0).sum()
+        clear = table.p_holm <= 0.05
+        assert counts.loc[(name, certainty.WAYS[2]), "weights"] == (clear & (table.difference < 0)).sum()
+
+
+def test_contrast_tables_are_the_contrasts_in_words():
+    results = worlds.results("true")
+    tables = certainty.contrast_tables(results)
+    both = contrasts.both_ways(results)
+    assert tuple(tables) == contrasts.LEVELS_COMPARED
+    for levels, table in tables.items():
+        known = both[both["levels"] == levels]
+        for column, source in (("difference", "difference"), ("from", "low"), ("to", "high")):
+            np.testing.assert_allclose(table[column], known[source], atol=5e-4)
+        assert table.index[0] == "input covariance, raw, layer 1"
+        assert (table["p (Holm)"].str.startswith("< .0001") | (table["p (Holm)"].str.len() == 5)).all()
+    few = certainty.contrast_tables(worlds.results("true", seeds=2))
+    assert (few["all levels"].p == "–").all()
+
+
+def test_trends_of_curves_that_rise_fall_and_do_neither():
+    found = scattered(0.01, 0.0, 0.0)  # rises by .05 a level
+    table = certainty.trends(found)
+    assert len(table) == 16
+    np.testing.assert_allclose(table.rho, 1)
+    falling = replace(found, modules=found.modules.assign(q=-found.modules.q))
+    np.testing.assert_allclose(certainty.trends(falling).rho, -1)
+    noise = pd.concat(certainty.trends(scattered(0.01, 1.0, 1.0, rng=rng)) for rng in range(4))
+    assert abs(noise.rho.mean()) < 0.1
+    assert (noise.p_holm > 0.05).mean() > 0.9
+    assert (table.n == 9).all()
+
+
+def test_trends_are_corrected_for_all_of_them_and_need_three_levels():
+    table = certainty.trends(synthetic.results())  # two levels of dropout and L2, one of L1
+    assert table[["rho", "low", "high", "p", "p_holm"]].isna().all(axis=None)
+    assert table.set_index("regularizer")["levels"].to_dict() == {"dropout": 2, "l1": 1, "l2": 2}
+    many = certainty.trends(scattered(0.01, 0.2, 0.0))
+    np.testing.assert_allclose(many.p_holm, intervals.holm(many.p.to_numpy()))
+    assert (many.p_holm > many.p).any()
+
+
+@pytest.mark.parametrize(
+    "statistic",
+    [certainty.units, certainty.times_plain, certainty.optimism, certainty.trends, certainty.ways_to_count],
+)
+def test_the_order_of_rows_does_not_matter(statistic):
+    results = worlds.results("true")
+    keys = ["regularizer", "unit", *GRAPH, "side", "levels", "way"]
+    a, b = statistic(results), statistic(replace(results, **shuffled(results)))
+    by = [key for key in keys if key in a]
+    a, b = (t.sort_values(by).reset_index(drop=True) for t in (a, b))
+    pd.testing.assert_frame_equal(a, b, check_exact=False, rtol=1e-9)
+
+
+def shuffled(results):
+    tables = synthetic.shuffled(results)
+    return {"networks": tables.networks, "modules": tables.modules}
+
+
+def test_networks_below_the_filter_take_no_part():
+    results = scattered(0.01, 0.01, 0.01)
+    results.networks.loc[results.networks.strength == 0.6, "test_accuracy"] = 0.3
+    assert (certainty.trends(results)["levels"] == 5).all()
+    assert units_of_dropout(results).n["network"] == 45
+
+
+def test_numbers_have_the_same_names_whatever_the_data(monkeypatch):
+    """None where there is no number; none of NumPy's types, which JSON does not take."""
+    few, many = worlds.results("true", seeds=2), worlds.results("true", seeds=4)
+    monkeypatch.setattr(certainty, "run", lambda *_, **__: few)
+    small = certainty.numbers("quick")
+    monkeypatch.setattr(certainty, "run", lambda *_, **__: many)
+    large = certainty.numbers("paper")
+    assert set(small) == set(large)
+    assert all(key.startswith("certainty_") for key in large)
+    assert {type(value) for value in [*small.values(), *large.values()]} <= {int, float, type(None)}
+    assert small["certainty_ratio_low_input_grad_1"] is None
+    assert large["certainty_holm_dropout"] == 16
+    assert large["certainty_ratio_input_grad_1"] == pytest.approx(2, abs=0.1)
+    assert large["certainty_rho_l2_input_grad_1"] is None  # two levels
+    assert large["certainty_coverage_independent_highest"] < 0.7 < large["certainty_coverage_used_lowest"]
+
+
+def test_numbers_of_the_stored_tables():
+    """What the chapter counts is what the regularisation chapter counts."""
+    here, there = certainty.numbers("paper"), findings.numbers("paper")
+    for suffix in ("", "_matched"):
+        assert here[f"certainty_holm_dropout{suffix}"] == there[f"graphs_dropout_wins{suffix}"]
+        assert here[f"certainty_holm_weights{suffix}"] == there[f"graphs_weights_win{suffix}"]
+    assert None not in here.values()

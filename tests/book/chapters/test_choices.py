@@ -1,0 +1,231 @@
+"""What hangs on a choice: effects beside their own default, optimisers and images beside the default's Q."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import worlds
+
+from modlib.algorithms import OPTIMISERS
+from modlib.book.chapters.choices import tables as choices
+from modlib.paper.multiverse import AGREEMENT_EFFECT, METRICS, Q_EFFECT
+
+
+@pytest.fixture(scope="module")
+def world():
+    return worlds.results("true")
+
+
+def planted(world, difference, *, only=None):
+    """Set Q of each choice to the default's plus `difference`, by choice; other graphs than `only` stay."""
+    q = world.modules.set_index(["network", "layer", "measure", "normalized"]).q
+    rows = world.choices
+    own = q.loc[list(zip(rows.network, rows.layer, rows.measure, rows.normalized, strict=True))].to_numpy()
+    step = rows.choice.map(difference).to_numpy()
+    if only is not None:
+        step = np.where(only(rows), step, 0.0)
+    return replace(world, choices=rows.assign(q=own + step))
+
+
+# --- effects
+
+
+def test_each_effect_stands_beside_the_default_of_its_experiment(world):
+    higher = replace(world, agreement=world.agreement.assign(ecs=lambda t: t.ecs * 0.5))
+    table = choices.effects(world, higher)
+    default = table[table.choice_kind == "default"].set_index(["experiment", "effect"]).value
+    assert default["close-up", AGREEMENT_EFFECT] == pytest.approx(default["base", AGREEMENT_EFFECT] / 2)
+    for row in table[table.choice_kind != "metric"].to_dict("records"):
+        reference = default[row["experiment"], row["effect"]]
+        assert row["reference"] == reference
+        assert row["change"] == pytest.approx(row["value"] / reference - 1)
+    assert table[table.choice_kind == "metric"][["reference", "change"]].isna().all(axis=None)
+
+
+def test_only_choices_of_its_own_are_taken_from_the_close_up(world):
+    table = choices.effects(world, world)
+    close_up = table[table.experiment == "close-up"]
+    assert set(close_up.choice_kind) == {"default", "images", "optimiser"}
+    assert set(choices.effects(replace(world, choices=world.choices[:0])).experiment) == {"base"}
+
+
+@pytest.mark.parametrize("truth", ["true", "false"])
+def test_an_effect_is_kept_where_its_sign_is(truth):
+    """Also where the default's is negative; and not where a choice turns it around."""
+    world = worlds.results(truth)
+    assert choices.effects(world).kept.all()
+    first = world.modules.layer == 1
+    dropout = world.modules.network.str.startswith("dropout")
+    turned = world.modules.assign(q=world.modules.q + np.where(first & dropout, 0.2, 0.0))
+    turned.loc[~first & dropout, "q"] -= 0.7 * (1 if truth == "true" else -1)
+    turned.loc[first & dropout, "q"] += 2.0 * (1 if truth == "true" else -1)
+    table = choices.effects(replace(world, modules=turned)).set_index(["choice", "effect"])
+    assert table.kept["1 only", Q_EFFECT]
+    assert not table.kept["2 only", Q_EFFECT]
+    assert table.kept["2 only", AGREEMENT_EFFECT]
+
+
+def test_no_effect_is_kept_in_noise():
+    assert not choices.effects(worlds.results("noise")).kept.all()
+
+
+# --- metrics
+
+
+def test_metrics_are_shares_of_the_agreement_within(world):
+    table = choices.metrics(world).set_index("metric")
+    assert list(table.index) == list(METRICS)
+    assert table.value["ecs"] == pytest.approx(0.35 / 0.65, abs=0.01)
+    assert table.value["ami"] == pytest.approx(0.4 / 0.5, abs=0.01)
+    assert table.value["vi"] == pytest.approx((0.7 - 0.35) / 0.7, abs=0.01)  # a distance: less within
+    assert (table.low < table.value).all()
+    assert (table.n == 4).all()
+
+
+def test_the_unit_of_a_metric_does_not_count(world):
+    scaled = replace(world, agreement=world.agreement.assign(rmi=lambda t: 7 * t.rmi, vi=lambda t: 3 * t.vi))
+    shifted = replace(world, agreement=world.agreement.assign(rmi=lambda t: 7 + t.rmi))
+    same = choices.metrics(world).value.to_numpy()
+    assert choices.metrics(scaled).value.to_numpy() == pytest.approx(same)
+    assert choices.metrics(shifted).value.to_numpy() != pytest.approx(same)
+
+
+# --- optimisers and images
+
+
+def test_a_shortfall_is_found_graph_by_graph(world):
+    found = planted(
+        world,
+        {"images=100": 0.0, "optimiser=spectral": -0.02},
+        only=lambda rows: (rows.layer == 1) | (rows.measure != "input_cov"),
+    )
+    table = choices.optimisers(found).set_index("optimiser")
+    assert list(table.index) == ["spectral"]
+    row = table.loc["spectral"]
+    assert row.value == pytest.approx(-0.02 * 14 / 16)
+    assert (row.worst, row.best) == pytest.approx((-0.02, 0.0))
+    assert row.equal_or_better == pytest.approx(2 / 16)
+    assert row.better == 0
+    assert row.graphs == 4 * 5 * 2 * 8
+    trained = found.networks[found.networks.trained].network
+    q = found.modules[found.modules.network.isin(trained)].q.mean()
+    assert row.relative == pytest.approx(row.value / q)
+
+
+def test_a_search_that_is_better_is_said_to_be(world):
+    table = choices.optimisers(planted(world, {"images=100": 0.0, "optimiser=spectral": 0.01}))
+    assert table.better.tolist() == table.equal_or_better.tolist() == [1.0]
+
+
+def test_networks_that_did_not_learn_do_not_count(world):
+    found = planted(world, {"images=100": 0.0, "optimiser=spectral": -0.02})
+    level = found.networks.network.str.startswith("l2=0.01,")
+    bad = found.choices.network.str.startswith("l2=0.01,")
+    found = replace(
+        found,
+        networks=found.networks.assign(test_accuracy=np.where(level, 0.2, found.networks.test_accuracy)),
+        choices=found.choices.assign(q=found.choices.q - 5 * bad),
+    )
+    assert choices.optimisers(found).value.tolist() == pytest.approx([-0.02])
+
+
+def test_the_bias_of_few_images_is_found_by_measure(world):
+    bias = {"input_cov": 0.01, "input_grad": 0.02, "output_grad": 0.0, "output_hess": -0.01}
+    found = planted(world, {"images=100": 0.0, "optimiser=spectral": 0.0})
+    found = replace(found, choices=found.choices.assign(q=lambda t: t.q + t.measure.map(bias)))
+    table = choices.images(found)
+    assert len(table) == 8
+    assert (table.images == 100).all()
+    assert table.value.to_numpy() == pytest.approx(table.measure.map(bias).to_numpy())
+
+
+def test_tables_without_choices_give_none(world):
+    bare = replace(world, choices=world.choices[:0], choices_agreement=world.choices_agreement[:0])
+    assert choices.optimisers(bare).empty
+    assert choices.images(bare).empty
+    assert choices.agreement(bare).choice.tolist() == ["default"]
+
+
+def test_agreement_by_choice(world):
+    table = choices.agreement(world).set_index("choice")
+    assert list(table.index) == ["default", "images=100", "optimiser=spectral"]
+    for pair, ecs in zip(worlds.PAIRS, worlds.ECS["true"][0], strict=True):
+        assert table[pair].to_numpy() == pytest.approx([ecs] * 3, abs=0.005)
+    with pytest.raises(ValueError, match="metric must be ecs or ami, got 'vi'"):
+        choices.agreement(world, "vi")
+
+
+# --- numbers
+
+
+def numbers(monkeypatch, base, close_up):
+    monkeypatch.setattr(choices, "run", lambda *_, **__: base)
+    monkeypatch.setattr(choices, "close_up", lambda _: close_up)
+    return choices.numbers("paper")
+
+
+def test_every_number_has_its_name_whether_the_close_up_is_stored_or_not(world, monkeypatch):
+    with_it, without = numbers(monkeypatch, world, world), numbers(monkeypatch, world, None)
+    assert with_it.keys() == without.keys()
+    assert all(key.startswith("choices_") for key in with_it)
+    assert without["choices_q_spectral"] is without["choices_default_q_close_up"] is None
+    assert with_it["choices_q_monte_carlo"] is None  # this world has no such choice
+    assert all(v is None or isinstance(v, (int, float, str)) for v in with_it.values())
+    assert not any(isinstance(v, float) and math.isnan(v) for v in with_it.values())
+
+
+def test_numbers_count_and_name_the_choices(world, monkeypatch):
+    q = planted(world, {"images=100": 0.0, "optimiser=spectral": -0.03})
+    found = numbers(monkeypatch, world, q)
+    assert found["choices_rows"] == found["choices_kept"] == found["choices_same_sign"] == 32 + 4
+    assert found["choices_rows_q"] + found["choices_rows_agreement"] == 36
+    assert found["choices_close_up_rows"] == 4
+    assert found["choices_q_spectral"] == pytest.approx(-0.03)
+    assert found["choices_equal_or_better_spectral"] == 0
+    assert found["choices_q_100"] == pytest.approx(0.0, abs=1e-12)
+    assert found["choices_metric_highest_which"] in choices.METRIC_NAMES.values()
+
+
+def test_the_choice_that_changes_most_is_named(world, monkeypatch):
+    modules = world.modules.copy()
+    modules.loc[(modules.layer == 2) & modules.network.str.startswith("dropout"), "q"] -= 0.1
+    found = numbers(monkeypatch, replace(world, modules=modules), None)
+    assert found["choices_smallest_q_which"] == "layer 2 only"
+    assert found["choices_smallest_q"] == pytest.approx(0.15, abs=0.005)
+    assert found["choices_largest_q_which"] in ("layer 1 only", "layer 2 only")
+    assert abs(found["choices_largest_q_percent"]) == pytest.approx(25, abs=2)
+
+
+def test_families_are_told_apart_in_numbers(world, monkeypatch):
+    modules = world.modules.copy()
+    downstream = modules.measure.isin(["output_grad", "output_hess"])
+    modules.loc[downstream & modules.network.str.startswith("dropout"), "q"] -= 0.4
+    found = numbers(monkeypatch, replace(world, modules=modules), None)
+    assert found["choices_q_upstream_only"] == pytest.approx(0.25, abs=0.005)
+    assert found["choices_q_upstream_only_is"] == "above zero"
+    for key in ("choices_q_downstream_only", "choices_q_downstream_only_of_all_levels"):
+        assert found[key] == pytest.approx(-0.15, abs=0.005)
+        assert found[f"{key}_low"] < found[key] < found[f"{key}_high"] < 0
+        assert found[f"{key}_is"] == "below zero"
+    assert found["choices_against_q"] == 4  # without the input gradient, downstream graphs outweigh the rest
+
+
+def test_effects_that_cannot_be_had_are_not_counted(world, monkeypatch):
+    networks = world.networks.assign(test_accuracy=np.where(world.networks.trained, 0.93, 0.1))
+    found = numbers(monkeypatch, replace(world, networks=networks), None)
+    assert found["choices_rows"] == 32 - 2  # nothing reaches 0.95
+
+
+@pytest.mark.parametrize("name", OPTIMISERS)
+def test_every_choice_has_a_name_in_words(name):
+    assert choices.label("optimiser", name) == choices.OPTIMISER_NAMES[name]
+    assert choices.label("metric", "vi") == "variation of information"
+    assert choices.label("default", "default") == "default"
+    assert choices.label("graphs", "raw only") == "raw graphs only"
+    assert choices.label("accuracy filter", "none") == "no accuracy filter"
+    assert choices.label("accuracy filter", "none, all levels") == "no accuracy filter, all levels"
+    assert choices.label("accuracy filter", "at least 0.9, all levels") == (
+        "test accuracy at least 0.9, all levels"
+    )
+    assert choices.label("graphs", "without the Hessian") == "without the Hessian"

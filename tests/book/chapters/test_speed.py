@@ -1,0 +1,130 @@
+"""What the page on performance says is what the records say, and says so where there are none."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from modlib.book import benchmark_records
+from modlib.book import vega as charts_of_the_book
+from modlib.book.chapters.speed import charts
+from modlib.book.chapters.speed import tables as speed
+
+
+@pytest.fixture
+def empty(tmp_path, monkeypatch):
+    monkeypatch.setattr(benchmark_records, "FOLDER", tmp_path)
+
+
+def timed(**seconds):
+    rows = [(name, number, value) for name, values in seconds.items() for number, value in enumerate(values)]
+    return pd.DataFrame(rows, columns=["contestant", "round", "seconds"])
+
+
+@pytest.mark.usefixtures("empty")
+def test_without_records_every_goal_is_not_measured_and_every_number_is_none():
+    assert set(speed.goals().met) == {"not measured"}
+    assert set(speed.goals().measured) == {"n/a"}
+    assert set(speed.numbers("paper").values()) == {None}
+
+
+@pytest.mark.usefixtures("empty")
+@pytest.mark.parametrize(("loop", "met"), [([6.0, 6.0, 6.0], "yes"), ([5.9, 5.9, 6.1], "no")])
+def test_a_goal_is_met_if_the_median_of_the_ratio_is_what_was_asked(loop, met):
+    benchmark_records.write("training", "cpu", timed(stack=[2.0] * 3, loop=loop, products=[0.8] * 3), {})
+    goals = speed.goals().set_index("what")
+    assert goals.loc["training: stack over one network at a time", "met"] == met
+    products = goals.loc["training: matrix products alone, of the stack's time"]
+    assert (products.measured, products.met) == ("40 %", "yes")
+    found = speed.numbers("quick")
+    assert found["speed_loop"] == np.median(loop) / 2
+    assert found["speed_milliseconds_stack"] == 2000
+    assert found["speed_bound"] == np.median(loop) / 0.8
+    assert found["speed_cuda_loop"] is None
+
+
+@pytest.mark.usefixtures("empty")
+def test_a_gpu_is_held_against_the_fastest_loop_and_the_plain_one_is_told_too():
+    contestants = {
+        "stack (plain)": [2.0] * 3, "stack (compiled)": [1.0] * 3,
+        "loop (fused)": [600.0] * 3, "loop (graphed)": [299.0] * 3, "products": [0.6] * 3,
+    }  # fmt: skip
+    benchmark_records.write("training", "cpu", timed(**contestants), {})
+    on_gpu = speed.measured("cpu")
+    assert (on_gpu["loop"], on_gpu["loop_fused"], on_gpu["uncompiled"]) == (299, 600, 2)
+    assert on_gpu["products"] == pytest.approx(60)
+
+
+@pytest.mark.usefixtures("empty")
+def test_stages_of_base_are_medians():
+    rows = [("training", 0, 9.0), ("training", 1, 30.0), ("training", 2, 9.5), ("modules", 0, 61.0)]
+    table = pd.DataFrame(rows, columns=["stage", "round", "seconds"])
+    benchmark_records.write("base", "cpu", table, {"first": {"training": 31.0, "modules": 61.0}})
+    found = speed.measured("cpu")
+    assert (found["base_training"], found["base_modules"], found["base_first"]) == (9.5, 61, 31)
+
+
+@pytest.mark.usefixtures("empty")
+def test_a_goal_with_a_most_is_missed_above_it():
+    modules = pd.DataFrame({"gain": [0.1, 0.0, -1e-12, -0.2]})
+    benchmark_records.write("analysis-q", "cpu", modules, {})
+    goals = speed.goals().set_index("what")
+    assert goals.loc["graphs of which the published method finds a higher Q", "met"] == "no"
+    found = speed.measured("cpu")
+    assert (found["q_higher"], found["q_equal"], found["q_lower"]) == (1, 2, 1)
+    assert found["q_most_lower"] == 0.2
+    benchmark_records.write("analysis-q", "cpu", modules.head(3), {})
+    assert speed.goals().set_index("what").loc[goals.index[3], "met"] == "yes"
+
+
+def test_every_number_that_is_cited_is_on_record():
+    found = speed.numbers("paper")
+    assert [key for key, value in found.items() if value is None] == []
+
+
+def test_tables_of_the_page_are_those_of_the_records():
+    table = speed.contestants()
+    assert list(table.index) == list(speed.PARTS)
+    assert (table["from"] <= table.times).all()
+    assert (table.times <= table["to"]).all()
+    powers = speed.powers()
+    assert (powers["from"] < powers["to"]).all()
+    assert abs(powers.memory["similarity by images"]) < 0.1  # flat
+    assert powers.time["similarity by images"] == pytest.approx(1, abs=0.15)
+
+
+@pytest.mark.parametrize("by", charts.CURVES)
+def test_curves_have_a_point_for_every_size_measured(by):
+    table = benchmark_records.read("growth", "cpu").table.dropna()
+    wanted = table[table.what.str.endswith(f" by {by}")]
+    chart = charts.growth(by).to_dict()
+    assert len(chart["hconcat"]) == 2
+    (rows,) = chart["datasets"].values()
+    assert {(row["curve"], row["size"]) for row in rows} == {
+        (what.removesuffix(f" by {by}"), size) for what, size in zip(wanted.what, wanted["size"], strict=True)
+    }
+    assert {row["curve"] for row in rows} <= set(charts.CURVES[by])
+
+
+def test_the_chart_of_pages_has_every_page_in_both_windows():
+    table = benchmark_records.read("book-pages", "cpu").table
+    chart = charts.pages().to_dict()
+    rows = max(chart["datasets"].values(), key=len)
+    assert len(rows) == len(table) == 2 * table.page.nunique()
+    assert max(row["megabytes"] for row in rows) == pytest.approx(table.own_bytes.max() / 1e6, abs=1e-4)
+
+
+@pytest.mark.usefixtures("empty")
+def test_the_chart_of_pages_is_drawn_before_they_are_measured():
+    chart = charts.pages()
+    assert len(chart.to_dict()["layer"]) == 3
+    charts_of_the_book.render(chart.to_dict())
+
+
+def test_the_error_of_fewer_images_is_drawn_for_raw_graphs():
+    chart = charts.fewer_images().to_dict()
+    rows = max(chart["datasets"].values(), key=len)
+    table = benchmark_records.read("growth-images", "cpu").table.query("not normalized and error > 1e-9")
+    for row in rows:
+        of = table[(table.images == row["images"]) & (table.measure == row["measure"])]
+        assert row["error"] == pytest.approx(of.error.median(), abs=1e-6)
+        assert row["low_lost"] <= row["lost"] <= row["high_lost"]

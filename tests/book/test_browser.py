@@ -1,0 +1,362 @@
+"""The built site, opened in a browser: every page, in both themes, on a desk and on a phone.
+
+The site is built first (profile ``paper``), unless ``MODLIB_SITE`` names the folder of one that is.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urldefrag
+
+import pytest
+
+from benchmarks.browser import DONE, chromium, pages, served
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+ROOT = Path(__file__).parents[2]
+PHONE = 390
+CHART = 'class="modlib-chart"'  # in the source of a page that has one
+# What is wrong on the page, as a list of sentences.
+FAULTS = r"""() => {
+  const faults = [];
+  const theme = document.documentElement.dataset.theme;
+  document.querySelectorAll(".modlib-chart").forEach((chart, i) => {
+    const name = `chart ${i + 1}`;
+    if (chart.dataset.drawn !== theme) faults.push(`${name} not drawn in the ${theme} theme`);
+    if (chart.querySelectorAll(".modlib-chart-view").length !== 1) faults.push(`${name} drawn twice`);
+    const marks = chart.querySelector("svg.marks, canvas.marks");
+    if (!marks) return faults.push(`${name} has neither svg nor canvas`);
+    const box = marks.getBoundingClientRect();
+    if (box.width < 30 || box.height < 30) faults.push(`${name} is ${box.width} x ${box.height}`);
+    if (marks.tagName === "CANVAS") {
+      const pixels = marks.getContext("2d").getImageData(0, 0, marks.width, marks.height).data;
+      if (!pixels.some((value) => value)) faults.push(`${name} is an empty canvas`);
+    } else if (!marks.querySelector(".mark-group path, .mark-group text, .mark-group line")) {
+      faults.push(`${name} is an empty svg`);
+    }
+    if (!chart.querySelector("[role=graphics-document][aria-label]")) faults.push(`${name} is not described`);
+    const image = chart.querySelector("img");
+    if (!image || !image.alt) faults.push(`${name} has no still image with a description`);
+    if (image && getComputedStyle(image).display !== "none") faults.push(`${name} shows its still image too`);
+  });
+  document.querySelectorAll("article .math").forEach((math) => {
+    if (!math.querySelector("mjx-container")) faults.push(`not typeset: ${math.textContent.slice(0, 60)}`);
+    if (math.querySelector("[data-mjx-error]")) faults.push(`wrong TeX: ${math.textContent.slice(0, 60)}`);
+  });
+  const prose = (document.querySelector("article") ?? document.querySelector("main")).cloneNode(true);
+  prose.querySelectorAll("pre, code, script, mjx-container").forEach((part) => part.remove());
+  const raw = prose.textContent.match(/\\[([]|\$\$|\{(num|cite|ref|numref|eq)[^}]*\}`/);
+  if (raw) faults.push(`raw mark-up in the text: ${raw[0]}`);
+  document.querySelectorAll("table.modlib-paragraphs").forEach((table) => {
+    const room = table.parentElement;
+    if (room.scrollWidth > room.clientWidth + 1) faults.push("a table of sentences scrolls");
+  });
+  if (document.documentElement.scrollWidth > innerWidth + 1) {
+    faults.push(`the page is ${document.documentElement.scrollWidth} wide in a window of ${innerWidth}`);
+  }
+  return faults;
+}"""
+
+# The colours of each chart of the page: of every mark in SVG, of every pixel on a canvas.
+COLOURS = r"""() => [...document.querySelectorAll(".modlib-chart")].map((chart) => {
+  const marks = chart.querySelector("svg.marks, canvas.marks");
+  if (marks.tagName === "CANVAS") return marks.toDataURL();
+  const sides = (mark) => [mark.getAttribute("fill"), mark.getAttribute("stroke")];
+  return [...marks.querySelectorAll("*")].flatMap(sides).join(" ");
+})"""
+
+
+# --- the site, a server, a browser
+
+
+@pytest.fixture(scope="module")
+def site():
+    """Return the folder of the built site."""
+    if named := os.environ.get("MODLIB_SITE"):
+        folder = Path(named)
+    else:
+        command = [sys.executable, "-c", "from modlib.book.builder import build; build('paper')"]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        folder = ROOT / "_build" / "html"
+    assert (folder / "index.html").is_file(), f"no site in {folder}"
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(site):
+    with served(site) as home:
+        yield home
+
+
+@pytest.fixture(scope="module")  # not longer: the next file may need a browser of its own
+def browser():
+    with chromium() as launched:
+        yield launched
+
+
+def visit(browser, url, *, home, width=1280, theme="light", **options):
+    """Open a page and wait until it is drawn; return it with the list of what went wrong meanwhile."""
+    window = {"width": width, "height": 900}
+    # Without motion, because the theme scrolls smoothly: a mark would slide away under the pointer.
+    context = browser.new_context(viewport=window, color_scheme=theme, reduced_motion="reduce", **options)
+    page = context.new_page()
+    faults = []
+
+    def asked(request):
+        if not request.url.startswith((home, "data:", "blob:")):
+            faults.append(f"asked another site: {request.url}")
+
+    page.on("request", asked)
+    page.on("console", lambda message: message.type == "error" and faults.append(f"console: {message.text}"))
+    page.on("pageerror", lambda error: faults.append(f"error: {error}"))
+    page.on("response", lambda response: response.ok or faults.append(f"{response.status}: {response.url}"))
+    page.goto(url, wait_until="load")
+    return page, faults
+
+
+def settle(page):
+    """Wait until charts are drawn and mathematics is typeset; what is not, is found afterwards."""
+    page.wait_for_function(f"async () => {{ {WAIT} }}")
+
+
+WAIT = f"""const end = performance.now() + 20000;
+const done = {DONE};
+while (!done() && performance.now() < end) await new Promise((go) => setTimeout(go, 50));
+return true;"""
+
+
+# --- every page
+
+
+@pytest.mark.parametrize(
+    ("theme", "width"),
+    [
+        ("light", 1280),
+        ("dark", PHONE),
+        pytest.param("dark", 1280, marks=pytest.mark.long),
+        pytest.param("light", PHONE, marks=pytest.mark.long),
+    ],
+)
+def test_every_page_is_whole(site, address, browser, theme, width):
+    faults, charts, formulas = [], 0, 0
+    for name in pages(site):
+        page, seen = visit(browser, address + name, home=address, width=width, theme=theme)
+        settle(page)
+        assert page.evaluate("document.documentElement.dataset.theme") == theme
+        faults += [f"{name}: {fault}" for fault in [*seen, *page.evaluate(FAULTS)]]
+        charts += page.locator(".modlib-chart[data-drawn]").count()
+        formulas += page.locator("mjx-container").count()
+        page.context.close()
+    assert not faults, "\n".join(faults)
+    assert charts > 0
+    assert formulas > 0
+
+
+class Links(HTMLParser):
+    """Collect the links and the anchors of a page."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.links, self.anchors = [], {"", "top"}
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):  # noqa: D102
+        values = dict(attrs)
+        self.anchors |= {value for key, value in attrs if key in ("id", "name")}
+        if tag == "a" and values.get("href"):
+            self.links.append(values["href"])
+
+
+def test_no_link_inside_the_site_is_dead(site):
+    read = {path: Links(path.read_text()) for path in site.rglob("*.html") if "_static" not in path.parts}
+    dead, inside = [], 0
+    for path, page in read.items():
+        for link in page.links:
+            if re.match(r"[a-z]+:|//", link):
+                continue
+            inside += 1
+            target, anchor = urldefrag(link)
+            file = (path.parent / unquote(target).split("?")[0]).resolve() if target else path
+            if not file.is_file():
+                dead.append(f"{path.relative_to(site)}: {link}")
+            elif file in read and unquote(anchor) not in read[file].anchors:
+                dead.append(f"{path.relative_to(site)}: {link} (no such place on the page)")
+    assert inside > len(read)  # every page at least names its neighbours
+    assert not dead, "\n".join(dead)
+
+
+# --- what a chart does
+
+
+def first_with(site, selector_text):
+    """Return the first page whose source holds a text."""
+    for name in pages(site):
+        if selector_text in (site / name).read_text():
+            return name
+    pytest.fail(f"no page of the site holds {selector_text!r}")
+
+
+def test_charts_are_drawn_again_when_the_theme_changes(site, address, browser):
+    page, faults = visit(browser, address + first_with(site, CHART), home=address)
+    settle(page)
+    colours = []
+    for theme in ("light", "dark", "light"):
+        page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
+        settle(page)
+        page.wait_for_selector(f".modlib-chart[data-drawn={theme}]", state="attached")
+        page.wait_for_function(
+            f"[...document.querySelectorAll('.modlib-chart')].every((c) => c.dataset.drawn === '{theme}')"
+        )
+        faults += page.evaluate(FAULTS)
+        colours.append(page.evaluate(COLOURS))
+    page.context.close()
+    assert not faults
+    light, dark, again = colours
+    assert light
+    assert light == again
+    assert not [i for i, colour in enumerate(light) if colour == dark[i]]
+
+
+@pytest.mark.parametrize("width", [1280, PHONE])
+def test_a_theme_that_changes_while_charts_are_drawn_leaves_one_drawing_of_each(address, browser, width):
+    page, faults = visit(browser, address + "book/executed/choices.html", home=address, width=width)
+    settle(page)
+    page.evaluate("""async () => {
+        for (const theme of ["dark", "light", "dark"]) {
+            document.documentElement.dataset.theme = theme;
+            await null; // drawing begins, and does not end
+        }
+    }""")
+    page.wait_for_function(
+        "[...document.querySelectorAll('.modlib-chart')].every("
+        "(c) => c.dataset.drawn === 'dark' && !c.querySelector('.modlib-chart-pending'))"
+    )
+    faults += page.evaluate(FAULTS)
+    page.context.close()
+    assert not faults
+
+
+def test_a_drop_down_changes_its_chart(site, address, browser):
+    page, faults = visit(browser, address + first_with(site, '"input":"select"'), home=address)
+    settle(page)
+    choice = page.locator(".vega-bind select").first
+    chart = page.locator(".modlib-chart", has=choice).first
+    options = choice.locator("option").all_inner_texts()
+    assert len(options) > 1
+    before = chart.locator("svg.marks, canvas.marks").first.screenshot()
+    choice.select_option(index=len(options) - 1 if choice.input_value() != options[-1] else 0)
+    page.wait_for_timeout(500)
+    after = chart.locator("svg.marks, canvas.marks").first.screenshot()
+    page.context.close()
+    assert not faults
+    assert before != after
+
+
+def test_a_mark_tells_its_values_under_the_pointer(site, address, browser):
+    page, faults = visit(browser, address + first_with(site, '"tooltip":'), home=address)
+    settle(page)
+    told = ""
+    for chart in page.locator(".modlib-chart").all():
+        if '"tooltip":' not in chart.locator("script").inner_html():
+            continue
+        chart.scroll_into_view_if_needed()
+        # The middles of the marks of a drawing in SVG; of one on a canvas, a grid over all of it.
+        middles = chart.locator(".role-mark:is(.mark-symbol, .mark-rect) path").evaluate_all(
+            "(marks) => marks.slice(0, 20).map((m) => m.getBoundingClientRect())"
+            ".map((box) => [box.x + box.width / 2, box.y + box.height / 2])"
+        )
+        box = chart.locator("svg.marks, canvas.marks").bounding_box()
+        shares = [0.12, 0.23, 0.34, 0.45, 0.56, 0.67, 0.78]
+        middles += [
+            (box["x"] + i * box["width"], box["y"] + j * box["height"]) for i in shares for j in shares
+        ]
+        for x, y in middles:
+            page.mouse.move(x - 2, y - 2)
+            page.mouse.move(x, y)
+            page.wait_for_timeout(20)
+            tip = page.locator("#vg-tooltip-element.visible")
+            if tip.count():
+                told = tip.inner_text()
+                break
+        if told:
+            break
+    page.context.close()
+    assert not faults
+    assert told.strip()
+
+
+def test_without_javascript_the_still_image_and_its_description_are_there(site, address, browser):
+    name = first_with(site, CHART)
+    page, faults = visit(browser, address + name, home=address, java_script_enabled=False)
+    images = page.locator(".modlib-chart img")
+    assert images.count() == page.locator(".modlib-chart").count()
+    for image in images.all():
+        assert image.is_visible()
+        assert image.get_attribute("alt")
+        assert image.bounding_box()["height"] > 30
+    page.context.close()
+    assert not faults
+
+
+def test_the_site_works_from_the_disk(site, browser):
+    name = first_with(site, CHART)
+    page, faults = visit(browser, (site / name).resolve().as_uri(), home=site.resolve().as_uri())
+    settle(page)
+    faults += page.evaluate(FAULTS)
+    drawn = page.locator(".modlib-chart[data-drawn]").count()
+    page.context.close()
+    assert drawn > 0
+    # A browser does not count files as answers of a server.
+    assert not [fault for fault in faults if not fault.startswith("0: file:")]
+
+
+FRAMES = """() => [...document.querySelectorAll(".modlib-chart-frame")].map((frame) => ({
+    chart: frame.querySelector("svg.marks, canvas.marks").getBoundingClientRect().width,
+    room: frame.clientWidth,
+    labels: frame.querySelectorAll(".role-axis-label text").length,
+}))"""
+
+
+def test_on_a_phone_charts_are_narrowed_until_they_fit_and_panels_above_each_other_are_labelled(
+    address, browser
+):
+    frames = {}
+    for name in ("choices", "training"):
+        for width in (1280, PHONE):
+            page, _ = visit(browser, f"{address}book/executed/{name}.html", home=address, width=width)
+            settle(page)
+            frames[name, width] = page.evaluate(FRAMES)
+            page.context.close()
+    room = frames["choices", PHONE][0]["room"]
+    assert any(frame["chart"] > room for frame in frames["choices", 1280])
+    assert all(frame["chart"] <= room for frame in frames["choices", PHONE])
+    desk, phone = (frames["training", width][-1]["labels"] for width in (1280, PHONE))
+    assert desk > 8  # graphs of the first layer, and ticks
+    assert phone >= desk + 8  # graphs of the second
+
+
+def test_a_page_does_not_jump_when_its_charts_are_drawn(site, address, browser):
+    """The room that is reserved for a chart is the room that it takes, to a line of text."""
+    jumps = []
+    for name in pages(site):
+        if CHART not in (site / name).read_text():
+            continue
+        heights = []
+        for script in (False, True):
+            page, _ = visit(browser, address + name, home=address, java_script_enabled=script)
+            if script:
+                settle(page)
+            frames = page.locator(".modlib-chart-frame").all()
+            heights.append([frame.bounding_box()["height"] for frame in frames])
+            page.context.close()
+        jumps += [
+            f"{name}: chart {i + 1} grows from {still:.0f} to {drawn:.0f}"
+            for i, (still, drawn) in enumerate(zip(*heights, strict=True))
+            if abs(drawn - still) > 30
+        ]
+    assert not jumps, "\n".join(jumps)

@@ -1,0 +1,263 @@
+"""The Sphinx extension: small real projects, built strictly, and what stands in their pages."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from html import unescape
+from html.parser import HTMLParser
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from modlib.book.sphinx.api import public_modules
+from modlib.book.vega import DARK, LIGHT, render
+
+CONF = """
+project = "small"
+extensions = ["sphinx_thebe", "myst_nb", "modlib.book.sphinx"]
+html_theme = "basic"
+myst_enable_extensions = ["dollarmath"]
+nb_execution_mode = "off"
+numfig = True
+modlib_numbers = "numbers.json"
+modlib_timings = "timings.json"
+exclude_patterns = ["_build"]
+thebe_config = {}
+"""
+NUMBERS = {"q": 0.4967, "share": 0.981, "count": 270.0, "word": "input_grad", "loss": -1.5}
+SPEC = {
+    "$schema": "https://vega.github.io/schema/vega-lite/v6.4.0.json",
+    "description": "Points that say </script> and <b>",
+    "usermeta": {"caption": "Three points, Q = {num}`q:.2f`.", "name": "fig-points"},
+    "data": {"values": [{"x": 1, "y": 2}, {"x": 2, "y": 1}, {"x": 3, "y": 5}]},
+    "params": [{"name": "layer", "value": 1, "bind": {"input": "select", "options": [1, 2]}}],
+    "mark": "point",
+    "encoding": {"x": {"field": "x", "type": "quantitative"}, "y": {"field": "y", "type": "quantitative"}},
+    "width": 200,
+    "height": 100,
+}
+
+
+def chart_notebook(spec):
+    """Return a notebook that shows `spec`, as if it had been run."""
+    data, metadata = render(spec)
+    output = nbformat.v4.new_output("execute_result", data=data, metadata=metadata)
+    cells = [
+        nbformat.v4.new_markdown_cell("# A chart\n\nSee {numref}`fig-points`."),
+        nbformat.v4.new_code_cell("chart", outputs=[output]),
+    ]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    notebook.metadata.kernelspec = {"name": "python3", "language": "python", "display_name": "Python 3"}
+    notebook.metadata.language_info = {"name": "python", "pygments_lexer": "ipython3"}
+    nbformat.validate(notebook)
+    return notebook
+
+
+def write_project(folder, spec=SPEC):
+    folder.mkdir(parents=True)
+    (folder / "conf.py").write_text(CONF)
+    (folder / "numbers.json").write_text(json.dumps(NUMBERS))
+    (folder / "timings.json").write_text(json.dumps({"chart": 12.4, "index": 3.0, "plain": 0.6}))
+    (folder / "_toc.yml").write_text(
+        "format: jb-book\nroot: index\nchapters: [{file: plain}, {file: chart}]\n"
+    )
+    (folder / "index.md").write_text(
+        "# Start\n\nQ is {num}`q:.2f`, {num}`share:.1%` of {num}`count:d`; loss {num}`loss`, {num}`word`.\n\n"
+        "```{toctree}\nplain\nchart\n```\n"
+    )
+    (folder / "plain.md").write_text("# Plain\n\nSome $x^2$ here.\n\n```{runtimes}\n```\n")
+    nbformat.write(chart_notebook(spec), folder / "chart.ipynb")
+    return folder
+
+
+def sphinx(folder, expect=0):
+    """Build a project with warnings as errors; return the folder of pages and the log."""
+    pages = folder / "_build" / "html"
+    command = [sys.executable, "-m", "sphinx", "-W", "-n", "--keep-going", "-b", "html", "-d"]
+    command += [str(folder / "_build" / "doctrees"), str(folder), str(pages)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    log = done.stdout + done.stderr
+    assert (done.returncode != 0) == bool(expect), log
+    return pages, log
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    folder = write_project(tmp_path_factory.mktemp("site") / "project")
+    sphinx(folder)
+    return folder
+
+
+@pytest.fixture
+def copy(project, tmp_path):
+    """Return a copy of the built project: a page that did not change is not built again."""
+    return Path(shutil.copytree(project, tmp_path / "project"))
+
+
+def page(folder, name):
+    return (folder / "_build" / "html" / f"{name}.html").read_text()
+
+
+# --- numbers
+
+
+def test_numbers_stand_in_the_page_with_their_keys(project):
+    html = page(project, "index")
+    for key, text in (("q", "0.50"), ("share", "98.1%"), ("count", "270"), ("loss", "−1.5")):
+        assert f'<span class="num" title="{key}">{text}</span>' in html
+    # Words may break in two lines.
+    assert '<span class="num num-words" title="word">input_grad</span>' in html
+
+
+def test_every_mistake_fails_the_build_and_is_named_with_its_place(copy):
+    roles = ("{num}`q_lost:.2f`", "{num}`word:.2f`", "{num}`q:d`")
+    text = (copy / "index.md").read_text()
+    (copy / "index.md").write_text(text + "".join(f"\nAnd {role}.\n" for role in roles))
+    bare = {key: value for key, value in SPEC.items() if key != "description"}
+    nbformat.write(chart_notebook(bare), copy / "chart.ipynb")
+    (copy / "timings.json").unlink()
+    _, log = sphinx(copy, expect=1)
+    for complaint in (
+        r"index\.md:\d+: WARNING: unknown number 'q_lost'",
+        r"index\.md:\d+: WARNING: number 'word' with format '\.2f'",
+        r"index\.md:\d+: WARNING: number 'q' with format 'd'",
+        r"chart\.ipynb:\d+: WARNING: chart without a description",
+        r"plain\.md:\d+: ERROR: no file timings\.json",
+    ):
+        assert re.search(complaint, log), (complaint, log)
+
+
+def test_a_missing_numbers_file_fails_the_build(copy):
+    (copy / "numbers.json").unlink()
+    _, log = sphinx(copy, expect=1)
+    assert "no numbers file numbers.json" in log
+
+
+def test_a_changed_number_reaches_every_page_that_shows_it_and_no_other(copy):
+    sphinx(copy)  # the copy's files have new times
+    before = (copy / "_build" / "html" / "plain.html").stat().st_mtime_ns
+    (copy / "numbers.json").write_text(json.dumps({**NUMBERS, "q": 0.1234}))
+    sphinx(copy)
+    assert '<span class="num" title="q">0.12</span>' in page(copy, "index")
+    assert '<span class="num" title="q">0.12</span>' in page(copy, "chart")  # in the caption
+    assert "0.50" not in page(copy, "index")
+    assert (copy / "_build" / "html" / "plain.html").stat().st_mtime_ns == before
+
+
+# --- charts
+
+
+def test_the_page_holds_the_specification_once_and_it_reads_back(project):
+    html = page(project, "chart")
+    scripts = re.findall(r'<script type="application/json">(.*?)</script>', html, flags=re.DOTALL)
+    assert [json.loads(script) for script in scripts] == [SPEC]
+    assert html.count('class="modlib-chart"') == 1
+
+
+def test_the_image_stays_for_readers_without_javascript(project):
+    html = page(project, "chart")
+    images = [tag for tag in re.findall(r"<img [^>]*>", html) if "_images/" in tag]
+    assert len(images) == 1
+    alt = re.search(r'alt="([^"]*)"', images[0])
+    assert unescape(alt[1]) == SPEC["description"]
+    source = re.search(r'src="([^"]*)"', images[0])[1]
+    assert (project / "_build" / "html" / source).is_file()
+    height = render(SPEC)[1]["image/png"]["height"]
+    assert f"--chart-height:{height}px;--chart-controls:1" in html  # room for the image and one drop-down
+
+
+def test_a_captioned_chart_is_a_numbered_figure_that_can_be_cited(project):
+    html = page(project, "chart")
+    assert 'id="fig-points"' in html
+    assert re.search(r'<span class="caption-number">Fig\. 1 ?</span>', html)
+    assert re.search(r'href="#fig-points"><span class="std std-numref">Fig\. 1</span>', html)
+    assert 'Q = <span class="num" title="q">0.50</span>' in html
+
+
+# --- what pages load
+
+
+class Assets(HTMLParser):
+    """Collect everything that a browser fetches with a page."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.urls, self.inline = [], []
+        self._script = False
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):  # noqa: D102
+        values = dict(attrs)
+        self._script = tag == "script" and "src" not in values
+        if tag in ("script", "img", "iframe", "source", "video") and values.get("src"):
+            self.urls.append(values["src"])
+        if tag == "link" and values.get("rel") not in ("next", "prev", "search", "index", "canonical"):
+            self.urls.append(values["href"])
+
+    def handle_data(self, data):  # noqa: D102
+        if self._script:
+            self.inline.append(data)
+
+
+def test_no_page_fetches_anything_from_another_site(project):
+    pages = list((project / "_build" / "html").glob("*.html"))
+    assert {"index.html", "plain.html", "chart.html"} <= {path.name for path in pages}
+    for path in pages:
+        assets = Assets(path.read_text())
+        assert assets.urls
+        for url in assets.urls:
+            assert not re.match(r"(https?:)?//", url), (path.name, url)
+            assert (path.parent / url.split("?")[0]).is_file(), (path.name, url)
+
+
+def test_the_chart_library_is_loaded_only_where_there_is_a_chart(project):
+    for name, wanted in (("index", False), ("plain", False), ("chart", True)):
+        urls = [url.split("?")[0] for url in Assets(page(project, name)).urls]
+        assert ("_static/modlib/vega.js" in urls) is wanted, name
+        assert ("_static/modlib/charts.js" in urls) is wanted, name
+
+
+def test_mathematics_is_typeset_by_a_file_of_the_book_and_only_where_there_is_some(project):
+    for name, wanted in (("plain", True), ("chart", False)):
+        urls = [url.split("?")[0] for url in Assets(page(project, name)).urls]
+        assert ("_static/modlib/mathjax.js" in urls) is wanted, name
+
+
+def test_thebe_is_silent(project):
+    for name in ("index", "chart"):
+        assert not [script for script in Assets(page(project, name)).inline if "thebe" in script.lower()]
+
+
+def test_the_chart_library_leaks_no_short_names(project):
+    """Two scripts that declare the same top-level const would be an error in the browser."""
+    script = (project / "_build" / "html" / "_static" / "modlib" / "vega.js").read_text()
+    _, themes, opening = script.split("\n", 3)[:3]
+    assert json.loads(themes.removeprefix("window.modlibThemes=").rstrip(";")) == {
+        "light": LIGHT,
+        "dark": DARK,
+    }
+    assert opening == "(function(){"
+    assert script.rstrip().endswith("})();")
+
+
+# --- the reference, and the run times
+
+
+def test_modules_are_listed_in_the_given_order_then_the_others(tmp_path, monkeypatch):
+    package = tmp_path / "small_package"
+    package.mkdir()
+    for name in ("__init__", "b", "a", "c", "hidden", "_private"):
+        (package / f"{name}.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    names = public_modules("small_package", first=["c", "not_there", "b"], without=["hidden"])
+    assert names == ["c", "b", "a"]
+
+
+def test_run_times_link_to_their_chapters_in_the_order_of_the_book(project):
+    rows = re.findall(r"<tr.*?</tr>", page(project, "plain"), flags=re.DOTALL)[1:]
+    told = [re.sub(r"<[^>]*>", "", row).split() for row in rows]
+    assert told == [["Start", "3", "s"], ["Plain", "1", "s"], ["A", "chart", "12", "s"]]
+    assert 'href="chart.html"' in rows[2]

@@ -1,0 +1,115 @@
+"""What a chart leaves in a notebook, and the colours of the page around its data."""
+
+import base64
+import re
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import altair as alt
+import pytest
+
+from modlib.book import vega
+from modlib.book.vega import DARK, LIGHT, VEGALITE, render
+
+SPEC = {
+    "$schema": "https://vega.github.io/schema/vega-lite/v6.4.0.json",
+    "description": "Three points",
+    "data": {"values": [{"x": 1, "y": 2}, {"x": 2, "y": 1}, {"x": 3, "y": 5}]},
+    "mark": "point",
+    "encoding": {"x": {"field": "x", "type": "quantitative"}, "y": {"field": "y", "type": "quantitative"}},
+    "width": 200,
+    "height": 100,
+}
+
+
+def test_a_chart_leaves_a_notebook_as_specification_and_image_of_one_size():
+    data, metadata = render(SPEC)
+    assert data[VEGALITE] == SPEC
+    assert data["text/plain"] == SPEC["description"]
+    png = base64.b64decode(data["image/png"])
+    assert png.startswith(b"\x89PNG")
+    size = struct.unpack(">II", png[16:24])
+    assert size == (2 * metadata["image/png"]["width"], 2 * metadata["image/png"]["height"])
+    assert metadata["image/png"]["width"] > SPEC["width"]  # the axis adds to the plot
+    assert render(SPEC) == (data, metadata)
+
+
+def test_the_image_of_a_chart_as_wide_as_its_container_has_a_width_of_its_own():
+    _, narrow = render({**SPEC, "width": 300})
+    data, wide = render({**SPEC, "width": "container"})
+    assert wide["image/png"]["width"] > 600 > narrow["image/png"]["width"]
+    assert data[VEGALITE]["width"] == "container"
+
+
+def test_a_notebook_shows_charts_through_the_renderer_once_it_is_enabled():
+    before = alt.renderers.active
+    try:
+        alt.renderers.enable("default")
+        chart = alt.Chart.from_dict(SPEC)
+        assert "image/png" not in chart._repr_mimebundle_()
+        vega.enable()
+        data, metadata = chart._repr_mimebundle_()
+        assert (data, metadata) == render(chart.to_dict())
+        assert "image/png" in data
+    finally:
+        alt.renderers.enable(before)
+
+
+@pytest.mark.parametrize(("module", "needs"), [("modlib.book.theme", False), ("modlib.book.sphinx", True)])
+def test_a_notebook_needs_nothing_of_the_book_builder(module, needs):
+    """Figures stand a floor below the site, which does need Sphinx and so shows that the test can fail."""
+    code = f"import {module}, sys; print(any(name in sys.modules for name in ('sphinx', 'docutils')))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(needs)
+
+
+# --- colours
+
+
+def luminance(colour):
+    """Return the relative luminance of a colour (WCAG 2.2)."""
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one, other):
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize(("theme", "background"), [(LIGHT, "#ffffff"), (DARK, "#121212")])
+def test_text_of_charts_is_legible_in_its_own_theme_and_not_in_the_other(theme, background):
+    other = {"#ffffff": "#121212", "#121212": "#ffffff"}[background]
+    for part, key in (
+        ("axis", "labelColor"),
+        ("axis", "titleColor"),
+        ("legend", "labelColor"),
+        ("title", "color"),
+    ):
+        assert contrast(theme[part][key], background) >= 7
+        assert contrast(theme[part][key], other) < 4.5
+
+
+FIGURES = sorted(
+    file
+    for file in Path(vega.__file__).parent.rglob("*.py")
+    if file.name in {"charts.py", "theme.py", "graph_charts.py"}
+)
+NOT_ALONE = {"#1b2029"}  # of numbers in the cells of a matrix, which bring their ground
+
+
+@pytest.mark.parametrize("file", FIGURES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_colours_of_data_stand_out_on_the_dark_page(file):
+    """By the 3 : 1 that WCAG asks of graphics; a data colour is the same in both themes."""
+    found = set(re.findall(r"#[0-9a-f]{6}\b", file.read_text(encoding="utf-8"))) - NOT_ALONE
+    assert [colour for colour in sorted(found) if contrast(colour, "#121212") < 3] == []
+
+
+def test_both_themes_colour_the_same_parts():
+    def parts(theme):
+        return {(key, *(inner if isinstance(inner, dict) else [])) for key, inner in theme.items()}
+
+    assert parts(LIGHT) == parts(DARK)
