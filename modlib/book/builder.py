@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ def build(
     out
         The folder in which ``_build/html`` is made; by default `root`.
     numbers
-        Computes the numbers in prose; by default `modlib.paper.findings.numbers`.
+        Computes the numbers in prose, given the profile; by default `modlib.book.numbers.numbers`.
     prepare
         Called with the profile before any notebook is run. By default it computes the tables of the profile
         ``"quick"``, if they are not stored, and leaves those of ``"paper"`` to ``modlib run``.
@@ -392,18 +393,25 @@ def _write_numbers(root: Path, cache: Path, profile: str, force: bool, numbers: 
     """Compute the numbers in prose, unless code and results are those they were computed from."""
     target = cache / "numbers.json"
     inputs = _read_json(cache / "inputs.json")
-    state = [_code(root), _results(profile)]
+    state = [_code(root), _results(profile), _cited(root)]
     if target.is_file() and inputs.get("numbers.json") == state and not force:
         return
     if numbers is None:
         from modlib.book.numbers import numbers as found
 
-        numbers = found
+        numbers = partial(found, root=root)
     _write_if_changed(
         target, json.dumps(dict(numbers(profile)), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     )
-    inputs["numbers.json"] = [_code(root), _results(profile)]
+    inputs["numbers.json"] = [_code(root), _results(profile), _cited(root)]
     _write_if_changed(cache / "inputs.json", json.dumps(inputs, indent=1, sort_keys=True) + "\n")
+
+
+def _cited(root: Path) -> str:
+    """Return a hash of what the pages cite."""
+    from modlib.book.numbers import citations
+
+    return _sha256(sorted({str(cell).encode() for _, cell in citations(root)}))
 
 
 def _publish(cache: Path, executed: Path, chapters: list[str]) -> None:

@@ -1,73 +1,253 @@
-"""Every number that the prose of the book cites, gathered from the modules behind its chapters."""
+"""Numbers in prose: each is one cell of a table that a chapter offers.
+
+A chapter's ``tables.py`` offers tidy tables by name (`offered`), and prose cites a cell of one, as in
+``{num}`elsewhere.effects[wide, matched].value:.2f```: the chapter, the table, the labels that name the row,
+and the column. Only what pages cite is computed and put on record.
+"""
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import import_module
+from pathlib import Path
 
 import numpy as np
-
-from modlib.book.chapters.certainty import tables as certainty
-from modlib.book.chapters.chance import tables as chance
-from modlib.book.chapters.choices import tables as choices
-from modlib.book.chapters.cluster import tables as cost
-from modlib.book.chapters.deviations import tables as deviations
-from modlib.book.chapters.elsewhere import tables as elsewhere
-from modlib.book.chapters.robustness import tables as robustness
-from modlib.book.chapters.speed import tables as speed
-from modlib.book.chapters.verdict import tables as outcomes
-from modlib.paper import findings
+import pandas as pd
 
 Number = int | float | str | None
+Maker = Callable[[str], pd.DataFrame]
 
-#: Whose numbers the book cites; each chapter's keys begin with its name.
-SOURCES: tuple[Callable[[str], Mapping[str, Number]], ...] = (
-    findings.numbers,
-    chance.numbers,
-    certainty.numbers,
-    choices.numbers,
-    elsewhere.numbers,
-    deviations.numbers,
-    outcomes.numbers,
-    cost.numbers,
-    speed.numbers,
-    robustness.numbers,
-)
+_CELL = re.compile(r"(?P<chapter>\w+)\.(?P<table>\w+)(?:\[(?P<row>[^\]]*)\])?\.(?P<column>\w+)")
+_CITED = re.compile(r"\{(?P<role>num|word|side)\}`(?P<text>[^`]+)`")
 
 
-def numbers(profile: str) -> dict[str, Number]:
-    """Every number that the prose of the book cites, by name; see the ``num`` role.
+class CellError(ValueError):
+    """A citation names no cell; the message says which part of it is wrong, and what there is."""
 
-    Parameters
+
+@dataclass(frozen=True)
+class Cell:
+    """Where a number stands, ``chapter.table[label, label].column``; no brackets in a table of one row."""
+
+    chapter: str
+    table: str
+    row: tuple[str, ...]
+    column: str
+
+    def __str__(self) -> str:
+        labels = f"[{', '.join(self.row)}]" if self.row else ""
+        return f"{self.chapter}.{self.table}{labels}.{self.column}"
+
+    @classmethod
+    def parse(cls, text: str) -> Cell:
+        """Read a cell's name.
+
+        Raises
+        ------
+        CellError
+            If it is none.
+
+        Examples
+        --------
+        >>> Cell.parse("elsewhere.effects[wide, matched].value").row
+        ('wide', 'matched')
+        """
+        found = _CELL.fullmatch(text.strip())
+        if not found:
+            raise CellError(f"{text!r} is no cell: write chapter.table[row labels].column")
+        row = tuple(label.strip() for label in (found["row"] or "").split(",") if label.strip())
+        return cls(found["chapter"], found["table"], row, found["column"])
+
+
+@dataclass(frozen=True)
+class Offered:
+    """A table that a chapter offers to prose.
+
+    Attributes
     ----------
-    profile
-        ``"quick"`` or ``"paper"``.
+    make
+        The function that makes it, given the profile.
+    by
+        Columns whose labels, in this order, name a row; none for a table of one row.
+    """
 
-    Returns
-    -------
-    dict
-        Plain numbers and texts, the same keys at both profiles. None, shown as "n/a", where the tables that
-        a number rests on are not stored, or where they leave it undefined (nan).
+    make: Maker
+    by: tuple[str, ...]
+
+    @property
+    def function(self) -> str:
+        """Dotted name of the function, for readers who want to know where a number comes from."""
+        return f"{self.make.__module__}.{self.make.__name__}"
+
+    @property
+    def about(self) -> str:
+        """What the table is, in one sentence."""
+        return (self.make.__doc__ or "").strip().split("\n\n")[0].replace("\n    ", " ")
+
+
+#: Every table offered by the chapters that are loaded, by chapter and name.
+OFFERED: dict[tuple[str, str], Offered] = {}
+
+
+def offered(*by: str) -> Callable[[Maker], Maker]:
+    """Offer the table that a function of ``tables.py`` makes to prose, under the function's name.
+
+    The function takes the profile and returns a tidy table. Columns in `by` name its rows; their labels are
+    written as they are (text), with ``%g`` (numbers), or as ``raw`` and ``normalised`` (the truth value
+    ``normalized``). Experiments that are not stored have no rows.
+
+    Examples
+    --------
+    >>> @offered("experiment")
+    ... def sizes(profile):
+    ...     '''How many networks there are.'''
+    ...     return pd.DataFrame({"experiment": ["base"], "networks": [370]})
+    >>> value(Cell.parse("numbers.sizes[base].networks"), "paper")
+    370
+    """
+
+    def register(make: Maker) -> Maker:
+        parts = make.__module__.split(".")  # modlib.book.chapters.<chapter>.tables
+        OFFERED[parts[-2] if parts[-1] == "tables" else parts[-1], make.__name__] = Offered(make, by)
+        return make
+
+    return register
+
+
+def find(cell: Cell) -> Offered:
+    """Return the table of a cell.
 
     Raises
     ------
-    ValueError
-        If two chapters give a number of the same name, or one is infinite.
+    CellError
+        If there is no such chapter or table, naming those that there are.
     """
-    found: dict[str, Number] = {}
-    for source in SOURCES:
-        for key, value in source(profile).items():
-            if key in found:
-                raise ValueError(f"{source.__module__}.numbers gives {key!r}, which another module gives too")
-            found[key] = _plain(key, value)
+    key = (cell.chapter, cell.table)
+    if key not in OFFERED:
+        module = f"modlib.book.chapters.{cell.chapter}.tables"
+        try:
+            import_module(module)
+        except ModuleNotFoundError as error:
+            if error.name is None or not module.startswith(error.name):
+                raise
+    if key not in OFFERED:
+        there = sorted(table for chapter, table in OFFERED if chapter == cell.chapter)
+        raise CellError(
+            f"{cell}: {cell.chapter} offers {', '.join(there)}" if there else f"{cell}: no such chapter"
+        )
+    return OFFERED[key]
+
+
+def value(cell: Cell, profile: str) -> Number:
+    """Return what stands in a cell, as a plain number or text.
+
+    Returns
+    -------
+    int, float, str or None
+        None, shown as "n/a", where the table leaves the cell undefined (nan), and at the profile ``quick``
+        also where it lacks the row: fewer experiments and levels are computed there.
+
+    Raises
+    ------
+    CellError
+        If there is no such table, row or column, if labels name several rows, or the number is infinite.
+    """
+    table = _indexed(find(cell), profile)
+    if cell.row not in table:
+        if profile == "quick":
+            return None
+        raise CellError(f"{cell}: no such row; there are {_listed(', '.join(row) for row in table)}")
+    rows = table[cell.row]
+    if len(rows) > 1:
+        raise CellError(f"{cell}: {len(rows)} rows have these labels")
+    if cell.column not in rows[0]:
+        raise CellError(f"{cell}: no such column; there are {', '.join(rows[0])}")
+    return _plain(cell, rows[0][cell.column])
+
+
+@lru_cache(maxsize=256)
+def _indexed(table: Offered, profile: str) -> dict[tuple[str, ...], list[dict[str, object]]]:
+    """Rows of a table by their labels."""
+    found: dict[tuple[str, ...], list[dict[str, object]]] = {}
+    for row in table.make(profile).to_dict("records"):
+        labels = tuple(_label(name, row[name]) for name in table.by)
+        found.setdefault(labels, []).append({str(name): cell for name, cell in row.items()})
     return found
 
 
-def _plain(key: str, value: Number | np.generic) -> Number:
+def _label(column: str, value: object) -> str:
+    if column.startswith("normalized"):
+        return "normalised" if value else "raw"
+    return value if isinstance(value, str) else f"{value:g}"
+
+
+def _listed(names: Iterable[str]) -> str:
+    some = sorted(names)
+    return "; ".join(some[:12]) + (f"; and {len(some) - 12} more" if len(some) > 12 else "") or "none"
+
+
+def _plain(cell: Cell, value: object) -> Number:
     """Return values out of NumPy and pandas as the plain numbers that they are."""
-    plain: Number = value.item() if isinstance(value, np.generic) else value
-    if isinstance(plain, float) and math.isnan(plain):
+    plain = value.item() if isinstance(value, np.generic) else value
+    if plain is None or plain is pd.NA or (isinstance(plain, float) and math.isnan(plain)):
         return None
+    if isinstance(plain, bool) or not isinstance(plain, int | float | str):
+        raise CellError(f"{cell} must hold a number or a text, got {plain!r}")
     if isinstance(plain, float) and math.isinf(plain):
-        raise ValueError(f"{key} must be finite, got {plain}")
+        raise CellError(f"{cell} must be finite, got {plain}")
     return plain
+
+
+def cells_of(role: str, text: str) -> tuple[list[Cell], str]:
+    """Return the cells that a citation reads, and its format.
+
+    ``{num}`` and ``{word}`` read one cell; ``{side}`` names a row and reads its `low` and `high`.
+
+    Raises
+    ------
+    CellError
+        If the text names no cell.
+    """
+    name, _, spec = text.partition(":")
+    if role == "side":
+        return [Cell.parse(f"{name.strip()}.{end}") for end in ("low", "high")], ""
+    return [Cell.parse(name)], spec.strip()
+
+
+def citations(root: Path) -> Iterator[tuple[str, Cell]]:
+    """Give every cell that a page of the book cites, with the page's name.
+
+    Parameters
+    ----------
+    root
+        The folder of ``notebooks/`` and ``book/``.
+    """
+    for path in sorted((*(root / "notebooks").glob("*.ipynb"), *(root / "book").glob("*.md"))):
+        text = path.read_text(encoding="utf-8")
+        if path.suffix == ".ipynb":
+            cells = json.loads(text)["cells"]
+            text = "\n".join("".join(cell["source"]) for cell in cells)  # captions are in code
+        for found in _CITED.finditer(text):
+            if "." not in found["text"].partition(":")[0]:
+                continue  # by key, of a chapter that offers no tables yet
+            for cell in cells_of(found["role"], found["text"])[0]:
+                yield path.stem, cell
+
+
+def numbers(profile: str, root: Path) -> dict[str, Number]:
+    """Compute every number that the pages of the book cite, by the names of their cells.
+
+    Raises
+    ------
+    CellError
+        As `value`.
+    """
+    from modlib.book.numbers_by_key import numbers as by_key
+
+    cited = sorted({cell for _, cell in citations(root)}, key=str)
+    return {**by_key(profile), **{str(cell): value(cell, profile) for cell in cited}}

@@ -115,7 +115,7 @@ def _recomputed() -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
     if not store.is_stored(base):  # `numbers` would begin to compute it
         raise FileNotFoundError(store.folder_of(base) / "manifest.json")
     items = claims.table(PROFILE)
-    return items, verdicts.table(items), numbers(PROFILE)
+    return items, verdicts.table(items), numbers(PROFILE, project.ROOT)
 
 
 def _unreadable_tables() -> Iterator[str]:
