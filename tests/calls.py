@@ -78,7 +78,7 @@ from modlib.comparison import (
 from modlib.measures import MEASURES, adjacency, family, normalise, similarity, similarity_of
 from modlib.networks import MLPStack, concatenate
 from modlib.nulls import null_test, permute_weights, random_associations, random_graphs
-from modlib.paper.findings import agreement_matrix, family_agreement
+from modlib.paper.family_pairs import agreement_matrix, family_agreement
 from modlib.paper.released_code import try_all
 from modlib.paper.simulations.rotations import rotated
 from modlib.paper.verdicts import judge, table, verdict

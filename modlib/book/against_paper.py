@@ -7,7 +7,7 @@ import pandas as pd
 from IPython.display import Markdown
 
 from modlib.book.theme import GREY, MEASURE_LABELS, NAMES, measure_colour, properties
-from modlib.paper import findings
+from modlib.paper import distance_from_paper
 from modlib.study.runner import run
 from modlib.study.store import Results
 
@@ -18,7 +18,7 @@ def q_against_paper(
     results: Results, *, name: str = "", caption: str = ""
 ) -> alt.LayerChart | alt.FacetChart:
     """Our Q against the paper's, a point for each layer, graph and level."""
-    table = findings.against_paper(results).round(4)
+    table = distance_from_paper.q_beside_paper(results).round(4)
     table["graph"] = table.measure.map(NAMES) + table.normalized.map({True: ", normalised", False: ""})
     top = float(table[["q", "q_paper"]].max().max()) * 1.05
     scale = alt.Scale(domain=[0, top], nice=False)
@@ -63,7 +63,7 @@ def ecs_against_paper(
     results: Results, *, name: str = "", caption: str = ""
 ) -> alt.LayerChart | alt.FacetChart:
     """Our element-centric similarity against the paper's, a point a pair of graphs."""
-    table = findings.agreement_against_paper(results)
+    table = distance_from_paper.ecs_beside_paper(results)
     shorts = {"a": ("measure_a", "normalized_a"), "b": ("measure_b", "normalized_b")}
     for side, (measure, normalized) in shorts.items():
         table[side] = table[measure].map(NAMES) + table[normalized].map({True: ", normalised", False: ""})
@@ -115,10 +115,10 @@ def ecs_against_paper(
 
 def q_like_for_like(profile: str) -> Comparison:
     """Our Q against the paper's, once the tables of ``base-v1`` are stored; until then, how to make them."""
-    if not findings.has_like_for_like(profile):
+    if not distance_from_paper.has_like_for_like(profile):
         return not_yet(profile)
     results = run("base-v1", profile=profile)
-    distance = findings.against_paper(results).difference.abs()
+    distance = distance_from_paper.q_beside_paper(results).difference.abs()
     return q_against_paper(
         results,
         name="q-like-for-like",
@@ -129,10 +129,10 @@ def q_like_for_like(profile: str) -> Comparison:
 
 def ecs_like_for_like(profile: str) -> Comparison:
     """Our element-centric similarities against the paper's, as `q_like_for_like`."""
-    if not findings.has_like_for_like(profile):
+    if not distance_from_paper.has_like_for_like(profile):
         return not_yet(profile)
     results = run("base-v1", profile=profile)
-    table = findings.agreement_against_paper(results)
+    table = distance_from_paper.ecs_beside_paper(results)
     mean = (table.trained - table.ecs_trained).abs().mean()
     return ecs_against_paper(
         results,

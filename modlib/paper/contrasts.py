@@ -1,4 +1,4 @@
-"""Contrasts between levels of regularisation, and between families of measures, with the seed as the unit.
+"""Contrasts between levels of regularisation, with the seed as the unit.
 
 A level that is chosen as the best on the same seeds that are then averaged looks better than it is, the more
 so the more levels there are to choose from. Here a seed never has a say in the level that it is read at, and
@@ -8,23 +8,15 @@ intervals are those of `modlib.stats.selection.difference_of_best`, which know t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from modlib.paper.graph_names import graph_key
 from modlib.stats import intervals
-from modlib.stats.selection import difference_of_best as difference_of_best
-from modlib.stats.selection import held_out_best
-from modlib.study.accuracy_filter import (
-    GRAPH,
-    LEVEL,
-    MEASURE_NAMES,
-    WEIGHT_PENALTIES,
-    checked_metric,
-    kept_networks,
-)
+from modlib.stats.selection import difference_of_best, held_out_best
+from modlib.study.accuracy_filter import GRAPH, LEVEL, WEIGHT_PENALTIES, kept_networks
 from modlib.study.store import Results
 
 LEVELS_COMPARED = ("at matched accuracy", "all levels")
@@ -55,30 +47,6 @@ class Levels:
     weights: Float[np.ndarray, "seed weights_level"]
     dropout_levels: tuple[tuple[str, float], ...]
     weights_levels: tuple[tuple[str, float], ...]
-
-
-def graph_key(key: Any) -> tuple[int, str, bool]:
-    """Layer, measure and whether normalised, out of a group's key."""
-    layer, measure, normalized = key
-    return int(layer), str(measure), bool(normalized)
-
-
-def variant_name(measure: str, normalized: bool) -> str:
-    """Name a graph whatever its layer, such as ``input gradient, normalised``."""
-    return f"{MEASURE_NAMES[measure]}, {'normalised' if normalized else 'raw'}"
-
-
-def graph_name(layer: int, measure: str, normalized: bool) -> str:
-    """Name a graph of a layer, such as ``input gradient, normalised, layer 1``."""
-    return f"{variant_name(measure, normalized)}, layer {layer}"
-
-
-def with_graph_names(table: pd.DataFrame) -> pd.DataFrame:
-    """Put one column `graph`, the name of a row's graph, where `layer`, `measure` and `normalized` are."""
-    names = [graph_name(*graph_key(key)) for key in table[GRAPH].itertuples(index=False)]
-    found = table.drop(columns=GRAPH)
-    found.insert(min(list(table.columns).index(column) for column in GRAPH), "graph", names)
-    return found
 
 
 def least_accurate_dropout(networks: pd.DataFrame) -> float:
@@ -208,37 +176,3 @@ def _best(
     q: Float[np.ndarray, "seed level"], names: tuple[tuple[str, float], ...]
 ) -> tuple[str | None, float]:
     return names[int(np.nanmean(q, axis=0).argmax())] if names else (None, float("nan"))
-
-
-def other_seeds(untrained: pd.DataFrame, trained: pd.DataFrame) -> pd.DataFrame:
-    """Untrained networks whose seed no trained network has.
-
-    A trained network began as the untrained one of its seed, so only others are independent of it.
-    """
-    return untrained[~untrained.seed.isin(trained.seed)]
-
-
-def families_by_seed(
-    agreement: pd.DataFrame, networks: pd.DataFrame, metric: str = "ecs", *, by_layer: bool = True
-) -> pd.DataFrame:
-    """Mean agreement within `upstream`, within `downstream` and `across`, one column each, by seed.
-
-    Parameters
-    ----------
-    agreement
-        Rows with `network`, `layer`, `family_pair` and the metric.
-    networks
-        The networks that take part; a seed's value is the mean over its networks.
-    by_layer
-        One row a layer and seed, or one a seed, the mean over all layers.
-
-    Raises
-    ------
-    ValueError
-        If the table has no such metric.
-    """
-    metric = checked_metric(agreement, metric)
-    table = agreement.merge(networks[["network", "seed"]], on="network")
-    index = ["layer", "seed"] if by_layer else ["seed"]
-    wide = table.pivot_table(index=index, columns="family_pair", values=metric, aggfunc="mean")
-    return wide.reindex(columns=["upstream", "downstream", "across"]).rename_axis(columns=None).reset_index()

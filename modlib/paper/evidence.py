@@ -11,8 +11,9 @@ import pandas as pd
 from jaxtyping import Float
 
 from modlib.measures import UPSTREAM
-from modlib.paper import contrasts, multiverse, reported
-from modlib.paper.contrasts import graph_key, graph_name
+from modlib.paper import contrasts, family_pairs, multiverse, reported
+from modlib.paper.graph_names import graph_key, graph_name
+from modlib.stats import selection
 from modlib.stats.intervals import Estimate, difference, mean
 from modlib.study.accuracy_filter import GRAPH, LEVEL, WEIGHT_PENALTIES, kept_networks
 from modlib.study.store import Results
@@ -52,7 +53,7 @@ def dropout_raises_q(results: Results, like_paper: bool) -> Iterator[Item]:
     """Q at the best dropout (held out) less Q at the weakest L2, by layer and graph."""
     for graph in contrasts.levels(results.modules, _kept(results)):
         paper = reported.dropout_gain(*graph.key) if like_paper else np.nan
-        found = contrasts.difference_of_best([(graph.dropout, graph.plain)])
+        found = selection.difference_of_best([(graph.dropout, graph.plain)])
         yield Item(graph_name(*graph.key), found, paper=paper)
 
 
@@ -62,7 +63,7 @@ def weights_raise_less(results: Results, like_paper: bool, *, matched: bool = Tr
     least = contrasts.least_accurate_dropout(kept) if matched else 0.0
     for graph in contrasts.levels(results.modules, kept, min_accuracy=least):
         paper = reported.dropout_less_weights(*graph.key, matched=matched) if like_paper else np.nan
-        found = contrasts.difference_of_best([(graph.dropout, graph.weights)])
+        found = selection.difference_of_best([(graph.dropout, graph.weights)])
         yield Item(graph_name(*graph.key), found, paper=paper)
 
 
@@ -83,7 +84,7 @@ def across_families_low(results: Results, like_paper: bool) -> Iterator[Item]:
 
 def _families(results: Results, like_paper: bool, pairs: tuple[str, ...], direction: str) -> Iterator[Item]:
     threshold = reported.high_agreement()
-    seeds = contrasts.families_by_seed(results.agreement, _kept(results))
+    seeds = family_pairs.families_by_seed(results.agreement, _kept(results))
     for layer, group in seeds.groupby("layer"):
         for pair in pairs:
             found = mean(group[pair].to_numpy(), null=threshold)
@@ -94,7 +95,7 @@ def _families(results: Results, like_paper: bool, pairs: tuple[str, ...], direct
 def across_above_chance(results: Results, like_paper: bool) -> Iterator[Item]:
     """Agreement across families by metrics that are 0 by chance, by layer."""
     for metric in ("ami", "ari"):
-        seeds = contrasts.families_by_seed(results.agreement, _kept(results), metric)
+        seeds = family_pairs.families_by_seed(results.agreement, _kept(results), metric)
         for layer, group in seeds.groupby("layer"):
             yield Item(f"across, {metric.upper()}, layer {layer}", mean(group.across.to_numpy()))
 
@@ -114,9 +115,9 @@ def _training(
 ) -> Iterator[Item]:
     kept = kept_networks(results)
     trained = kept[kept.trained]
-    after = contrasts.families_by_seed(results.agreement, trained)
-    before = contrasts.families_by_seed(
-        results.agreement, contrasts.other_seeds(kept[~kept.trained], trained)
+    after = family_pairs.families_by_seed(results.agreement, trained)
+    before = family_pairs.families_by_seed(
+        results.agreement, family_pairs.other_seeds(kept[~kept.trained], trained)
     )
     paper = np.nan
     if like_paper:
@@ -226,7 +227,7 @@ def more_than_nulls(results: Results, untrained: Results, like_paper: bool) -> I
     if results.nulls.empty or untrained.nulls.empty:
         return
     kept = _kept(results)
-    newborn = contrasts.other_seeds(untrained.networks, kept)
+    newborn = family_pairs.other_seeds(untrained.networks, kept)
     tested = results.nulls.merge(kept[["network", *LEVEL, "seed"]], on="network")
     tested["excess"] = tested.q - tested["mean"]
     searched = results.modules.merge(kept[["network", *LEVEL, "seed"]], on="network")

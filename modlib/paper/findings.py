@@ -1,25 +1,16 @@
-"""The statistics behind the chapters: from tables to means, intervals and the numbers in prose.
-
-The seed is the statistical unit: whatever is averaged within a seed first, intervals are over seeds.
-"""
+"""Numbers of the chapters on the two findings, by key: on its way out, see `modlib.book.numbers`."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
-from modlib import _checks
 from modlib.measures import DOWNSTREAM, UPSTREAM
 from modlib.paper import contrasts, published
-from modlib.stats import intervals
-from modlib.study import catalogue, store
-from modlib.study.accuracy_filter import GRAPH as GRAPH
-from modlib.study.accuracy_filter import LEVEL as LEVEL
-from modlib.study.accuracy_filter import MIN_ACCURACY as MIN_ACCURACY
-from modlib.study.accuracy_filter import PAIR as PAIR
-from modlib.study.accuracy_filter import WEIGHT_PENALTIES as WEIGHT_PENALTIES
-from modlib.study.accuracy_filter import checked_metric
-from modlib.study.accuracy_filter import kept_networks as kept_networks
+from modlib.paper.by_level import q_untrained
+from modlib.paper.distance_from_paper import ecs_beside_paper, has_like_for_like, q_beside_paper
+from modlib.paper.family_pairs import family_agreement
+from modlib.study.accuracy_filter import LEVEL, WEIGHT_PENALTIES, kept_networks
 from modlib.study.runner import run
 from modlib.study.store import Results
 
@@ -29,130 +20,6 @@ LIKE_FOR_LIKE = [
     *(f"like_for_like_graphs_{won}_matched" for won in ("dropout_wins", "weights_win", "undecided")),
     *(f"like_for_like_graphs_{won}" for won in ("dropout_wins", "weights_win", "undecided")),
 ]
-
-
-def dropped_levels(results: Results) -> pd.DataFrame:
-    """Levels that lose networks to the accuracy filter: how many of how many, and whether all go."""
-    networks = results.networks[results.networks.trained]
-    kept = kept_networks(results)
-    table = networks.groupby(LEVEL).agg(networks=("network", "size"), accuracy=("test_accuracy", "median"))
-    left = kept.groupby(LEVEL).size().reindex(table.index, fill_value=0)
-    table["dropped"] = table["networks"] - left
-    return table[table.dropped > 0].reset_index()
-
-
-def _summarise(table: pd.DataFrame, by: list[str], value: str) -> pd.DataFrame:
-    """Mean, 95 % interval and number of seeds of `value`, averaged within a seed first."""
-    seeds = table.groupby([*by, "seed"], sort=False)[value].mean().reset_index()
-    rows = []
-    for key, group in seeds.groupby(by, sort=False):
-        found = intervals.mean(group[value].to_numpy(dtype=float))
-        rows.append([*key, found.value, found.low, found.high, found.n])
-    return pd.DataFrame(rows, columns=[*by, value, "low", "high", "seeds"])
-
-
-def q_by_strength(results: Results) -> pd.DataFrame:
-    """Q (mean over seeds, 95 % interval) of trained networks by layer, graph, regulariser and strength."""
-    kept = kept_networks(results)
-    trained = kept[kept.trained][["network", *LEVEL, "seed"]]
-    table = results.modules.merge(trained, on="network")
-    found = _summarise(table, [*GRAPH, *LEVEL], "q")
-    modules = _summarise(table, [*GRAPH, *LEVEL], "effective_modules")
-    return found.merge(modules[[*GRAPH, *LEVEL, "effective_modules"]], on=[*GRAPH, *LEVEL])
-
-
-def q_untrained(results: Results) -> pd.DataFrame:
-    """Mean and sd of Q over untrained networks, by layer and graph."""
-    untrained = results.networks[~results.networks.trained][["network"]]
-    table = results.modules.merge(untrained, on="network")
-    return table.groupby(GRAPH, sort=False).q.agg(["mean", "std"]).reset_index()
-
-
-def agreement_matrix(results: Results, metric: str = "ecs") -> pd.DataFrame:
-    """Mean agreement of every two graphs over both layers and all networks, trained and untrained.
-
-    Both orders of a pair and the diagonal (agreement with itself) are filled in.
-
-    Parameters
-    ----------
-    metric
-        A column of the agreement table: ``ecs``, ``ami``, ``ari``, ``rmi``, ``vi``, ``matching`` or
-        ``rank_correlation``.
-
-    Raises
-    ------
-    ValueError
-        If the table has no such metric.
-    """
-    table, metric = _agreement(results), checked_metric(results.agreement, metric)
-    means = table.groupby(["trained", *PAIR], sort=False)[metric].mean().reset_index()
-    swapped = means.rename(
-        columns={
-            "measure_a": "measure_b",
-            "measure_b": "measure_a",
-            "normalized_a": "normalized_b",
-            "normalized_b": "normalized_a",
-        }
-    )
-    same = means[["trained", "measure_a", "normalized_a"]].drop_duplicates()
-    missing = swapped[["trained", "measure_a", "normalized_a"]].drop_duplicates()
-    same = pd.concat([same, missing]).drop_duplicates()
-    same = same.assign(measure_b=same.measure_a, normalized_b=same.normalized_a)
-    same[metric] = 0.0 if metric == "vi" else np.nan if metric == "rmi" else 1.0
-    return pd.concat([means, swapped, same], ignore_index=True)
-
-
-def family_agreement(results: Results, metric: str = "ecs", *, distinct: bool = False) -> pd.DataFrame:
-    """Mean agreement within and across families by layer (0: both), trained or not, 95 % over seeds.
-
-    Parameters
-    ----------
-    metric
-        As for `agreement_matrix`.
-    distinct
-        Leave out the pairs of a measure with its own normalised form: two of the six within a family.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If the table has no such metric, or `distinct` is not True or False.
-    """
-    table, metric = _agreement(results), checked_metric(results.agreement, metric)
-    distinct = _checks.flag(distinct, "distinct")
-    if distinct:
-        table = table[table.measure_a != table.measure_b]
-    both = _summarise(table.assign(layer=0), ["trained", "layer", "family_pair"], metric)
-    each = _summarise(table, ["trained", "layer", "family_pair"], metric)
-    return pd.concat([both, each], ignore_index=True)
-
-
-def _agreement(results: Results) -> pd.DataFrame:
-    kept = kept_networks(results)[["network", "trained", *LEVEL, "seed"]]
-    return results.agreement.merge(kept, on="network")
-
-
-def against_paper(results: Results) -> pd.DataFrame:
-    """Q beside the paper's, point by point: `q`, `q_paper`, `difference` (ours less theirs)."""
-    ours = q_by_strength(results)
-    theirs = published.q().rename(columns={"q": "q_paper"})
-    for table in (ours, theirs):  # strengths are rounded to six digits on both sides
-        table["level"] = [f"{s:.2g}" for s in table.strength]
-    on = [*GRAPH, "regularizer", "level"]
-    merged = ours.merge(theirs[[*on, "q_paper"]], on=on)
-    return merged.assign(difference=merged.q - merged.q_paper).drop(columns="level")
-
-
-def agreement_against_paper(results: Results) -> pd.DataFrame:
-    """Element-centric similarity beside the paper's, one row a pair of different graphs."""
-    ours = agreement_matrix(results).pivot_table(index=PAIR, columns="trained", values="ecs").reset_index()
-    ours = ours.rename(columns={True: "trained", False: "untrained"})
-    both = ours.merge(published.agreement(), on=PAIR)
-    return both[(both.measure_a != both.measure_b) | (both.normalized_a != both.normalized_b)]
-
-
-def has_like_for_like(profile: str) -> bool:
-    """Whether the tables of the arXiv v1 protocol, the one that the paper's figures follow, are stored."""
-    return store.is_stored(catalogue.get("base-v1", profile))
 
 
 def numbers(profile: str) -> dict[str, float | str | None]:
@@ -267,13 +134,13 @@ def _paper_numbers(results: Results) -> dict[str, float | str]:
 
 def _q_apart(results: Results) -> tuple[int, float, float]:
     """Points that the paper's figures share with ours, and how far they lie apart: median and 95 %."""
-    distance = against_paper(results).difference.abs()
+    distance = q_beside_paper(results).difference.abs()
     return len(distance), float(distance.median()), float(distance.quantile(0.95))
 
 
 def _ecs_apart(results: Results) -> tuple[float, float]:
     """How far element-centric similarities lie from the paper's on average, trained and untrained."""
-    table = agreement_against_paper(results)
+    table = ecs_beside_paper(results)
     trained, untrained = (
         float((table[s] - table[f"ecs_{s}"]).abs().mean()) for s in ("trained", "untrained")
     )

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from modlib.measures import DOWNSTREAM, MEASURES, UPSTREAM
-from modlib.paper import contrasts
-from modlib.stats import intervals
+from modlib.paper import contrasts, family_pairs
+from modlib.stats import intervals, selection
 from modlib.stats.intervals import Estimate
 from modlib.study.accuracy_filter import MIN_ACCURACY, kept_networks
 from modlib.study.store import Results
@@ -130,14 +130,14 @@ def _q_effect(modules: pd.DataFrame, kept: pd.DataFrame, *, matched: bool = True
     kept = kept[kept.network.isin(modules.network)]  # other choices are tried on some of the levels only
     least = contrasts.least_accurate_dropout(kept)
     if np.isnan(least):  # no dropout left to contrast
-        return contrasts.difference_of_best([])
+        return selection.difference_of_best([])
     graphs = contrasts.levels(modules, kept, min_accuracy=least if matched else 0.0)
-    return contrasts.difference_of_best([(graph.dropout, graph.weights) for graph in graphs])
+    return selection.difference_of_best([(graph.dropout, graph.weights) for graph in graphs])
 
 
 def _agreement_effect(agreement: pd.DataFrame, kept: pd.DataFrame, metric: str = "ecs") -> Estimate:
     """Within less across, the mean over layers, pairs of graphs and networks within a seed first."""
-    seeds = contrasts.families_by_seed(agreement, kept, metric, by_layer=False)
+    seeds = family_pairs.families_by_seed(agreement, kept, metric, by_layer=False)
     sign = -1.0 if metric == "vi" else 1.0  # variation of information is a distance
     effect = sign * ((seeds.upstream + seeds.downstream) / 2 - seeds.across)
     return intervals.mean(effect.to_numpy(dtype=float))

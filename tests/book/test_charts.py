@@ -13,7 +13,7 @@ from modlib.book.chapters.agreement import charts as agreement_charts
 from modlib.book.chapters.index import charts as hero_charts
 from modlib.book.chapters.index.charts import hero, save_hero
 from modlib.book.chapters.regularisation import charts as regularisation_charts
-from modlib.paper import findings, published
+from modlib.paper import by_level, published
 from modlib.study import catalogue, store
 
 ROOT = Path(__file__).parents[2]
@@ -57,7 +57,7 @@ def test_curves_hold_our_means_the_papers_points_and_the_band():
     found = synthetic.results()
     rows = drawn(regularisation_charts.q_against_strength(found))
     ours = rows[rows.series.isin(["raw", "normalised"])]
-    assert len(ours) == len(findings.q_by_strength(found))
+    assert len(ours) == len(by_level.q_by_strength(found))
     point = ours[(ours.strength == 0.6) & (ours.layer == 1)]
     assert point.q.to_list() == pytest.approx([0.41] * 8)
     theirs = rows[rows.series.isin(["paper, raw", "paper, normalised"])]

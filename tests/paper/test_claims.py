@@ -7,7 +7,7 @@ import worlds
 
 from modlib.paper import claims, evidence, reported, verdicts
 from modlib.paper.claims import CLAIMS, EXPERIMENTS
-from modlib.paper.contrasts import graph_name
+from modlib.paper.graph_names import graph_name
 from modlib.study import accuracy_filter, catalogue, store
 
 N_ITEMS = {  # of one experiment with two layers

@@ -6,8 +6,9 @@ import pytest
 import synthetic
 import worlds
 
-from modlib.paper import contrasts, findings
-from modlib.stats import intervals
+from modlib.paper import contrasts, family_pairs, graph_names
+from modlib.stats import intervals, selection
+from modlib.study import accuracy_filter
 
 KEY = ["layer", "measure", "normalized"]
 
@@ -70,7 +71,7 @@ def test_choosing_the_best_of_many_equal_levels_gains_nothing():
         q = rng.normal(0.3, 0.03, (5, 21))
         levels = [("l2", 1e-5), *(("dropout", (i + 1) / 30) for i in range(20))]
         (graph,) = contrasts.levels(*tables(q, levels))
-        found = contrasts.difference_of_best([(graph.dropout, graph.plain)])
+        found = selection.difference_of_best([(graph.dropout, graph.plain)])
         held_out.append(found.value)
         clear += found.low > 0
         seen.append(graph.dropout.mean(0).max() - graph.plain.mean())
@@ -143,7 +144,7 @@ def test_both_ways_are_the_two_contrasts():
 def test_table_at_matched_accuracy():
     accuracy = {("l1", 1e-3, s): 0.85 for s in range(3)} | {("dropout", 0.6, s): 0.9 for s in range(3)}
     found = synthetic.results(accuracy=accuracy)
-    matched = contrasts.least_accurate_dropout(findings.kept_networks(found))
+    matched = contrasts.least_accurate_dropout(accuracy_filter.kept_networks(found))
     assert matched == pytest.approx(0.9)
     table = contrasts.contrasts(found, min_accuracy=matched)
     assert (table.weights_by == "l2").all()
@@ -170,29 +171,29 @@ def test_the_order_of_rows_does_not_matter():
 
 def test_agreement_of_families_by_seed():
     found = synthetic.results()
-    kept = findings.kept_networks(found)
-    table = contrasts.families_by_seed(found.agreement, kept[kept.trained])
+    kept = accuracy_filter.kept_networks(found)
+    table = family_pairs.families_by_seed(found.agreement, kept[kept.trained])
     assert len(table) == 2 * 3
     for row in table.to_dict("records"):
         for pair, value in synthetic.ECS.items():
             assert row[pair] == pytest.approx(value + synthetic.OFFSET[row["seed"]])
-    whole = contrasts.families_by_seed(found.agreement, kept[kept.trained], by_layer=False)
+    whole = family_pairs.families_by_seed(found.agreement, kept[kept.trained], by_layer=False)
     assert whole.seed.tolist() == [0, 1, 2]
-    assert contrasts.families_by_seed(found.agreement, kept[~kept.trained]).seed.nunique() == 4
+    assert family_pairs.families_by_seed(found.agreement, kept[~kept.trained]).seed.nunique() == 4
 
 
 def test_untrained_networks_of_the_seeds_that_were_trained_are_left_out():
     untrained = pd.DataFrame({"seed": [0, 1, 2, 3, 4], "network": list("abcde")})
     trained = pd.DataFrame({"seed": [0, 0, 2, 2, 7]})
-    assert contrasts.other_seeds(untrained, trained).network.to_list() == ["b", "d", "e"]
-    assert contrasts.other_seeds(untrained, trained[:0]).equals(untrained)
+    assert family_pairs.other_seeds(untrained, trained).network.to_list() == ["b", "d", "e"]
+    assert family_pairs.other_seeds(untrained, trained[:0]).equals(untrained)
 
 
 def test_names_of_graphs_stand_where_their_keys_were():
     table = pd.DataFrame(
         {"experiment": ["base"], "layer": [2], "measure": ["input_grad"], "normalized": [True], "q": [0.5]}
     )
-    found = contrasts.with_graph_names(table)
+    found = graph_names.with_graph_names(table)
     assert found.to_dict("list") == {
         "experiment": ["base"],
         "graph": ["input gradient, normalised, layer 2"],
@@ -202,6 +203,6 @@ def test_names_of_graphs_stand_where_their_keys_were():
 
 
 def test_names_of_graphs():
-    assert contrasts.variant_name("input_cov", False) == "input covariance, raw"
-    assert contrasts.graph_name(2, "output_hess", True) == "output Hessian, normalised, layer 2"
-    assert contrasts.graph_name(1, "input_grad", False) == "input gradient, raw, layer 1"
+    assert graph_names.variant_name("input_cov", False) == "input covariance, raw"
+    assert graph_names.graph_name(2, "output_hess", True) == "output Hessian, normalised, layer 2"
+    assert graph_names.graph_name(1, "input_grad", False) == "input gradient, raw, layer 1"

@@ -8,19 +8,20 @@ import worlds
 from scipy import stats
 
 from modlib.measures import family
-from modlib.paper import findings, published
+from modlib.paper import by_level, distance_from_paper, family_pairs, findings, published
+from modlib.study import accuracy_filter
 from modlib.study.rows import VARIANTS
 
 
 def test_levels_that_lose_networks_are_listed():
     found = synthetic.results(accuracy={("l2", 1e-2, 0): 0.5, ("l2", 1e-2, 1): 0.5, ("l1", 1e-3, 2): 0.7})
-    dropped = findings.dropped_levels(found)
+    dropped = by_level.dropped_levels(found)
     columns = ["regularizer", "strength", "networks", "dropped"]
     assert dropped[columns].to_numpy().tolist() == [["l1", 0.001, 3, 1], ["l2", 0.01, 3, 3]]
 
 
 def test_q_by_strength_means_and_intervals():
-    table = findings.q_by_strength(synthetic.results())
+    table = by_level.q_by_strength(synthetic.results())
     assert len(table) == 2 * 8 * len(synthetic.LEVELS)
     half = stats.t.ppf(0.975, 2) * 0.01 / np.sqrt(3)  # the sd of the three offsets is .01
     for row in table.to_dict("records"):
@@ -34,14 +35,14 @@ def test_a_network_counted_twice_does_not_narrow_the_interval():
     found = synthetic.results()
     twice = pd.concat([found.modules, found.modules], ignore_index=True)
     doubled = type(found)(found.networks, twice, found.agreement, manifest={}, kept={})
-    a, b = findings.q_by_strength(found), findings.q_by_strength(doubled)
+    a, b = by_level.q_by_strength(found), by_level.q_by_strength(doubled)
     np.testing.assert_allclose(a[["q", "low", "high"]], b[["q", "low", "high"]])
 
 
 def test_agreement_matrix_is_symmetric_and_right():
-    table = findings.agreement_matrix(synthetic.results())
+    table = family_pairs.agreement_matrix(synthetic.results())
     assert len(table) == 2 * 64
-    value = table.set_index(["trained", *findings.PAIR]).ecs
+    value = table.set_index(["trained", *accuracy_filter.PAIR]).ecs
     for i, (a, na) in enumerate(VARIANTS):
         for b, nb in VARIANTS[i:]:
             pair = family(a) if family(a) == family(b) else "across"
@@ -54,7 +55,8 @@ def test_pairs_of_one_measure_can_be_left_out():
     same = found.agreement.measure_a == found.agreement.measure_b
     found.agreement.loc[same, "ecs"] += 0.3
     both = [
-        findings.family_agreement(found, distinct=d).query("trained and layer == 0") for d in (False, True)
+        family_pairs.family_agreement(found, distinct=d).query("trained and layer == 0")
+        for d in (False, True)
     ]
     every, distinct = (t.set_index("family_pair").ecs for t in both)
     for pair in ("upstream", "downstream"):
@@ -64,7 +66,7 @@ def test_pairs_of_one_measure_can_be_left_out():
 
 
 def test_family_agreement_by_layer():
-    table = findings.family_agreement(synthetic.results())
+    table = family_pairs.family_agreement(synthetic.results())
     assert set(table.layer) == {0, 1, 2}
     for row in table[table.trained].to_dict("records"):
         assert row["ecs"] == pytest.approx(synthetic.ECS[row["family_pair"]])
@@ -72,7 +74,7 @@ def test_family_agreement_by_layer():
     np.testing.assert_allclose(untrained.ecs, untrained.family_pair.map(synthetic.ECS) - 0.1)
 
 
-@pytest.mark.parametrize("statistic", [findings.q_by_strength, findings.family_agreement])
+@pytest.mark.parametrize("statistic", [by_level.q_by_strength, family_pairs.family_agreement])
 def test_the_order_of_rows_does_not_matter(statistic):
     a, b = (statistic(r) for r in (synthetic.results(), synthetic.shuffled(synthetic.results())))
     keys = [c for c in a.columns if a[c].dtype.kind != "f" or c == "strength"]
@@ -89,7 +91,7 @@ def test_the_papers_values_are_joined_to_ours_by_level():
     here = (found.modules.layer == row.layer) & (found.modules.measure == row.measure)
     here &= (found.modules.normalized == row.normalized) & found.modules.network.str.startswith("l1=0.001,")
     found.modules.loc[here, "q"] = row.q + 0.25
-    both = findings.against_paper(found)
+    both = distance_from_paper.q_beside_paper(found)
     point = both[
         (both.layer == row.layer)
         & (both.measure == row.measure)
@@ -111,12 +113,12 @@ def test_numbers_like_for_like_are_those_of_the_other_protocol(stored, monkeypat
     if not stored:
         assert all(found[key] is None for key in findings.LIKE_FOR_LIKE)
         return
-    distance = findings.against_paper(v1).difference.abs()
+    distance = distance_from_paper.q_beside_paper(v1).difference.abs()
     assert found["like_for_like_q_points"] == len(distance)
     assert found["like_for_like_q_median"] == pytest.approx(distance.median())
     assert found["like_for_like_q_95"] == pytest.approx(distance.quantile(0.95))
     assert found["like_for_like_q_median"] != found["paper_q_difference_median"]
-    table = findings.agreement_against_paper(v1)
+    table = distance_from_paper.ecs_beside_paper(v1)
     gap = (table.untrained - table.ecs_untrained).abs().mean()
     assert found["like_for_like_ecs_untrained"] == pytest.approx(gap)
     assert found["like_for_like_graphs_dropout_wins"] == 16

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import worlds
 
-from modlib.paper import contrasts, findings, multiverse
+from modlib.paper import contrasts, family_pairs, multiverse
 from modlib.paper.multiverse import AGREEMENT_EFFECT, METRICS, Q_EFFECT
+from modlib.stats import selection
+from modlib.study import accuracy_filter
 
 
 @pytest.fixture(scope="module")
@@ -98,17 +100,17 @@ def test_the_default_filter_is_that_of_the_findings():
     for (regularizer, strength, seed), value in accuracy.items():
         network = f"{regularizer}={strength},seed={seed}"
         results.networks.loc[results.networks.network == network, "test_accuracy"] = value
-    kept = findings.kept_networks(results)
+    kept = accuracy_filter.kept_networks(results)
     assert kept.trained.sum() == 20 - 4 - 1
     trained = kept[kept.trained]
-    agreement = contrasts.families_by_seed(results.agreement, trained, by_layer=False)
+    agreement = family_pairs.families_by_seed(results.agreement, trained, by_layer=False)
     effect = (agreement.upstream + agreement.downstream) / 2 - agreement.across
     default = multiverse.default(results)
     assert default[AGREEMENT_EFFECT].value == pytest.approx(effect.mean())
     graphs = contrasts.levels(
         results.modules, trained, min_accuracy=contrasts.least_accurate_dropout(trained)
     )
-    best = contrasts.difference_of_best([(graph.dropout, graph.weights) for graph in graphs])
+    best = selection.difference_of_best([(graph.dropout, graph.weights) for graph in graphs])
     assert default[Q_EFFECT] == best
 
 

@@ -9,7 +9,7 @@ from test_deviations import DEAD, with_labels
 from modlib.book.chapters.deviations import charts as figures
 from modlib.book.chapters.deviations import deviation_list
 from modlib.book.chapters.deviations import tables as deviations
-from modlib.paper import findings
+from modlib.paper import distance_from_paper
 from modlib.study.accuracy_filter import PAIR
 
 
@@ -36,7 +36,7 @@ def test_both_rules_are_drawn_by_level(world):
 @pytest.mark.parametrize("stored", [True, False])
 def test_the_protocol_is_named_and_is_that_of_the_tables(world, monkeypatch, stored):
     asked = []
-    monkeypatch.setattr(findings, "has_like_for_like", lambda _: stored)
+    monkeypatch.setattr(distance_from_paper, "has_like_for_like", lambda _: stored)
     monkeypatch.setattr(figures, "run", lambda name, **_: asked.append(name) or world)
     spec = figures.dead_units_of_figures("paper", name="n", caption="c.").to_dict()
     caption = spec["usermeta"]["caption"]
@@ -48,12 +48,12 @@ def test_the_protocol_is_named_and_is_that_of_the_tables(world, monkeypatch, sto
 
 def test_the_papers_rule_is_held_against_the_paper_once_there_are_tables(world, monkeypatch):
     monkeypatch.setattr(figures, "run", lambda *_, **__: world)
-    monkeypatch.setattr(findings, "has_like_for_like", lambda _: False)
+    monkeypatch.setattr(distance_from_paper, "has_like_for_like", lambda _: False)
     assert "python -m modlib run base-v1 --profile quick" in figures.ecs_by_their_rule("quick").data
-    monkeypatch.setattr(findings, "has_like_for_like", lambda _: True)
+    monkeypatch.setattr(distance_from_paper, "has_like_for_like", lambda _: True)
     chart = figures.ecs_by_their_rule("quick", name="n")
     rows = drawn(chart)
-    shared = findings.agreement_against_paper(deviations.with_shared_dead_units(world))
+    shared = distance_from_paper.ecs_beside_paper(deviations.with_shared_dead_units(world))
     trained = rows[rows.networks == "trained"]
     assert set(trained.ours) <= set(shared.trained.round(4))
     distance = (shared.trained - shared.ecs_trained).abs().mean()

@@ -6,7 +6,7 @@ import altair as alt
 import pandas as pd
 
 from modlib.book.theme import FAMILY_COLOURS, estimate, properties
-from modlib.paper import findings
+from modlib.paper import family_pairs
 from modlib.study.rows import VARIANTS
 from modlib.study.store import Results
 
@@ -35,7 +35,7 @@ def agreement_matrices(results: Results, *, name: str = "", caption: str = "") -
     """Agreement of all pairs of the eight graphs, trained beside untrained, the metric by drop-down."""
     tables = []
     for metric, title in METRICS.items():
-        table = findings.agreement_matrix(results, metric)
+        table = family_pairs.agreement_matrix(results, metric)
         off = table[(table.measure_a != table.measure_b) | (table.normalized_a != table.normalized_b)]
         low, high = off[metric].min(), off[metric].max()
         shade = (table[metric].clip(low, high) - low) / (high - low)
@@ -112,7 +112,7 @@ def agreement_of_families(results: Results, *, name: str = "", caption: str = ""
     """Mean agreement within and across families, trained against untrained, 95 % over seeds."""
     tables = []
     for metric, title in METRICS.items():
-        table = findings.family_agreement(results, metric).rename(columns={metric: "value"})
+        table = family_pairs.family_agreement(results, metric).rename(columns={metric: "value"})
         tables.append(table.assign(metric=title))
     points = pd.concat(tables, ignore_index=True).round(4)
     points["networks"] = points.trained.map({True: "trained", False: "untrained"})

@@ -13,7 +13,7 @@ import pandas as pd
 from jaxtyping import Float
 from scipy import stats
 
-from modlib.paper import contrasts
+from modlib.paper import contrasts, graph_names
 from modlib.paper.simulations import coverage
 from modlib.stats import intervals
 from modlib.stats.intervals import Estimate
@@ -207,7 +207,7 @@ def contrast_tables(results: Results) -> dict[str, pd.DataFrame]:
         `difference` with its 95 % interval `from` and `to`, Hedges' `g`, and `p` and `p (Holm)` down to
         .0001.
     """
-    table = contrasts.with_graph_names(contrasts.both_ways(results))
+    table = graph_names.with_graph_names(contrasts.both_ways(results))
     shown = {
         "levels": table["levels"],
         "graph": table.graph,

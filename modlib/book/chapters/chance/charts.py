@@ -12,7 +12,7 @@ from IPython.display import Markdown
 from modlib.book.chapters.chance import tables as chance
 from modlib.book.theme import COLOURS, GREY, NAMES, REGULARIZERS, estimate, measure_colour, properties
 from modlib.measures import MEASURES
-from modlib.paper.contrasts import graph_key, graph_name
+from modlib.paper.graph_names import graph_key, graph_name
 from modlib.study.accuracy_filter import GRAPH, LEVEL
 
 SETTING_SHAPES = {"untrained": "cross", "plain": "square", "dropout": "circle"}

@@ -12,7 +12,8 @@ from jaxtyping import Float
 from modlib.clustering import find_modules, modularity
 from modlib.measures import adjacency, family
 from modlib.nulls import null_test, random_graphs
-from modlib.paper.contrasts import graph_key, graph_name, weakest_l2
+from modlib.paper.contrasts import weakest_l2
+from modlib.paper.graph_names import graph_key, graph_name
 from modlib.paper.simulations import rejections, rotations
 from modlib.stats.intervals import holm, mean
 from modlib.study import catalogue, store

@@ -13,7 +13,7 @@ import pandas as pd
 
 from modlib.algorithms import OPTIMISERS
 from modlib.book.chapters.elsewhere.tables import side
-from modlib.paper import contrasts, multiverse
+from modlib.paper import family_pairs, multiverse
 from modlib.paper.multiverse import AGREEMENT_EFFECT, METRICS, Q_EFFECT
 from modlib.stats import intervals
 from modlib.study import catalogue, store
@@ -121,7 +121,7 @@ def metrics(results: Results) -> pd.DataFrame:
     for metric in METRICS:
         if metric not in results.agreement:
             continue
-        seeds = contrasts.families_by_seed(results.agreement, networks, metric, by_layer=False)
+        seeds = family_pairs.families_by_seed(results.agreement, networks, metric, by_layer=False)
         within = ((seeds.upstream + seeds.downstream) / 2).to_numpy(dtype=float)
         across = seeds.across.to_numpy(dtype=float)
         share = (across - within) / across if metric == "vi" else (within - across) / within
@@ -211,7 +211,7 @@ def agreement(results: Results, metric: str = "ecs") -> pd.DataFrame:
         tables |= {str(name): group for name, group in rest.groupby("choice", sort=False)}
     pairs = ["upstream", "downstream", "across"]
     means = {
-        name: contrasts.families_by_seed(table, kept, metric, by_layer=False)[pairs].mean()
+        name: family_pairs.families_by_seed(table, kept, metric, by_layer=False)[pairs].mean()
         for name, table in tables.items()
     }
     return pd.DataFrame(means).T.rename_axis("choice").reset_index()

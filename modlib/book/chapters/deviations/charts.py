@@ -19,7 +19,7 @@ from modlib.book.theme import (
     properties,
     strength_axis,
 )
-from modlib.paper import contrasts, findings
+from modlib.paper import distance_from_paper, graph_names
 from modlib.study.runner import run
 from modlib.study.store import Results
 
@@ -47,7 +47,7 @@ def pairs(untrained: pd.DataFrame, count: int = 8) -> pd.DataFrame:
     table = untrained.loc[step.nlargest(count).index]
     for side in ("a", "b"):
         keys = table[[f"measure_{side}", f"normalized_{side}"]].itertuples(index=False)
-        table[f"graph {side}"] = [contrasts.variant_name(*key) for key in keys]
+        table[f"graph {side}"] = [graph_names.variant_name(*key) for key in keys]
     columns = {"stored": "Leiden", "other": "Monte Carlo", "paper": "the paper"}
     return table.set_index(["graph a", "graph b"])[[*columns]].rename(columns=columns).round(3)
 
@@ -64,7 +64,7 @@ def digits(covariances: pd.DataFrame) -> pd.DataFrame:
 
 def splits(first: pd.DataFrame) -> pd.DataFrame:
     """Graphs of `released_code.first_splits` that are split by an eigenvalue below zero, for reading."""
-    table = contrasts.with_graph_names(first[first.negative]).drop(columns="negative")
+    table = graph_names.with_graph_names(first[first.negative]).drop(columns="negative")
     named = {"q_absolute": "Q, largest in size", "q_newman": "Q, most positive"}
     return table.set_index(["network", "graph"]).rename(columns=named).round(3)
 
@@ -74,7 +74,7 @@ def dead_units_of_figures(profile: str, *, name: str = "", caption: str = "") ->
 
     The caption gets the protocol's name added.
     """
-    like = findings.has_like_for_like(profile)
+    like = distance_from_paper.has_like_for_like(profile)
     protocol = "arXiv v1 protocol, that of the paper's figures" if like else "final protocol"
     results = run("base-v1" if like else "base", profile=profile)
     return dead_units(results, name=name, caption=f"{caption} Networks by the {protocol}.".strip())
@@ -85,10 +85,10 @@ def ecs_by_their_rule(profile: str, *, name: str = "") -> Comparison:
 
     Until the tables of ``base-v1`` are stored, how to make them.
     """
-    if not findings.has_like_for_like(profile):
+    if not distance_from_paper.has_like_for_like(profile):
         return not_yet(profile)
     shared = deviations.with_shared_dead_units(run("base-v1", profile=profile))
-    pairs = findings.agreement_against_paper(shared)
+    pairs = distance_from_paper.ecs_beside_paper(shared)
     distance = (pairs.trained - pairs.ecs_trained).abs().mean()
     return ecs_against_paper(
         shared,

@@ -17,7 +17,7 @@ from jaxtyping import Int
 from modlib._contingency import MEASURES, contingency_tables
 from modlib.book.chapters.choices import tables as choices
 from modlib.measures import UPSTREAM
-from modlib.paper import findings, multiverse, published
+from modlib.paper import by_level, distance_from_paper, family_pairs, multiverse, published
 from modlib.paper.multiverse import AGREEMENT_EFFECT, Q_EFFECT
 from modlib.paper.released_code import greedy_matching
 from modlib.study import catalogue, store
@@ -125,7 +125,7 @@ def ecs_by_level(results: Results) -> pd.DataFrame:
     tables = []
     for rule, found in (("left out", results), ("one shared module", with_shared_dead_units(results))):
         table = found.agreement.merge(kept, on="network")
-        tables.append(findings._summarise(table, [*LEVEL, "family_pair"], "ecs").assign(rule=rule))
+        tables.append(by_level.mean_over_seeds(table, [*LEVEL, "family_pair"], "ecs").assign(rule=rule))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -147,7 +147,7 @@ def protocols(final: Results, v1: Results) -> pd.DataFrame:
     keys = ["network", *GRAPH, "regularizer", "seed"]
     both = tables[0].merge(tables[1], on=keys, suffixes=("_final", "_v1"))
     both["change"] = both.q_v1 - both.q_final
-    found = findings._summarise(both, ["regularizer"], "change")
+    found = by_level.mean_over_seeds(both, ["regularizer"], "change")
     count = both.groupby("regularizer").network.nunique()
     return found.assign(networks=found.regularizer.map(count)).drop(columns="seeds")
 
@@ -189,14 +189,16 @@ def _mean(values: Iterable[float]) -> float:
 
 def _distance(results: Results) -> Numbers:
     """Mean distance of our ECS of trained networks from the paper's, and the means by family."""
-    pairs = findings.agreement_against_paper(results)
-    means = findings.family_agreement(results).query("layer == 0 and trained").set_index("family_pair").ecs
+    pairs = distance_from_paper.ecs_beside_paper(results)
+    means = (
+        family_pairs.family_agreement(results).query("layer == 0 and trained").set_index("family_pair").ecs
+    )
     distance = float((pairs.trained - pairs.ecs_trained).abs().mean())
     return {"ecs_distance": distance, **{f"ecs_{name}": float(means[name]) for name in FAMILIES}}
 
 
 def _agreement_numbers(results: Results) -> Numbers:
-    q = findings.against_paper(results).difference.abs()
+    q = distance_from_paper.q_beside_paper(results).difference.abs()
     kept = kept_networks(results)
     found: Numbers = {
         "q_distance": float(q.median()),
@@ -265,7 +267,7 @@ def _fewer_seeds(results: Results) -> Numbers:
 def _untrained_numbers(results: Results) -> Numbers:
     """Untrained Q beside the paper's: their difference, and what the numbers of networks explain of it."""
     keys = GRAPH
-    both = findings.q_untrained(results).merge(published.q_untrained(), on=keys, suffixes=("", "_paper"))
+    both = by_level.q_untrained(results).merge(published.q_untrained(), on=keys, suffixes=("", "_paper"))
     n = int((~results.networks.trained).sum())
     error = np.sqrt(both["std"] ** 2 / n + both.sd**2 / PAPER_UNTRAINED)
     difference = both["mean"] - both.mean_paper

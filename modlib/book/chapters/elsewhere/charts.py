@@ -23,7 +23,7 @@ from modlib.book.theme import (
     strength_axis,
 )
 from modlib.measures import MEASURES
-from modlib.paper import contrasts, findings
+from modlib.paper import by_level, graph_names
 from modlib.study.accuracy_filter import LEVEL
 from modlib.study.store import Results
 
@@ -312,15 +312,15 @@ def effects(found: Mapping[str, Results], *, name: str = "", caption: str = "") 
 
 def least_favourable(best: pd.DataFrame, count: int = 10) -> pd.DataFrame:
     """Graphs of `best_levels` in which L1 or L2 leads by most, for reading."""
-    table = contrasts.with_graph_names(best.nsmallest(count, "difference"))
+    table = graph_names.with_graph_names(best.nsmallest(count, "difference"))
     table["against"] = table.weights_by.map(REGULARIZERS)
     table = table.rename(columns={"low": "from", "high": "to"}).set_index("experiment")
     return table[["graph", "against", "difference", "from", "to"]].round(3)
 
 
 def dropped_levels(results: Results) -> pd.DataFrame:
-    """`modlib.paper.findings.dropped_levels` for reading."""
-    table = findings.dropped_levels(results)
+    """`modlib.paper.by_level.dropped_levels` for reading."""
+    table = by_level.dropped_levels(results)
     return table.assign(regularizer=table.regularizer.map(REGULARIZERS)).set_index(LEVEL).round(3)
 
 

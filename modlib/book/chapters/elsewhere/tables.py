@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import pandas as pd
 
-from modlib.paper import contrasts, findings
-from modlib.stats import intervals
+from modlib.paper import by_level, contrasts, family_pairs
+from modlib.stats import intervals, selection
 from modlib.stats.intervals import Estimate
-from modlib.study import catalogue, store
+from modlib.study import accuracy_filter, catalogue, store
 from modlib.study.accuracy_filter import GRAPH, LEVEL, MIN_ACCURACY, kept_networks
 from modlib.study.runner import N_CLASSES, run
 from modlib.study.store import Results
@@ -97,7 +97,7 @@ def overview(found: Mapping[str, Results]) -> pd.DataFrame:
 
 
 def q_curves(found: Mapping[str, Results]) -> pd.DataFrame:
-    """Q of raw graphs by strength as in `findings.q_by_strength`, and less that of untrained networks.
+    """Q of raw graphs by strength as in `by_level.q_by_strength`, and less that of untrained networks.
 
     Q of graphs of different size cannot be compared: what a search finds where there is nothing falls with
     the number of units. `excess`, `excess_low` and `excess_high` are Q and its interval less the mean Q of
@@ -108,8 +108,8 @@ def q_curves(found: Mapping[str, Results]) -> pd.DataFrame:
     """
     tables = []
     for name, results in found.items():
-        null = findings.q_untrained(results).rename(columns={"mean": "untrained"})
-        table = findings.q_by_strength(results).merge(null.drop(columns="std"), on=GRAPH)
+        null = by_level.q_untrained(results).rename(columns={"mean": "untrained"})
+        table = by_level.q_by_strength(results).merge(null.drop(columns="std"), on=GRAPH)
         tables.append(table[~table.normalized].assign(experiment=name))
     curves = pd.concat(tables, ignore_index=True).drop(columns="normalized")
     curves.loc[curves.seeds < intervals.FEWEST_SEEDS, ["low", "high"]] = math.nan
@@ -121,10 +121,10 @@ def q_curves(found: Mapping[str, Results]) -> pd.DataFrame:
 def agreement_by_layer(found: Mapping[str, Results], metric: str = "ecs") -> pd.DataFrame:
     """Agreement within and across families by experiment and layer, trained and untrained, 95 % over seeds.
 
-    Columns as of `findings.family_agreement`, with the metric called `value`, and `experiment`.
+    Columns as of `family_pairs.family_agreement`, with the metric called `value`, and `experiment`.
     """
     tables = [
-        findings.family_agreement(results, metric).query("layer > 0").assign(experiment=name)
+        family_pairs.family_agreement(results, metric).query("layer > 0").assign(experiment=name)
         for name, results in found.items()
     ]
     return pd.concat(tables, ignore_index=True).rename(columns={metric: "value"})
@@ -140,7 +140,7 @@ def change_with_depth(results: Results, pair: str, metric: str = "ecs") -> tuple
         (nan with fewer than three layers). Both are means over seeds of what a seed's networks give.
     """
     kept = kept_networks(results)
-    seeds = contrasts.families_by_seed(results.agreement, kept[kept.trained], metric)
+    seeds = family_pairs.families_by_seed(results.agreement, kept[kept.trained], metric)
     wide = seeds.pivot_table(index="seed", columns="layer", values=pair)
     by_layer = wide.to_numpy(dtype=float)
     change = intervals.mean(by_layer[:, -1] - by_layer[:, 0])
@@ -174,12 +174,12 @@ def effects_of(
             some = [g for g in graphs if layer in (0, g.key[0])]
             key = (layer, *((g.dropout_levels, g.weights_levels) for g in some))
             if key not in seen:
-                seen[key] = contrasts.difference_of_best([(g.dropout, g.weights) for g in some])
+                seen[key] = selection.difference_of_best([(g.dropout, g.weights) for g in some])
             yield int(layer), effect, seen[key]
     for layer in layers:
         table = results.agreement
         table = table[table.layer == layer] if layer else table
-        seeds = contrasts.families_by_seed(table, kept, by_layer=False)
+        seeds = family_pairs.families_by_seed(table, kept, by_layer=False)
         gap = (seeds.upstream + seeds.downstream) / 2 - seeds.across
         yield int(layer), WITHIN, intervals.mean(gap.to_numpy(dtype=float))
 
@@ -197,7 +197,7 @@ def effects(found: Mapping[str, Results], *, by_layer: bool = True) -> pd.DataFr
 def rivals(results: Results, margin: float = 0.0) -> int:
     """Count the levels of L1 and L2 that may stand against dropout at this margin of accuracy (`MARGINS`)."""
     kept = kept_networks(results)
-    kept = kept[kept.trained & kept.regularizer.isin(findings.WEIGHT_PENALTIES)]
+    kept = kept[kept.trained & kept.regularizer.isin(accuracy_filter.WEIGHT_PENALTIES)]
     accuracy = kept.groupby(LEVEL).test_accuracy.mean()
     return int((accuracy >= _least(kept_networks(results), margin) - 1e-12).sum())
 
@@ -212,7 +212,7 @@ def best_levels(found: Mapping[str, Results]) -> pd.DataFrame:
     for name, results in found.items():
         kept = kept_networks(results)
         table = contrasts.contrasts(results, min_accuracy=_least(kept, MARGINS[MATCHED]))
-        null = findings.q_untrained(results).rename(columns={"mean": "untrained"}).drop(columns="std")
+        null = by_level.q_untrained(results).rename(columns={"mean": "untrained"}).drop(columns="std")
         tables.append(table.merge(null, on=GRAPH).assign(experiment=name))
     table = pd.concat(tables, ignore_index=True)
     won = [table.low > 0, table.high < 0]
@@ -369,10 +369,12 @@ def _numbers_of(results: Results) -> dict[str, float | str | None]:
     kept = kept_networks(results)
     for metric in ("ecs", "ami"):
         after, before = (
-            contrasts.families_by_seed(results.agreement, kept[kept.trained == state], metric, by_layer=False)
+            family_pairs.families_by_seed(
+                results.agreement, kept[kept.trained == state], metric, by_layer=False
+            )
             for state in (True, False)
         )
-        others = contrasts.other_seeds(before, after)
+        others = family_pairs.other_seeds(before, after)
         for pair in FAMILIES:
             found[f"{metric}_{pair}_trained"] = float(after[pair].mean())
             found[f"{metric}_{pair}_untrained"] = float(before[pair].mean())

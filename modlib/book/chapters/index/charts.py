@@ -19,7 +19,7 @@ from modlib.book.theme import (
     properties,
 )
 from modlib.book.vega import PAPER
-from modlib.paper import findings
+from modlib.paper import by_level, family_pairs
 from modlib.study.store import Results
 
 
@@ -42,12 +42,12 @@ def hero(results: Results, *, name: str = "", caption: str = "") -> alt.HConcatC
 
 def _dropout(results: Results) -> alt.LayerChart | alt.FacetChart:
     """Q of the raw graphs; no dropout is the weakest L2, which every network with dropout also carries."""
-    table = findings.q_by_strength(results).query("layer == 1 and not normalized")
+    table = by_level.q_by_strength(results).query("layer == 1 and not normalized")
     weakest = table[table.regularizer == "l2"].strength.min()
     plain = table[(table.regularizer == "l2") & (table.strength == weakest)].assign(strength=0.0)
     points = pd.concat([plain, table[table.regularizer == "dropout"]]).round(4)
     points["name"] = points.measure.map(NAMES)
-    untrained = findings.q_untrained(results).query("layer == 1 and not normalized")
+    untrained = by_level.q_untrained(results).query("layer == 1 and not normalized")
     band = pd.DataFrame({"low": [untrained["mean"].min()], "high": [untrained["mean"].max()]})
     x = alt.X("strength:Q", title="dropout probability", scale=alt.Scale(domain=[0, 0.72], nice=False))
     y = alt.Y("q:Q", title="modularity Q, first hidden layer", scale=alt.Scale(zero=True))
@@ -73,7 +73,7 @@ def _dropout(results: Results) -> alt.LayerChart | alt.FacetChart:
 
 
 def _families(results: Results) -> alt.LayerChart | alt.FacetChart:
-    table = findings.family_agreement(results, "ecs").query("layer == 0").round(4)
+    table = family_pairs.family_agreement(results, "ecs").query("layer == 0").round(4)
     table["networks"] = table.trained.map({True: "trained", False: "untrained"})
     table["pairs"] = table.family_pair.map(
         {"upstream": "both|upstream", "downstream": "both|downstream", "across": "one|of each"}

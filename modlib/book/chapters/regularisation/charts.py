@@ -17,7 +17,7 @@ from modlib.book.theme import (
     strength_axis,
 )
 from modlib.measures import MEASURES
-from modlib.paper import contrasts, findings, published
+from modlib.paper import by_level, contrasts, published
 from modlib.study.store import Results
 
 CLEAR, UNCLEAR = "told from no difference", "not told from no difference"
@@ -26,12 +26,12 @@ SERIES = ["raw", "normalised", "paper, raw", "paper, normalised"]
 
 def _points(results: Results) -> pd.DataFrame:
     """Ours, the paper's (without interval) and untrained networks' (a band of ± 1 sd), a `series` each."""
-    ours = findings.q_by_strength(results)
+    ours = by_level.q_by_strength(results)
     ours["series"] = ours.normalized.map({False: "raw", True: "normalised"})
     theirs = published.q()
     theirs["series"] = theirs.normalized.map({False: "paper, raw", True: "paper, normalised"})
     columns = ["layer", "measure", "regularizer", "strength", "series", "q", "low", "high", "seeds"]
-    band = findings.q_untrained(results).query("not normalized")
+    band = by_level.q_untrained(results).query("not normalized")
     band = band.assign(low=band["mean"] - band["std"], high=band["mean"] + band["std"], series="untrained")
     bands = [band.assign(regularizer=r) for r in ("dropout", "l1", "l2")]
     table = pd.concat([t.reindex(columns=columns) for t in (ours, theirs, *bands)], ignore_index=True)

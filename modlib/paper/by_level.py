@@ -1,0 +1,52 @@
+"""Networks and Q by level of regularisation, as means with intervals over seeds."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from modlib.stats import intervals
+from modlib.study.accuracy_filter import GRAPH, LEVEL, kept_networks
+from modlib.study.store import Results
+
+
+def mean_over_seeds(table: pd.DataFrame, by: list[str], value: str) -> pd.DataFrame:
+    """Mean of the column `value` over seeds, averaged within a seed first, with its 95 % interval.
+
+    Returns
+    -------
+    DataFrame
+        The columns `by`, `value` (the mean), `low` and `high`, and `seeds`, their number.
+    """
+    seeds = table.groupby([*by, "seed"], sort=False)[value].mean().reset_index()
+    rows = []
+    for key, group in seeds.groupby(by, sort=False):
+        found = intervals.mean(group[value].to_numpy(dtype=float))
+        rows.append([*key, found.value, found.low, found.high, found.n])
+    return pd.DataFrame(rows, columns=[*by, value, "low", "high", "seeds"])
+
+
+def dropped_levels(results: Results) -> pd.DataFrame:
+    """Levels that lose networks to the accuracy filter: how many of how many, and whether all go."""
+    networks = results.networks[results.networks.trained]
+    kept = kept_networks(results)
+    table = networks.groupby(LEVEL).agg(networks=("network", "size"), accuracy=("test_accuracy", "median"))
+    left = kept.groupby(LEVEL).size().reindex(table.index, fill_value=0)
+    table["dropped"] = table["networks"] - left
+    return table[table.dropped > 0].reset_index()
+
+
+def q_by_strength(results: Results) -> pd.DataFrame:
+    """Q (mean over seeds, 95 % interval) of trained networks by layer, graph, regulariser and strength."""
+    kept = kept_networks(results)
+    trained = kept[kept.trained][["network", *LEVEL, "seed"]]
+    table = results.modules.merge(trained, on="network")
+    found = mean_over_seeds(table, [*GRAPH, *LEVEL], "q")
+    modules = mean_over_seeds(table, [*GRAPH, *LEVEL], "effective_modules")
+    return found.merge(modules[[*GRAPH, *LEVEL, "effective_modules"]], on=[*GRAPH, *LEVEL])
+
+
+def q_untrained(results: Results) -> pd.DataFrame:
+    """Mean and sd of Q over untrained networks, by layer and graph."""
+    untrained = results.networks[~results.networks.trained][["network"]]
+    table = results.modules.merge(untrained, on="network")
+    return table.groupby(GRAPH, sort=False).q.agg(["mean", "std"]).reset_index()

@@ -1,0 +1,36 @@
+"""How far our Q and our agreement lie from the values in the paper's figures."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from modlib.paper import published
+from modlib.paper.by_level import q_by_strength
+from modlib.paper.family_pairs import agreement_matrix
+from modlib.study import catalogue, store
+from modlib.study.accuracy_filter import GRAPH, PAIR
+from modlib.study.store import Results
+
+
+def q_beside_paper(results: Results) -> pd.DataFrame:
+    """Q beside the paper's, point by point: `q`, `q_paper`, `difference` (ours less theirs)."""
+    ours = q_by_strength(results)
+    theirs = published.q().rename(columns={"q": "q_paper"})
+    for table in (ours, theirs):  # strengths are rounded to six digits on both sides
+        table["level"] = [f"{s:.2g}" for s in table.strength]
+    on = [*GRAPH, "regularizer", "level"]
+    merged = ours.merge(theirs[[*on, "q_paper"]], on=on)
+    return merged.assign(difference=merged.q - merged.q_paper).drop(columns="level")
+
+
+def ecs_beside_paper(results: Results) -> pd.DataFrame:
+    """Element-centric similarity beside the paper's, one row a pair of different graphs."""
+    ours = agreement_matrix(results).pivot_table(index=PAIR, columns="trained", values="ecs").reset_index()
+    ours = ours.rename(columns={True: "trained", False: "untrained"})
+    both = ours.merge(published.agreement(), on=PAIR)
+    return both[(both.measure_a != both.measure_b) | (both.normalized_a != both.normalized_b)]
+
+
+def has_like_for_like(profile: str) -> bool:
+    """Whether the tables of the arXiv v1 protocol, the one that the paper's figures follow, are stored."""
+    return store.is_stored(catalogue.get("base-v1", profile))
