@@ -1,10 +1,13 @@
 # Every target sets itself up: nothing but Python 3.11 (or newer) and make is needed.
 PYTHON ?= python3
+# An index of PyTorch builds, such as that of its builds without CUDA; by default pip's own.
+TORCH_INDEX ?=
 BIN := .venv/bin
 READY := .venv/.ready
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: book quick test test-all sweep check bench bench-check trials browser clean help
+.PHONY: book quick test test-all sweep check bench bench-check trials lock browser clean help
 
 book: $(READY) ## run the notebooks on the stored tables and render the site
 	$(BIN)/python -m modlib book --profile paper
@@ -37,6 +40,12 @@ trials: $(READY) browser ## try to break it, and put on record what came of it (
 bench-check: $(READY) ## measure again, in short, and compare with what is on record
 	$(BIN)/python -m benchmarks check
 
+# PyTorch and what only PyTorch brings are left out: which of its builds is the right one depends on the machine.
+lock: $(READY) ## renew requirements.lock, all packages with versions and hashes, after a change of requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  requirements.txt | awk '/^[^ ]/ { kept = !/^(torch|triton|nvidia|cuda)/ } kept' > requirements.lock.new
+	mv requirements.lock.new requirements.lock
+
 # A Chromium of the system does, by one of these names or named in $CHROMIUM; else Playwright brings its own.
 browser: $(READY)
 	@for name in "$$CHROMIUM" chromium chromium-browser google-chrome google-chrome-stable; do \
@@ -49,12 +58,13 @@ clean: ## remove what was built (not the tables, not .venv)
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-$(READY): requirements.txt pyproject.toml
+$(READY): requirements.txt requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo 'Python 3.11 or newer is needed: name one with  make PYTHON=python3.12' >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' || \
 	  { echo 'Python lacks its venv module: on Debian,  apt-get install python3-venv' >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet -r requirements.txt
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --editable .
+	$(PIP) --require-hashes --no-deps -r requirements.lock
+	$(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$$(grep '^torch==' requirements.txt)"
+	$(PIP) --no-deps --editable .
 	@touch $@
