@@ -143,6 +143,18 @@ def hostile(save: bool, files: int) -> None:
 
 @main.command()
 @_SAVE
+def processors(save: bool) -> None:
+    """Run an experiment with other instructions of the processor, and compare its tables."""
+    from benchmarks import processors
+
+    table, about = processors.measure()
+    click.echo(table.to_string(index=False))
+    if save:
+        click.echo(benchmark_records.write("processors", "cpu", table, about))
+
+
+@main.command()
+@_SAVE
 def suite(save: bool) -> None:
     """Run all tests, and note what each tries and how long it takes."""
     from benchmarks import suite

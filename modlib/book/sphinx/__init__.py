@@ -1,4 +1,4 @@
-"""The Sphinx side of the book: offline charts and mathematics, traceable numbers, the API chapter.
+"""The Sphinx side of the book: offline charts and mathematics, traceable numbers, the stored tables, the API.
 
 Listed under ``sphinx.extra_extensions`` in ``_config.yml``. No page that it builds asks anything of another
 site: the chart library, the typesetter of mathematics and the style sheet are all copied into the book.
@@ -8,13 +8,13 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-from modlib.book.sphinx import api, assets, charts, numbers, runtimes
+from modlib.book.sphinx import api, assets, charts, numbers, runtimes, schema
 
 __all__ = ["setup"]
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register every part of the extension with Sphinx."""
-    for part in (assets, charts, numbers, runtimes, api):
+    for part in (assets, charts, numbers, runtimes, schema, api):
         part.setup(app)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
