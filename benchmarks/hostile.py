@@ -13,6 +13,7 @@ import csv
 import gzip
 import hashlib
 import json
+import logging
 import math
 import os
 import re
@@ -33,6 +34,7 @@ import torch
 
 from modlib import data
 from modlib.book import on_record
+from modlib.data import folders
 from modlib.data.idx import idx_gz
 from modlib.data.sources import FILES, SOURCES, Source
 from modlib.networks import MLPStack, concatenate
@@ -142,8 +144,8 @@ def workplace(root: Path) -> Iterator[list[Target]]:
     with ExitStack() as stack:
         stack.enter_context(mock.patch.dict(os.environ, MODLIB_RESULTS=str(root / "results")))
         os.environ.pop("MODLIB_DATA", None)  # mock.patch.dict puts it back
-        stack.enter_context(mock.patch.object(data, "cache_folder", return_value=root / "cache"))
-        stack.enter_context(mock.patch.object(data.log, "disabled", True))
+        stack.enter_context(mock.patch.object(folders, "cache_folder", return_value=root / "cache"))
+        stack.enter_context(mock.patch.object(logging.getLogger("modlib.data"), "disabled", True))
         arrays = _images()
         digests = {part: hashlib.sha256(a.tobytes()).hexdigest() for part, a in arrays.items()}
         source = Source(folders=("tiny",), samples=(9, 4), sha256=digests)  # no mirror has it

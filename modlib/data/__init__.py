@@ -1,6 +1,7 @@
-"""Data sets: found on this machine or fetched, and verified before they are used."""
+"""Data sets: found on this machine or downloaded, and verified before they are used."""
 
+from modlib.data.datasets import Dataset, available, fetch, load
+from modlib.data.folders import cache_folder
 from modlib.data.idx import DataError
-from modlib.data.loading import Dataset, available, cache_folder, fetch, load
 
 __all__ = ["DataError", "Dataset", "available", "cache_folder", "fetch", "load"]

