@@ -93,7 +93,7 @@ def growth(save: bool, only: tuple[str, ...]) -> None:
     from threadpoolctl import threadpool_limits
 
     from benchmarks import growth
-    from modlib.study.runner import _threads
+    from modlib.study.workers import torch_threads
 
     unknown = [what for what in only if what not in growth.SIZES]
     if unknown:
@@ -105,7 +105,7 @@ def growth(save: bool, only: tuple[str, ...]) -> None:
     click.echo(fitted.to_string(index=False))
     if not only:
         about = {"threads": 1, "timeout": growth.TIMEOUT}
-        with _threads(1), threadpool_limits(1):
+        with torch_threads(1), threadpool_limits(1):
             sparse, images = growth.sparsified(), growth.subsampled()
         found = {"growth": table, "growth-sparse": sparse, "growth-images": images}
         for name, curves in found.items():

@@ -31,8 +31,8 @@ from modlib.comparison import agreement_pairs, rank_correlations, transfers
 from modlib.measures import similarity
 from modlib.networks import MLPStack
 from modlib.study import catalogue, store
-from modlib.study.rows import _PAIRS, VARIANTS, analyse, graphs
-from modlib.study.runner import _threads
+from modlib.study.rows import PAIRS, VARIANTS, analyse, graphs
+from modlib.study.workers import torch_threads
 from modlib.training import denormals_flushed
 
 PARTS = ("whole", "similarity", "modules", "agreement")
@@ -87,7 +87,7 @@ def measure(
     loaded = data.load("mnist")
     x, y = loaded.x_test[:images].to(device), loaded.y_test[:images].to(device)
     tables, modules, apart = [], [], 0.0
-    with _threads(1 if device == "cpu" else None), threadpool_limits(1), denormals_flushed():
+    with torch_threads(1 if device == "cpu" else None), threadpool_limits(1), denormals_flushed():
         for name in list(kept)[:networks]:
             stack = kept[name].to(device)
             theirs = published.similarities(stack.module(0), x, y)
@@ -140,16 +140,16 @@ def _race(
         "modlib: similarity": lambda: similarity(double, x, y),
         "modlib: modules": lambda: [[find_modules(a, restarts=restarts) for a in layer] for layer in A],
         "modlib: agreement": lambda: [
-            (agreement_pairs(found, _PAIRS), transfers(layer, found), rank_correlations(layer))
+            (agreement_pairs(found, PAIRS), transfers(layer, found), rank_correlations(layer))
             for layer, found in zip(A, labels, strict=True)
         ],
         "published: similarity": lambda: published.similarities(net, x, y),
         "published: modules": lambda: [published.partitions(layer) for layer in A],
         "published: metrics": lambda: [
-            published.agreement(layer, found, _PAIRS) for layer, found in zip(A, labels, strict=True)
+            published.agreement(layer, found, PAIRS) for layer, found in zip(A, labels, strict=True)
         ],
         "published: shuffles": lambda: [
-            published.chance(found, _PAIRS, shuffles=shuffles) for found in labels
+            published.chance(found, PAIRS, shuffles=shuffles) for found in labels
         ],
     }
     table = race(

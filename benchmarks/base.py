@@ -23,9 +23,10 @@ from modlib import data
 from modlib.book.benchmark_records import Device
 from modlib.measures import similarity
 from modlib.study import catalogue
-from modlib.study.catalogue import Shard
-from modlib.study.rows import VARIANTS, _search
-from modlib.study.runner import _cores, _initial, _training_data
+from modlib.study.plan import Shard
+from modlib.study.provenance import cores
+from modlib.study.rows import VARIANTS, search_layers
+from modlib.study.shard import initialised, training_data
 from modlib.training import Training, train
 
 
@@ -48,8 +49,8 @@ def measure(device: Device, *, rounds: int = 3) -> tuple[pd.DataFrame, dict[str,
     """
     plan = catalogue.get("base", "paper")
     shard = Shard("benchmark", plan.seeds, plan.settings, trained=True)
-    stack, settings = _initial(plan, shard)
-    x, y = (t.to(device) for t in _training_data(plan))
+    stack, settings = initialised(plan, shard)
+    x, y = (t.to(device) for t in training_data(plan))
     loaded = data.load(plan.dataset)
     x_test, y_test = (t[: plan.test_samples].to(device) for t in (loaded.x_test, loaded.y_test))
     stack = stack.to(device)
@@ -65,8 +66,8 @@ def measure(device: Device, *, rounds: int = 3) -> tuple[pd.DataFrame, dict[str,
     def modules() -> None:
         S: dict[str, list[Tensor]] = kept["S"]
         names = [str(number) for number in range(len(stack))]
-        with crew.start(_cores(), 1) as pool:  # as a sweep does beside a GPU
-            kept["modules"] = list(_search(S, names, pool.map, "leiden", plan.restarts, 0))
+        with crew.start(cores(), 1) as pool:  # as a sweep does beside a GPU
+            kept["modules"] = list(search_layers(S, names, pool.map, "leiden", plan.restarts, 0))
 
     stages: dict[str, Callable[[], None]] = {
         "training": training,
@@ -86,7 +87,7 @@ def measure(device: Device, *, rounds: int = 3) -> tuple[pd.DataFrame, dict[str,
         "images": {"training": len(x), "test": len(x_test)},
         "graphs": len(stack) * stack.n_hidden * len(VARIANTS),
         "restarts": plan.restarts,
-        "processes": _cores(),
+        "processes": cores(),
         "first": first,
         "float32_products": torch.get_float32_matmul_precision(),  # "highest": no TF32
     }

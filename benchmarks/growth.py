@@ -29,7 +29,7 @@ from modlib.comparison import agreement_pairs, rank_correlations, transfers
 from modlib.measures import similarity
 from modlib.networks import MLPStack
 from modlib.study import catalogue, store
-from modlib.study.rows import _PAIRS, VARIANTS, graphs
+from modlib.study.rows import PAIRS, VARIANTS, graphs
 from modlib.training import Protocol, train
 
 UNITS = (64, 128, 256, 512, 1024, 2048, 4096)
@@ -184,7 +184,7 @@ def _prepare(what: str, size: int, scratch: Path) -> Callable[[], object]:
     if what == "agreement by units":
         labels, A = _labels(size), _graph(size)
         graphs = np.stack([A] * len(VARIANTS))
-        return lambda: (agreement_pairs(labels, _PAIRS), transfers(graphs, labels), rank_correlations(graphs))
+        return lambda: (agreement_pairs(labels, PAIRS), transfers(graphs, labels), rank_correlations(graphs))
     if what == "bound by units":
         A = _graph(size)
         return lambda: modularity_bound(A)

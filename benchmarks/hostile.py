@@ -38,8 +38,11 @@ from modlib.data import folders
 from modlib.data.idx import idx_gz
 from modlib.data.sources import FILES, SOURCES, Source
 from modlib.networks import MLPStack, concatenate
-from modlib.study import store
-from modlib.study.catalogue import Experiment, Setting
+from modlib.study import shard_files, store
+from modlib.study.files import StoreError
+from modlib.study.plan import Experiment, Setting
+from modlib.study.schema import TABLES
+from modlib.study.shard import ShardResults, Trained
 from modlib.training import Protocol
 
 PLAN = Experiment("tiny", "quick", (Setting("l2", 1e-5),), (0, 1), 3, Protocol())
@@ -156,10 +159,10 @@ def workplace(root: Path) -> Iterator[list[Target]]:
 def _results() -> list[Target]:
     tables, weights = _tables(), _networks()
     store.write_results(PLAN, tables, weights, {"commit": "é", "seconds": {"training": 1.5}})
-    store.write_shard(PLAN, "seed-000", store.ShardResults(tables, weights, {"training": 1.5}))
+    shard_files.write_shard(PLAN, "seed-000", ShardResults(tables, weights, {"training": 1.5}))
     names = tuple(weights)
-    trained = store.Trained(names, concatenate(list(weights.values())), [40, 7], [0.25, 0.5], 1.5)
-    store.write_trained(PLAN, "seed-001", trained)
+    trained = Trained(names, concatenate(list(weights.values())), [40, 7], [0.25, 0.5], 1.5)
+    shard_files.write_trained(PLAN, "seed-001", trained)
     folder = store.folder_of(PLAN)
 
     def results() -> store.Results:
@@ -172,14 +175,14 @@ def _results() -> list[Target]:
         Target("manifest.sha256", (folder / "manifest.sha256",), results, same),
         Target(
             "shards",
-            (store.shard_file(PLAN, "seed-000"),),
-            lambda: store.read_shard(PLAN, "seed-000"),
+            (shard_files.shard_file(PLAN, "seed-000"),),
+            lambda: shard_files.read_shard(PLAN, "seed-000"),
             same,
         ),
         Target(
             "shards, trained",
-            (store.shard_file(PLAN, "seed-001.trained"),),
-            lambda: store.read_trained(PLAN, "seed-001"),
+            (shard_files.shard_file(PLAN, "seed-001.trained"),),
+            lambda: shard_files.read_trained(PLAN, "seed-001"),
             same,
         ),
     ]
@@ -245,12 +248,12 @@ def _tables() -> dict[str, pd.DataFrame]:
         }
     )
     modules = pd.DataFrame({"layer": np.repeat([1, 2], 10), "q": rng.random(20)})
-    modules["labels"] = [rng.integers(-1, 3, 4).astype(np.int8) for _ in range(20)]
+    modules["labels"] = [rng.integers(-1, 3, 4).astype(np.int16) for _ in range(20)]
     agreement = pd.DataFrame(rng.random((40, 3)), columns=["ecs", "ami", "vi"])
     nulls = pd.DataFrame({"null": ["similarity"] * 5, "p": rng.random(5)})
     few = pd.DataFrame({"choice": ["images=100"], "distinct": [True]})
     found = (networks, modules, agreement, nulls, pd.DataFrame(columns=["network", "q"]), few)
-    return dict(zip(store.TABLES, found, strict=True))
+    return dict(zip(TABLES, found, strict=True))
 
 
 # ---------------------------------------------------------------- what it gives
@@ -325,7 +328,7 @@ def trouble(target: Target, path: Path, right: Any, root: Path) -> tuple[str, st
         return "crashed", "a file was changed"
     if error is None:
         return ("equal", "") if target.same(found, right) else ("wrong", "other data")
-    if not isinstance(error, store.StoreError | data.DataError | ProblemsError):
+    if not isinstance(error, StoreError | data.DataError | ProblemsError):
         return "crashed", f"{type(error).__name__}: {error}"
     # What the check sum of a manifest says is said of the manifest.
     if not any(str(name) in str(error) for name in (path, path.with_suffix(".json"))):

@@ -33,8 +33,9 @@ from modlib import data
 from modlib.book.benchmark_records import Device
 from modlib.book.chapters.speed.tables import fastest, ratios, spread
 from modlib.study import catalogue
-from modlib.study.catalogue import Experiment, Setting, Shard
-from modlib.study.runner import _cores, _initial
+from modlib.study.plan import Experiment, Setting, Shard
+from modlib.study.provenance import cores
+from modlib.study.shard import initialised
 from modlib.training import train
 from modlib.training.step import _wide_product
 
@@ -96,16 +97,16 @@ def measure(
                 enter(f"loop ({each})", partial(_loop, 0, images, epochs, stride, each, device), trained)
             enter("products", lambda: _products(0, n_seeds, steps, device), whole)
         else:
-            cores = _cores()
-            sweep = exit_stack.enter_context(Crew(cores, 1))
-            whole = cores * n_settings * epochs * images / IMAGES
+            n_cores = cores()
+            sweep = exit_stack.enter_context(Crew(n_cores, 1))
+            whole = n_cores * n_settings * epochs * images / IMAGES
             enter("stack", lambda: sweep(_stack, 1, images, epochs, device, False), whole)
-            each = "loop" if cores == 1 else f"loop ({cores} × 1 thread)"
-            enter(each, lambda: sweep(_loop, images, epochs, stride, how, device), cores * trained)
-            if cores > 1:
-                one = exit_stack.enter_context(Crew(1, cores))
+            each = "loop" if n_cores == 1 else f"loop ({n_cores} × 1 thread)"
+            enter(each, lambda: sweep(_loop, images, epochs, stride, how, device), n_cores * trained)
+            if n_cores > 1:
+                one = exit_stack.enter_context(Crew(1, n_cores))
                 enter(
-                    f"loop (1 × {cores} threads)",
+                    f"loop (1 × {n_cores} threads)",
                     lambda: one(_loop, images, epochs, stride, how, device),
                     trained,
                 )
@@ -117,7 +118,7 @@ def measure(
         "images": images,
         "epochs": epochs,
         "networks": {
-            "stack": n_settings * (n_seeds if device == "cuda" else _cores()),
+            "stack": n_settings * (n_seeds if device == "cuda" else cores()),
             "loop": len(_settings(stride)),
         },
         "float32_products": torch.get_float32_matmul_precision(),  # "highest": no TF32
@@ -169,7 +170,7 @@ def _images(number: int, device: Device) -> tuple[Tensor, Tensor]:
 @cache
 def _networks(seeds: tuple[int, ...], device: Device) -> tuple[Any, dict[str, Any]]:
     plan = _plan()
-    stack, settings = _initial(plan, Shard("benchmark", seeds, plan.settings, trained=True))
+    stack, settings = initialised(plan, Shard("benchmark", seeds, plan.settings, trained=True))
     return stack.to(device), settings
 
 

@@ -87,7 +87,7 @@ from modlib.stats.intervals import bootstrap, difference, holm, mean, trend
 from modlib.stats.selection import difference_of_best, held_out_best
 from modlib.study import catalogue, dask, runner, store
 from modlib.study.accuracy_filter import kept_networks
-from modlib.study.catalogue import Choice, Experiment, Setting
+from modlib.study.plan import Choice, Experiment, Setting
 from modlib.study.rows import against_nulls, analyse, analyse_by, describe
 from modlib.training import Protocol, train
 
@@ -565,19 +565,18 @@ CALLS = {
     **{
         f"store.{name}": (
             getattr(store, name),
-            {"experiment": PLAN, **rest},
-            {"experiment": NOT_PLAN, **dict.fromkeys(rest, NOT_FILE_NAME)},
+            {"experiment": PLAN},
+            {"experiment": NOT_PLAN},
         )
-        for name, rest in {
-            "folder_of": {},
-            "is_stored": {},
-            "read_results": {},
-            "read_if_stored": {},
-            "shard_file": {"shard": "seed-000"},
-            "read_shard": {"shard": "seed-000"},
-            "read_trained": {"shard": "seed-000"},
-            "drop_trained": {"shard": "seed-000"},
-        }.items()
+        for name in ("folder_of", "is_stored", "read_results", "read_if_stored")
+    },
+    **{
+        f"shard_files.{name}": (
+            getattr(shard_files, name),
+            {"experiment": PLAN, "shard": "seed-000"},
+            {"experiment": NOT_PLAN, "shard": NOT_FILE_NAME},
+        )
+        for name in ("shard_file", "read_shard", "read_trained", "drop_trained")
     },
     "describe": (
         describe,

@@ -35,7 +35,7 @@ from modlib.measures import MEASURES, adjacency, similarity, similarity_of
 from modlib.networks import MLPStack
 from modlib.nulls import null_test, random_associations, random_graphs
 from modlib.stats.intervals import Estimate, difference, holm, mean
-from modlib.study import runner
+from modlib.study import workers
 from modlib.training import Protocol, train
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
@@ -96,8 +96,9 @@ def test_the_culprit_is_named(name, culprit):
 OF_TABLES = ("paper", "book")
 #: Machinery behind the calls above, with tests of its own.
 BEHIND = {
-    "data.folders", "data.idx", "data.mirrors", "data.sources", "data.wheel", "study.dask",
-    "study.packing", "study.project", "study.recompute", "study.remote", "study.schema",
+    "data.folders", "data.idx", "data.mirrors", "data.sources", "data.wheel", "study.code_digest",
+    "study.dask", "study.estimate", "study.files", "study.packing", "study.progress", "study.project",
+    "study.provenance", "study.recompute", "study.schema", "study.shard", "study.workers",
     "training.cuda_graph", "training.plateau", "training.step",
 }  # fmt: skip
 #: Functions behind the calls above, in modules that have others.
@@ -105,11 +106,10 @@ FUNCTIONS_BEHIND = {
     "clustering.alive_units", "clustering.checked_integers", "clustering.checked_labels",
     "clustering.checked_weights", "clustering.in_range", "clustering.symmetric",
     "data.datasets.available", "stats.intervals.checked_levels",
-    "study.accuracy_filter.checked_metric", "study.rows.graphs", "study.runner.compute_shard",
-    "study.runner.estimate", "study.runner.network_name", "study.runner.shard_content",
-    "study.store.check_sum_file", "study.store.exclusive", "study.store.keep_shard",
-    "study.store.shard_content", "study.store.write_results", "study.store.write_shard",
-    "study.store.write_trained", "training.loop.denormals_flushed",
+    "study.accuracy_filter.checked_metric", "study.rows.graphs", "study.rows.search_layers",
+    "study.shard_files.keep_shard", "study.shard_files.shard_content", "study.shard_files.write_shard",
+    "study.shard_files.write_trained", "study.store.check_sum_file", "study.store.write_results",
+    "training.loop.denormals_flushed",
 }  # fmt: skip
 
 
@@ -417,7 +417,7 @@ WRONG = {
 def test_a_wrong_parameter_of_a_notebook_is_named_before_anything_is_computed(notebook, name, monkeypatch):
     """The cells are run as they stand, up to the first that computes anything."""
     path = next(path for path in NOTEBOOKS if path.stem == notebook)
-    monkeypatch.setattr(runner, "_compute", lambda *_: pytest.fail("something is computed"))
+    monkeypatch.setattr(workers, "compute", lambda *_: pytest.fail("something is computed"))
     if (notebook, name) == ("deviations", "untrained"):
         assert "quirks.try_all(results, x, y, untrained=untrained)" in code_cells(path)[1].source
         assert "untrained" in CALLS["try_all"][2]  # which refuses it first of all
@@ -492,7 +492,7 @@ def test_a_wrong_word_on_the_command_line_ends_it_with_one_line_that_names_it(wo
         (data, "fetch"),
         (on_record, "problems"),
         (on_record, "write"),
-        (runner, "_compute"),
+        (workers, "compute"),
     ]
     for module, name in started:
         monkeypatch.setattr(module, name, lambda *_, **__: pytest.fail("nothing is to be started"))

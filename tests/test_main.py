@@ -9,7 +9,8 @@ from modlib import __main__ as cli
 from modlib import data
 from modlib.book import builder, on_record
 from modlib.book.chapters.index import charts
-from modlib.study import catalogue, runner, store
+from modlib.study import catalogue, runner
+from modlib.study.files import StoreError
 from modlib.study.runner import LongRunError
 
 
@@ -63,7 +64,7 @@ def test_what_is_not_allowed_is_refused_naming_what_is(words, named, monkeypatch
 
 ERRORS = [
     LongRunError("base at profile paper: 370 networks to compute, about 9.0 h"),
-    store.StoreError("manifest.json is damaged; restore it"),
+    StoreError("manifest.json is damaged; restore it"),
     OSError("no space left on device"),
     RuntimeError("a worker ended abruptly"),
 ]

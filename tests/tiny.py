@@ -2,8 +2,8 @@
 
 import pytest
 
-from modlib.study import catalogue, runner, store
-from modlib.study.catalogue import Choice, Experiment, Setting
+from modlib.study import catalogue, runner, schema
+from modlib.study.plan import Choice, Experiment, Setting
 from modlib.training import Protocol
 
 SETTINGS = (
@@ -29,7 +29,7 @@ TINY = Experiment(
     choices=(Choice("images=50", images=50), Choice("optimiser=spectral", optimiser="spectral")),
 )
 SHARDS = ["seed-004", "seed-007", "untrained-000"]
-TABLES = [*(f"{name}.parquet" for name in store.TABLES), "weights.npz"]
+TABLES = [*(f"{name}.parquet" for name in schema.TABLES), "weights.npz"]
 
 
 def run_in_one_go(root):

@@ -21,7 +21,7 @@ from typing import Any, Literal
 import pandas as pd
 import torch
 
-from modlib.study import project, store
+from modlib.study import files, project
 
 Device = Literal["cpu", "cuda"]
 FORMAT = 1
@@ -59,18 +59,18 @@ def paths(name: str, device: Device) -> tuple[Path, Path]:
 
 def machine(device: Device) -> dict[str, Any]:
     """Processor, cores, threads, memory (GiB), device, versions, commit, and how busy the machine is now."""
-    from modlib.study.runner import _commit, _cores  # what reads records need not load all that computes
+    from modlib.study import provenance
 
     return {
         "cpu": _processor(),
-        "cores": _cores(),
+        "cores": provenance.cores(),
         "threads": torch.get_num_threads(),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
         "system": f"{platform.system()} {platform.machine()}",
         "versions": {name: version(name) for name in ("modlib", "torch", "numpy", "scipy", "igraph")}
         | {"python": platform.python_version()},
-        "commit": _commit(),
+        "commit": provenance.commit(),
         "load": round(os.getloadavg()[0], 2),
     }
 
@@ -87,8 +87,8 @@ def write(name: str, device: Device, table: pd.DataFrame, about: Mapping[str, An
         "machine": machine(device),
     }
     sidecar.unlink(missing_ok=True)
-    store._write(csv, content)
-    store._write(sidecar, (json.dumps(whole, indent=1, ensure_ascii=False) + "\n").encode())
+    files.write(csv, content)
+    files.write(sidecar, (json.dumps(whole, indent=1, ensure_ascii=False) + "\n").encode())
     return csv
 
 

@@ -23,7 +23,7 @@ from modlib.measures import adjacency, similarity, similarity_of
 from modlib.networks import MLPStack
 from modlib.paper import published
 from modlib.study.accuracy_filter import PAIR
-from modlib.study.rows import _PAIRS, VARIANTS, graphs
+from modlib.study.rows import PAIRS, VARIANTS, graphs
 from modlib.study.store import Results
 
 BATCH = 100
@@ -299,8 +299,8 @@ def untrained_agreement(
     for layer in range(len(config["hidden"])):
         for A in graphs(S, layer):
             labels = np.stack([find_modules_by(a, optimiser).labels for a in A])
-            values.append(agreement_pairs(labels, _PAIRS)["ecs"])
-    keys = [(*VARIANTS[a], *VARIANTS[b]) for a, b in _PAIRS]
+            values.append(agreement_pairs(labels, PAIRS)["ecs"])
+    keys = [(*VARIANTS[a], *VARIANTS[b]) for a, b in PAIRS]
     other = pd.DataFrame(keys, columns=PAIR).assign(other=np.nanmean(values, axis=0))
     stored = results.agreement[results.agreement.network.isin(there.network)]
     ours = stored.groupby(PAIR).ecs.mean().rename("stored").reset_index()

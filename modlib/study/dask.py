@@ -1,35 +1,31 @@
-"""Shards on a Dask cluster: sent out, again if a worker or the connection is lost, and handed over once."""
+"""Shards computed by the workers of a Dask cluster, which passes on what a lost worker was at.
+
+Only plain values travel, so a scheduler need not have modlib. A worker must have the code and the packages of
+the caller, and says so if it has not.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
-import logging
-import time
-from collections import Counter
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import CancelledError, ThreadPoolExecutor
+from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
 
-from modlib.study.catalogue import Experiment, Shard
-from modlib.study.remote import decisive, order
+import torch
 
-log = logging.getLogger(__name__)
+from modlib.study import provenance, shard_files
+from modlib.study.plan import Experiment, Shard
+from modlib.study.progress import Progress, Report, finished
+from modlib.study.shard import analyse_shard, train_shard
+from modlib.study.workers import take_one_thread
 
 CONNECT_SECONDS = 20.0
-RECONNECT_SECONDS = 300.0  # so long is a scheduler sought that was there and is out of reach
-LONGEST_PAUSE = 60.0
-STEADY_SECONDS = 60.0  # a connection that held so long was a good one
-RETRIES = 2  # of a shard whose worker lacked a file, a disk or a network
-AHEAD = 10_000  # shards sent out at a time: a scheduler holds all of them in memory
-
-
-class _ConnectionLostError(Exception):
-    """The scheduler cannot be reached, or has forgotten what it was asked for."""
+RETRIES = 2  # of a shard that raises an error, on whichever worker
 
 
 def check_address(scheduler: str) -> str:
@@ -62,138 +58,123 @@ def threads(scheduler: str) -> int:
     Raises
     ------
     OSError
-        If there is no scheduler at the address.
+        If there is no scheduler at the address, or the connection to it is lost.
     """
-    try:
-        with _connected(scheduler) as client, _connection():
-            return sum(client.nthreads().values())
-    except _ConnectionLostError as error:
-        raise _nobody(scheduler, error) from error
+    with _connected(scheduler) as client, _connection(scheduler):
+        return sum(client.nthreads().values())
 
 
 def compute(
-    scheduler: str,
-    work: Callable[..., bytes],
-    plan: Experiment,
-    shards: Sequence[Shard],
-    device: str,
-    *,
-    keep: Callable[[Shard, bytes], None],
-    tell: Callable[[Any], None],
+    scheduler: str, experiment: Experiment, shards: Sequence[Shard], device: str, *, report: Report
 ) -> None:
-    """Have the workers of a cluster compute shards, and hand each over once.
+    """Have the workers of a cluster compute shards, and keep each as it arrives.
 
-    Dask gives the shard of a lost worker to another. When the scheduler is lost, it is sought for
-    `RECONNECT_SECONDS`, and shards that have not been handed over are sent out again.
+    Dask gives the shard of a lost worker to another, and tries a shard that raises an error `RETRIES` times
+    more.
 
     Parameters
     ----------
-    scheduler
-        Address of the scheduler.
-    work
-        A function of a module that workers have, called with `plan`, a shard, `device` and its own `tell`.
-    plan, shards, device
-        What is computed, and on what.
-    keep
-        Called with each shard and the bytes that `work` returned.
-    tell
-        Called, in another thread, with what workers tell: a tuple of plain values, the shard's name first.
+    report
+        Called, perhaps in another thread, with the progress of the shards.
 
     Raises
     ------
     OSError
-        If there is no scheduler at the address, or none again after the connection was lost.
+        If there is no scheduler at the address, or the connection to it is lost.
     RuntimeError
         If a worker has other code or packages or no such device, or a shard has ended one worker after
         another.
+    StoreError
+        If a shard arrives damaged.
     Exception
-        As `work` raised it; an `OSError` only after `RETRIES` further tries.
+        As a worker raised it at last.
     """
-    left = {shard.name: shard for shard in shards}
-    reached, trouble, pause = False, None, 1.0
-    while left:
-        opened, n_left = None, len(left)
-        try:
-            with _connected(scheduler) as client:
-                reached, opened = True, time.monotonic()
-                for name, content in _arriving(client, work, plan, left, device, tell):
-                    keep(left[name], content)
-                    del left[name]
-        except _ConnectionLostError as error:
-            if not reached:
-                raise _nobody(scheduler, error) from error
-            now = time.monotonic()
-            if len(left) < n_left or (opened and now - opened > STEADY_SECONDS):
-                trouble, pause = None, 1.0
-            trouble = trouble or now
-            if now - trouble >= RECONNECT_SECONDS:
-                raise OSError(
-                    f"the scheduler at {scheduler} has been out of reach for "
-                    f"{RECONNECT_SECONDS / 60:.0f} minutes ({error}). What is finished is kept: start it "
-                    "again, and the same call goes on with the rest"
-                ) from error
-            log.warning("lost the connection to %s; %d shards to come, trying again", scheduler, len(left))
-            time.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
-
-
-def _arriving(
-    client: Any,
-    work: Callable[..., bytes],
-    plan: Experiment,
-    left: Mapping[str, Shard],
-    device: str,
-    tell: Callable[[Any], None],
-) -> Iterator[tuple[str, bytes]]:
-    """Send shards out, and give their names and bytes as they come back."""
     from distributed import as_completed
 
     # Shards of one name are the same shard, whoever sends them out: Dask computes it once.
-    same = json.dumps([plan.digest, device, decisive()])
+    same = json.dumps([experiment.digest, device, provenance.decisive()])
     run = "modlib-" + hashlib.sha256(same.encode()).hexdigest()[:16]
-    unsent, failures = iter(list(left.values())), Counter[str]()
+    left = {shard.name: shard for shard in shards}
 
     def heard(event: tuple[float, Sequence[Any]]) -> None:
-        if event[1][0] in left:
-            tell(tuple(event[1]))
+        progress = Progress(*event[1])
+        if progress.shard in left:
+            report(progress)
 
-    def send_one() -> None:
-        shard = next(unsent, None)
-        if shard is not None:
-            text = order(work, plan, shard, device, run)
-            with _connection():
-                waiting.add(client.submit(_call(), text, key=(run, shard.name)))
-
-    with _connection():
-        client.subscribe_topic(run, heard)
-    waiting = as_completed(loop=client.loop)
-    for _ in range(AHEAD):
-        send_one()
-    for future in waiting:
-        _, name = future.key
-        if future.status == "error":
-            error = future.exception()
-            if not isinstance(error, OSError) or failures[name] == RETRIES:
-                raise _explained(error, name)
-            failures[name] += 1
-            log.warning("%s: %s; trying again", name, error)
-            with _connection():
-                future.retry()
-            waiting.add(future)
-            continue
-        with _connection():
-            content = future.result()
-        yield name, content
-        send_one()
+    with _connected(scheduler) as client:
+        with _connection(scheduler):
+            client.subscribe_topic(run, heard)
+            waiting = as_completed(loop=client.loop)
+            for shard in shards:
+                order = (experiment.config, shard.name, device, provenance.decisive(), run)
+                waiting.add(client.submit(task(), *order, key=(run, shard.name), retries=RETRIES, pure=False))
+        for future in waiting:
+            name = future.key[1]
+            if future.status == "error":
+                raise _explained(future.exception(), name)
+            with _connection(scheduler):
+                content = future.result()
+            shard_files.keep_shard(experiment, name, content)
+            report(finished(left[name]))
 
 
-def _call() -> Callable[[str], Any]:
+def task() -> Callable[..., bytes]:
     """Return what a worker calls.
 
-    It is sent as it stands. The name of a function would end a worker that cannot look it up, and the run
-    would wait for others; so it fails at its shard, and says why.
+    It is sent by value. A worker without modlib could not look up a function by its name and would end, and
+    the run would wait for others; so the worker fails at its shard instead, and says why.
     """
-    return lambda text: import_module("modlib.study.remote").fulfil(text)
+    return lambda *order: import_module("modlib.study.dask").on_worker(*order)
+
+
+def on_worker(
+    config: Mapping[str, Any], shard: str, device: str, decisive: Mapping[str, str], topic: str
+) -> bytes:
+    """Compute a shard on a worker that is like the caller, and return the bytes of its file.
+
+    Parameters
+    ----------
+    config
+        Of the experiment.
+    decisive
+        What the worker must have in common with the caller (`modlib.study.provenance.decisive`).
+    topic
+        Under which Dask passes on the progress.
+
+    Raises
+    ------
+    RuntimeError
+        If the worker differs in what is decisive, or has no such device.
+    """
+    from distributed import get_worker
+
+    worker = get_worker()
+    for what, here in provenance.decisive().items():
+        if here != decisive[what]:
+            raise _refusal(worker.address, f"{what} is {here[:12]}, the caller's {decisive[what][:12]}")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise _refusal(worker.address, "torch sees no CUDA device there")
+    if device == "cpu":
+        take_one_thread()  # for good: other shards in this process may not get more threads back midway
+
+    def progress(epoch: int, training: int, accuracy: float) -> None:
+        worker.log_event(topic, (shard, epoch, training, accuracy))
+
+    try:
+        experiment = Experiment.from_config(config)
+        (whole,) = (one for one in experiment.shards(device) if one.name == shard)
+        trained = train_shard(experiment, whole, device, progress=progress)
+        return shard_files.shard_content(experiment, shard, analyse_shard(experiment, whole, trained, device))
+    except Exception as error:
+        # As text: Dask loses an error whose traceback is too deep to be pickled, and the caller would wait.
+        error.add_note(f"{shard} at the worker {worker.address}:\n{traceback.format_exc()}")
+        raise error.with_traceback(None) from None
+
+
+def _refusal(address: str, reason: str) -> RuntimeError:
+    return RuntimeError(
+        f"the worker at {address} cannot take part: {reason}; start workers where the caller's environment is"
+    )
 
 
 def _explained(error: BaseException, name: str) -> BaseException:
@@ -216,49 +197,29 @@ def _connected(scheduler: str) -> Iterator[Any]:
         from distributed import Client
     except ImportError as error:
         raise RuntimeError(f"a scheduler needs Dask ({error}): pip install 'modlib[cluster]'") from error
-    with _connection():
-        _greet(scheduler)
+    try:
         client = Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False)
+    except Exception as error:  # whatever the answer of something else makes of Dask's protocol
+        raise OSError(
+            f"no Dask scheduler answers at {scheduler} ({error}): start one there with `dask scheduler`, or "
+            "correct the address"
+        ) from error
     try:
         yield client
     finally:
-        deadline = time.monotonic() + CONNECT_SECONDS
-        while client.status == "connecting" and time.monotonic() < deadline:
-            time.sleep(0.05)  # it connects anew by itself after a loss; closed midway it leaves a socket open
-        with suppress(OSError):  # nobody is there
+        with suppress(OSError):  # nobody is there any more
             client.close()
 
 
-def _greet(scheduler: str) -> None:
-    """Raise an error unless a scheduler answers in time; a client would wait for ever for an answer."""
-    from distributed import Security
-    from distributed.comm.core import connect
-
-    async def greet() -> None:
-        arguments = Security().get_connection_args("client")
-        comm = await connect(scheduler, timeout=CONNECT_SECONDS, **arguments)
-        await comm.close()
-
-    try:
-        with ThreadPoolExecutor(1) as thread:  # this one may have a loop of its own, as in a notebook
-            thread.submit(asyncio.run, asyncio.wait_for(greet(), CONNECT_SECONDS + 1)).result()
-    except Exception as error:  # whatever the answer of something else makes of Dask's protocol
-        raise OSError(str(error) or f"no answer within {CONNECT_SECONDS:.0f} s") from error
-
-
 @contextmanager
-def _connection() -> Iterator[None]:
-    """Tell a lost connection from all else that can go wrong."""
+def _connection(scheduler: str) -> Iterator[None]:
+    """Tell a lost connection from everything else that can go wrong."""
     from distributed.client import ClosedClientError
 
     try:
         yield
     except (OSError, CancelledError, ClosedClientError) as error:
-        raise _ConnectionLostError(str(error)) from error
-
-
-def _nobody(scheduler: str, error: Exception) -> OSError:
-    return OSError(
-        f"no Dask scheduler answers at {scheduler} ({error}): start one there with `dask scheduler`, or "
-        "correct the address"
-    )
+        raise OSError(
+            f"the connection to the Dask scheduler at {scheduler} is lost ({error}). Finished shards are "
+            "kept: start it again, and the same call continues with the others"
+        ) from error

@@ -1,16 +1,15 @@
-"""Tables, networks and archives as bytes and back: the same bytes for the same content, and nothing believed.
+"""Tables, networks and archives as bytes and back: the same content always gives the same bytes.
 
-What is read may be damaged, or made to do damage. So no bytes are unpickled, no array is allocated on the
-word of a header, nothing is unpacked to more than it can fairly be, and no name in an archive becomes a path.
-Whatever is wrong with bytes raises an exception of some kind; `modlib.study.store` turns it into one that
-names the file.
+Nothing is unpickled. Whatever is wrong with bytes raises an exception of some kind;
+`modlib.study.files.damage_named` turns it into one that names the file.
 """
 
 from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,12 +17,35 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from modlib.networks import MLPStack
+from modlib.study.schema import TABLES, Table
 
-MOST_BYTES = 2**31  # of a file, and of a table unpacked: beyond what any here has
+WEIGHTS = "weights.npz"
+MOST_VALUES_PER_BYTE = 1000  # of a Parquet file: far beyond any table here, which hold numbers that differ
+
+
+def pack(tables: Mapping[str, pd.DataFrame], stacks: Mapping[str, MLPStack]) -> dict[str, bytes]:
+    """Pack all tables of the schema and the networks whose weights are kept: bytes by name of file."""
+    return {f"{name}.parquet": table(tables[name]) for name in TABLES} | {WEIGHTS: networks(stacks)}
+
+
+def known(names: Iterable[str]) -> list[str]:
+    """Give the files among some names that `unpack` reads; the others are of tables that newer code knows."""
+    return [name for name in (*(f"{table}.parquet" for table in TABLES), WEIGHTS) if name in set(names)]
+
+
+def unpack(name: str, content: bytes) -> pd.DataFrame | dict[str, MLPStack]:
+    """Give what `pack` packed as a file of that name."""
+    return read_networks(content) if name == WEIGHTS else read_table(content, TABLES[name.split(".")[0]])
+
+
+def separate(unpacked: Mapping[str, Any]) -> tuple[dict[str, pd.DataFrame], dict[str, MLPStack]]:
+    """Separate tables from networks; a table that is not among the files is newer than they are: empty."""
+    tables = {name: unpacked.get(f"{name}.parquet", table.empty()) for name, table in TABLES.items()}
+    return tables, unpacked[WEIGHTS]
 
 
 def archive(members: Mapping[str, bytes]) -> bytes:
-    """Pack members into a zip archive, plainly and without the time of day; each carries a check sum."""
+    """Pack members into a zip archive, uncompressed and without the time of day; each has a check sum."""
     sink = io.BytesIO()
     with zipfile.ZipFile(sink, "w", zipfile.ZIP_STORED) as packed:
         for name, content in members.items():
@@ -32,16 +54,9 @@ def archive(members: Mapping[str, bytes]) -> bytes:
 
 
 def read_archive(content: bytes) -> dict[str, bytes]:
-    """Give the members of an archive by name; together they must be no larger than itself."""
+    """Give the members of an archive by name."""
     with zipfile.ZipFile(io.BytesIO(content)) as packed:
-        members = packed.infolist()
-        if any(member.compress_type != zipfile.ZIP_STORED for member in members):
-            raise ValueError("a member of the archive is compressed, which none of ours is")
-        if sum(member.file_size for member in members) > len(content):
-            raise ValueError("the members of the archive are larger than the archive")
-        if len({member.filename for member in members}) < len(members):
-            raise ValueError("a member of the archive is there twice")
-        return {member.filename: packed.read(member) for member in members}
+        return {name: packed.read(name) for name in packed.namelist()}
 
 
 def table(rows: pd.DataFrame) -> bytes:
@@ -52,13 +67,30 @@ def table(rows: pd.DataFrame) -> bytes:
     return sink.getvalue()
 
 
-def read_table(content: bytes) -> pd.DataFrame:
-    """Give the rows of a Parquet file."""
+_KINDS: dict[str, Callable[[pa.DataType], bool]] = {
+    "str": lambda kind: pa.types.is_string(kind) or pa.types.is_large_string(kind),
+    "bool": pa.types.is_boolean,
+    "int64": pa.types.is_integer,
+    "float64": lambda kind: pa.types.is_floating(kind) or pa.types.is_integer(kind),
+    "list[int16]": pa.types.is_list,
+    "list[int64]": pa.types.is_list,
+}
+
+
+def read_table(content: bytes, expected: Table) -> pd.DataFrame:
+    """Give the rows of a Parquet file; its columns and number of values are checked before it is unpacked."""
     file = pq.ParquetFile(io.BytesIO(content))
+    kinds = {column.name: column.kind for column in expected.columns}
+    for column in file.schema_arrow:
+        if column.name not in kinds:
+            raise ValueError(f"it has a column {column.name!r}, which the table {expected.name} has not")
+        if not (pa.types.is_null(column.type) or _KINDS[kinds[column.name]](column.type)):
+            raise ValueError(f"the column {column.name!r} holds {column.type} and not {kinds[column.name]}")
     about = file.metadata
-    unpacked = sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups))
-    if max(unpacked, about.num_rows * about.num_columns) > MOST_BYTES:  # a few bytes can stand for as many
-        raise ValueError(f"{about.num_rows} rows of {unpacked} bytes are more than any table here has")
+    groups = [about.row_group(i) for i in range(about.num_row_groups)]
+    values = sum(group.column(i).num_values for group in groups for i in range(group.num_columns))
+    if max(values, about.num_rows) > MOST_VALUES_PER_BYTE * len(content):
+        raise ValueError(f"{values} values in {len(content)} bytes are more than any table here has")
     rows: pd.DataFrame = file.read().to_pandas()
     return rows
 
@@ -76,32 +108,14 @@ def networks(stacks: Mapping[str, MLPStack]) -> bytes:
         sink = io.BytesIO()
         np.lib.format.write_array(sink, array, allow_pickle=False)
         members[f"{key}.npy"] = sink.getvalue()
-    return archive(members)  # as np.savez, without the time of day
+    return archive(members)
 
 
 def read_networks(content: bytes) -> dict[str, MLPStack]:
     """Give the stacks that `networks` packed."""
-    arrays = {name.removesuffix(".npy"): _array(member) for name, member in read_archive(content).items()}
-    names = sorted({key.rsplit("/", 2)[0] for key in arrays})
-    n_layers = 1 + max((int(key.rsplit("/", 1)[1]) for key in arrays), default=-1)
-    if len(arrays) != 2 * len(names) * n_layers:
-        raise ValueError(f"{len(arrays)} arrays are not weights and biases of {len(names)} networks")
-    return {
-        name: MLPStack.from_arrays(
-            [arrays[f"{name}/weight/{layer}"][None] for layer in range(n_layers)],
-            [arrays[f"{name}/bias/{layer}"][None] for layer in range(n_layers)],
-        )
-        for name in names
-    }
-
-
-def _array(content: bytes) -> np.ndarray:
-    """Array of floats in an .npy file, for which `numpy.load` would allocate what the file promises."""
-    stream = io.BytesIO(content)
-    if np.lib.format.read_magic(stream) != (1, 0):
-        raise ValueError("an array is of another version of .npy")
-    shape, by_column, kind = np.lib.format.read_array_header_1_0(stream)
-    if kind not in (np.float32, np.float64):  # objects, for example, which would be pickles
-        raise ValueError(f"an array holds {kind} and not floats")
-    flat = np.frombuffer(content, kind, offset=stream.tell())
-    return flat.reshape(shape, order="F" if by_column else "C").copy(order="K")
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        found: dict[str, dict[str, list[np.ndarray]]] = {}
+        for key in sorted(arrays.files, key=lambda key: (key.rsplit("/", 1)[0], int(key.rsplit("/", 1)[1]))):
+            name, kind, _ = key.rsplit("/", 2)
+            found.setdefault(name, {"weight": [], "bias": []})[kind].append(arrays[key][None])
+    return {name: MLPStack.from_arrays(parts["weight"], parts["bias"]) for name, parts in found.items()}

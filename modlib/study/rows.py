@@ -20,13 +20,13 @@ from modlib.comparison import agreement_pairs, rank_correlations, transfers
 from modlib.measures import MEASURES, adjacency, family, similarity
 from modlib.networks import MLPStack
 from modlib.nulls import NULLS, null_test, permute_weights, random_graphs
-from modlib.study.catalogue import Choice
+from modlib.study.plan import Choice
 from modlib.study.schema import TABLES
 
 #: The eight graphs of a layer: each measure raw, then normalised.
 VARIANTS = tuple((measure, normalized) for measure in MEASURES for normalized in (False, True))
-Each = Callable[..., Iterable[Any]]  # as the built-in map
-_PAIRS = np.array(list(combinations(range(len(VARIANTS)), 2)))
+Map = Callable[..., Iterable[Any]]  # as the built-in map
+PAIRS = np.array(list(combinations(range(len(VARIANTS)), 2)))
 
 
 def describe(
@@ -84,7 +84,7 @@ def analyse(
     *,
     restarts: int = 20,
     seed: int = 0,
-    each: Each = map,
+    map_: Map = map,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Modules of every network, layer and variant, and the agreement of every two variants of a layer.
 
@@ -92,7 +92,7 @@ def analyse(
 
     Parameters
     ----------
-    each
+    map_
         Does what `map` does, perhaps side by side: an executor's ``map``.
 
     Returns
@@ -107,7 +107,7 @@ def analyse(
     """
     _check_names(names, len(_checks.instance(stack, "stack", MLPStack)))
     S = similarity(stack.to(dtype=torch.float64), x, y)
-    found = list(_search(S, names, each, "leiden", restarts, seed))
+    found = list(search_layers(S, names, map_, "leiden", restarts, seed))
     return (
         pd.concat([modules for modules, _ in found], ignore_index=True),
         pd.concat([agreement for _, agreement in found], ignore_index=True),
@@ -123,7 +123,7 @@ def analyse_by(
     *,
     restarts: int = 20,
     seed: int = 0,
-    each: Each = map,
+    map_: Map = map,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Find what `analyse` would by other choices, in short.
 
@@ -137,7 +137,7 @@ def analyse_by(
     Raises
     ------
     ValueError, TypeError
-        As `analyse`, and if `choices` are not one or more of `modlib.study.catalogue.Choice`.
+        As `analyse`, and if `choices` are not one or more of `modlib.study.plan.Choice`.
     """
     _check_names(names, len(_checks.instance(stack, "stack", MLPStack)))
     choices = [_checks.instance(c, "each of choices", Choice) for c in _checks.listed(choices, "choices")]
@@ -148,7 +148,7 @@ def analyse_by(
     pending = []
     for choice in choices:
         S = whole if choice.images is None else similarity(double, x[: choice.images], y[: choice.images])
-        pending.append((choice, _search(S, names, each, choice.optimiser, restarts, seed)))
+        pending.append((choice, search_layers(S, names, map_, choice.optimiser, restarts, seed)))
     modules: list[pd.DataFrame] = []
     agreement: list[pd.DataFrame] = []
     for choice, found in pending:
@@ -170,7 +170,7 @@ def against_nulls(
     draws: int,
     restarts: int = 5,
     seed: int = 0,
-    each: Each = map,
+    map_: Map = map,
 ) -> pd.DataFrame:
     """Q of every network, layer and variant beside draws of the nulls of `modlib.nulls`, each re-optimised.
 
@@ -199,12 +199,12 @@ def against_nulls(
     double = stack.to(dtype=torch.float64)
     S = similarity(double, x, y)
     layers = range(stack.n_hidden)
-    own = {layer: each(_qualities, graphs(S, layer), repeat(restarts)) for layer in layers}
+    own = {layer: map_(_qualities, graphs(S, layer), repeat(restarts)) for layer in layers}
     signed = {
         layer: torch.stack([S[measure][layer] for measure in MEASURES], 1).cpu().numpy() for layer in layers
     }
     by_similarity = {
-        layer: each(
+        layer: map_(
             _qualities_at_random,
             signed[layer],
             repeat(draws),
@@ -217,7 +217,7 @@ def against_nulls(
     for draw in range(draws):
         S = similarity(permute_weights(stack, generator).to(dtype=torch.float64), x, y)
         for layer in layers:
-            permuted[layer].append(each(_qualities, graphs(S, layer), repeat(restarts)))
+            permuted[layer].append(map_(_qualities, graphs(S, layer), repeat(restarts)))
             if draw >= 2:  # the processors are busy with two draws; no more are held in memory
                 permuted[layer][draw - 2] = list(permuted[layer][draw - 2])
     rows: list[dict[str, object]] = []
@@ -266,12 +266,12 @@ def _qualities_at_random(
     return np.array(drawn).reshape(draws, -1).T
 
 
-def _search(
-    S: dict[str, list[Tensor]], names: Sequence[str], each: Each, optimiser: str, restarts: int, seed: int
+def search_layers(
+    S: dict[str, list[Tensor]], names: Sequence[str], map_: Map, optimiser: str, restarts: int, seed: int
 ) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
     """Modules and agreement of every layer and network, begun at once where `each` works side by side."""
     begun = [
-        each(
+        map_(
             _layer_tables,
             graphs(S, layer),
             names,
@@ -321,7 +321,7 @@ def _in_order(tables: Sequence[pd.DataFrame], name: str) -> pd.DataFrame:
 def _compare(
     A: Float[np.ndarray, "variant unit unit"], labels: Int[np.ndarray, "variant unit"], name: str, layer: int
 ) -> pd.DataFrame:
-    a, b = _PAIRS.T
+    a, b = PAIRS.T
     carried = transfers(A, labels)  # (graph, partition)
     measures = np.array([m for m, _ in VARIANTS])
     normalized = np.array([n for _, n in VARIANTS])
@@ -334,8 +334,8 @@ def _compare(
             "normalized_a": normalized[a],
             "measure_b": measures[b],
             "normalized_b": normalized[b],
-            "family_pair": [families[i] if families[i] == families[j] else "across" for i, j in _PAIRS],
-            **agreement_pairs(labels, _PAIRS),
+            "family_pair": [families[i] if families[i] == families[j] else "across" for i, j in PAIRS],
+            **agreement_pairs(labels, PAIRS),
             "transfer_ab": carried[a, b],
             "transfer_ba": carried[b, a],
             "rank_correlation": rank_correlations(A)[a, b],

@@ -339,21 +339,21 @@ def test_stages_of_base_are_the_work_of_a_sweep(tmp_path, monkeypatch):
     run_in_one_go(tmp_path)
     monkeypatch.setenv("MODLIB_RESULTS", str(tmp_path))
     stored = store.read_results(TINY)
-    seen = {"train": [], "_search": []}
+    seen = {"train": [], "search_layers": []}
 
     def watched(name, **other):
         real = getattr(base, name)
 
         def call(*arguments, **options):
             found = real(*arguments, **options | other)
-            found = list(found) if name == "_search" else found
+            found = list(found) if name == "search_layers" else found
             seen[name].append((options, found))
             return found
 
         monkeypatch.setattr(base, name, call)
 
     watched("train", compile=False)  # compiling is tested where training is
-    watched("_search")
+    watched("search_layers")
     monkeypatch.setattr(base.crew, "start", lambda *_: ThreadPoolExecutor(1))  # its processes: see above
     monkeypatch.setattr(base.experiments, "get", lambda *_: TINY)
     table, about = base.measure("cpu", rounds=1)
@@ -367,7 +367,7 @@ def test_stages_of_base_are_the_work_of_a_sweep(tmp_path, monkeypatch):
     trained = stored.networks[stored.networks.regularizer != "none"]
     assert about["networks"] == len(trained) == 6
     assert about["graphs"] == 6 * 2 * 8
-    assert len(seen["train"]) == len(seen["_search"]) == 2  # the first call of each is not timed
+    assert len(seen["train"]) == len(seen["search_layers"]) == 2  # the first call of each is not timed
     for options, found in seen["train"]:
         assert options["compile"]
         assert found.epochs.tolist() == trained.epochs.tolist()
@@ -375,7 +375,7 @@ def test_stages_of_base_are_the_work_of_a_sweep(tmp_path, monkeypatch):
     keys = ["network", "layer", "measure", "normalized"]
     names = dict(enumerate(trained.network))
     q = stored.modules.set_index(keys).q
-    for _, found in seen["_search"]:
+    for _, found in seen["search_layers"]:
         modules = pd.concat([rows for rows, _ in found])
         ours = modules.assign(network=modules.network.astype(int).map(names)).set_index(keys).q
         assert len(ours) == about["graphs"]

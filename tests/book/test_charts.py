@@ -14,7 +14,7 @@ from modlib.book.chapters.index import charts as hero_charts
 from modlib.book.chapters.index.charts import hero, save_hero
 from modlib.book.chapters.regularisation import charts as regularisation_charts
 from modlib.paper import by_level, published
-from modlib.study import catalogue, store
+from modlib.study import catalogue, schema, store
 
 ROOT = Path(__file__).parents[2]
 CHARTS = [
@@ -96,7 +96,7 @@ def test_like_for_like_switches_itself_on(chart, monkeypatch, tmp_path):
     monkeypatch.setenv("MODLIB_RESULTS", str(tmp_path))
     assert "python -m modlib run base-v1 --profile paper" in chart("paper").data
     found = synthetic.results()
-    tables = {name: getattr(found, name) for name in store.TABLES}
+    tables = {name: getattr(found, name) for name in schema.TABLES}
     store.write_results(catalogue.get("base-v1", "paper"), tables, {}, {"seconds": {}})
     spec = chart("paper").to_dict()
     assert "arXiv v1 protocol" in spec["usermeta"]["caption"]

@@ -11,7 +11,7 @@ import worlds
 from modlib.book import on_record
 from modlib.paper import findings, published
 from modlib.paper.simulations import rejections
-from modlib.study import catalogue, store
+from modlib.study import catalogue, schema, store
 
 PLAN = catalogue.get("base", "paper")
 _RECOMPUTED = {}
@@ -25,7 +25,7 @@ def original(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MODLIB_RESULTS", str(folder))
         patch.setattr(on_record, "numbers", findings.numbers)
-        tables = {name: getattr(found, name) for name in store.TABLES}
+        tables = {name: getattr(found, name) for name in schema.TABLES}
         store.write_results(PLAN, tables, {}, {"seconds": {"training": 60.0}})
         written = on_record.write()
     assert [path.name for path in written] == ["claims.csv", "verdicts.csv", "numbers.json", "tables.json"]
@@ -223,7 +223,7 @@ def test_missing_and_damaged_records(same_tables, folder, tmp_path, name):
 
 def test_new_tables_and_tables_that_are_gone(folder, tmp_path):
     found = worlds.results("false", layers=(1,), seeds=3)
-    tables = {name: getattr(found, name) for name in store.TABLES}
+    tables = {name: getattr(found, name) for name in schema.TABLES}
     store.write_results(catalogue.get("base-v1", "paper"), tables, {}, {"seconds": {"training": 60.0}})
     sentences = problems(tmp_path)
     assert any("tables.json: base-v1-paper is missing, which" in sentence for sentence in sentences)

@@ -8,7 +8,7 @@ import pytest
 
 import modlib
 from modlib.data.sources import SOURCES
-from modlib.study import catalogue, store
+from modlib.study import catalogue, schema
 
 PAGE = (Path(__file__).parents[2] / "book" / "reproduce.md").read_text(encoding="utf-8")
 
@@ -39,7 +39,7 @@ def quick(tmp_path_factory):
         return modlib.run("base", profile="quick", workers=0)
 
 
-@pytest.mark.parametrize("table", store.TABLES)
+@pytest.mark.parametrize("table", schema.TABLES)
 def test_every_column_is_described_and_every_described_column_is_there(quick, table):
     assert columns(table) == list(getattr(quick, table).columns)
 

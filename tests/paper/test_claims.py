@@ -8,7 +8,7 @@ import worlds
 from modlib.paper import claims, evidence, reported, verdicts
 from modlib.paper.claims import CLAIMS, EXPERIMENTS
 from modlib.paper.graph_names import graph_name
-from modlib.study import accuracy_filter, catalogue, store
+from modlib.study import accuracy_filter, catalogue, schema, store
 
 N_ITEMS = {  # of one experiment with two layers
     "dropout-raises-q": 16,
@@ -269,7 +269,7 @@ def test_the_order_of_rows_does_not_matter():
     for place, found in a.items():
         mixed = {
             name: getattr(found, name).iloc[rng.permutation(len(getattr(found, name)))]
-            for name in store.TABLES
+            for name in schema.TABLES
         }
         b[place] = store.Results(**mixed, manifest={}, kept={})
     key = ["claim", "experiment", "item"]
@@ -283,7 +283,7 @@ def test_table_reads_what_is_stored_and_computes_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("MODLIB_RESULTS", str(tmp_path))
     assert claims.table("paper").empty
     found = worlds.results("true")
-    tables = {name: getattr(found, name) for name in store.TABLES}
+    tables = {name: getattr(found, name) for name in schema.TABLES}
     store.write_results(catalogue.get("base-v1", "paper"), tables, {}, {})
     table = claims.table("paper")
     assert set(table.experiment) == {"base-v1", "elsewhere", "labels"}
@@ -295,7 +295,7 @@ def test_table_reads_what_is_stored_and_computes_nothing(tmp_path, monkeypatch):
     # The table is kept for the next who asks, unless the tables are others by then.
     table["value"] = 0.0
     pd.testing.assert_frame_equal(claims.table("paper"), expected)
-    tables = {name: getattr(worlds.results("false"), name) for name in store.TABLES}
+    tables = {name: getattr(worlds.results("false"), name) for name in schema.TABLES}
     store.write_results(catalogue.get("base-v1", "paper"), tables, {}, {})
     assert not claims.table("paper").value.equals(expected.value)
 

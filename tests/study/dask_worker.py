@@ -5,10 +5,10 @@ import os
 import time
 from pathlib import Path
 
-from modlib.study import remote, runner
+from modlib.study import dask, provenance
 
 FOLDER = Path(os.environ["MODLIB_TEST_ORDERS"])
-train, decisive = runner._train, remote.decisive  # before dask_setup puts others in their place
+train, decisive = dask.train_shard, provenance.decisive  # before dask_setup puts others in their place
 
 
 def note(what, shard):
@@ -16,19 +16,19 @@ def note(what, shard):
         file.write(f"{shard.name} {os.getpid()}\n")
 
 
-def train_as_told(plan, shard, device):
+def train_as_told(experiment, shard, device, **options):
     note("begun", shard)
     try:
-        return train_or_not(plan, shard, device)
+        return train_or_not(experiment, shard, device, **options)
     finally:
         note("ended", shard)
 
 
-def train_or_not(plan, shard, device):
+def train_or_not(experiment, shard, device, **options):
     while (FOLDER / f"hold {shard.name}").exists():
         time.sleep(0.02)
     if (FOLDER / f"fall {shard.name}").exists():
-        return train_or_not(plan, shard, device)
+        return train_or_not(experiment, shard, device, **options)
     fail = FOLDER / f"fail {shard.name}"
     if fail.exists():
         raise ValueError(fail.read_text())
@@ -37,7 +37,7 @@ def train_or_not(plan, shard, device):
         left = int(tries.read_text()) - 1
         tries.write_text(str(left)) if left else tries.unlink()
         raise FileNotFoundError("no such file on this worker")
-    return train(plan, shard, device)
+    return train(experiment, shard, device, **options)
 
 
 def decisive_as_told():
@@ -47,4 +47,4 @@ def decisive_as_told():
 
 def dask_setup(_worker):
     """Take the place of what is there; Dask imports this file twice, and calls this once."""
-    runner._train, remote.decisive = train_as_told, decisive_as_told
+    dask.train_shard, provenance.decisive = train_as_told, decisive_as_told

@@ -150,7 +150,7 @@ def test_the_same_seed_gives_the_same_table_and_another_does_not(problem, table)
 @pytest.mark.slow
 def test_processes_find_what_a_loop_finds(problem, table):
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        found = against_nulls(*problem, NAMES, draws=DRAWS, restarts=2, seed=7, each=pool.map)
+        found = against_nulls(*problem, NAMES, draws=DRAWS, restarts=2, seed=7, map_=pool.map)
     pd.testing.assert_frame_equal(found, table, check_exact=True)
 
 

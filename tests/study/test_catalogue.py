@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from modlib.study import catalogue, remote
-from modlib.study.catalogue import EXPERIMENTS, PROFILES, UNTRAINED, Choice, Experiment, Setting, get
+from modlib.study import catalogue
+from modlib.study.catalogue import EXPERIMENTS, PROFILES, get
+from modlib.study.plan import UNTRAINED, Choice, Experiment, Setting
 from modlib.training import PROTOCOLS
 
 # Strengths on the axes of the paper's figures; those at which every network fell below 80 % accuracy
@@ -23,12 +24,16 @@ ODD = replace(ALL[0], name="odd", seeds=(5, 3, 8, 1, 2), untrained=45)
 
 @pytest.mark.parametrize("name", ["base", "base-v1"])
 def test_paper_scale_is_the_papers(name):
-    plan = get(name, "paper")
-    assert (len(plan.settings) * len(plan.seeds), plan.untrained, plan.n_networks) == (270, 100, 370)
-    assert (plan.dataset, plan.hidden) == ("mnist", (64, 64))
-    assert (plan.train_samples, plan.test_samples) == (60_000, 10_000)
+    experiment = get(name, "paper")
+    assert (
+        len(experiment.settings) * len(experiment.seeds),
+        experiment.untrained,
+        experiment.n_networks,
+    ) == (270, 100, 370)
+    assert (experiment.dataset, experiment.hidden) == ("mnist", (64, 64))
+    assert (experiment.train_samples, experiment.test_samples) == (60_000, 10_000)
     for regularizer, strengths in STRENGTHS.items():
-        ours = [s for s in plan.settings if s.regularizer == regularizer]
+        ours = [s for s in experiment.settings if s.regularizer == regularizer]
         assert [s.strength for s in ours] == pytest.approx(strengths, rel=1e-3)
         assert [getattr(s, regularizer) for s in ours] == [s.strength for s in ours]  # in force as named
         for other in {"l1", "dropout"} - {regularizer}:
@@ -54,19 +59,21 @@ def test_untrained_networks_bear_no_penalty():
     assert (UNTRAINED.l1, UNTRAINED.l2, UNTRAINED.dropout) == (0, 0, 0)
 
 
-@pytest.mark.parametrize("plan", [*ALL, ODD], ids=lambda plan: f"{plan.name}-{plan.profile}")
-def test_shards_hold_every_network_once_and_in_order(plan):
-    shards = plan.shards()
+@pytest.mark.parametrize(
+    "experiment", [*ALL, ODD], ids=lambda experiment: f"{experiment.name}-{experiment.profile}"
+)
+def test_shards_hold_every_network_once_and_in_order(experiment):
+    shards = experiment.shards()
     held = [
         (shard.trained, seed, setting)
         for shard in shards
         for seed in shard.seeds
         for setting in shard.settings
     ]
-    trained = [(True, seed, setting) for seed in plan.seeds for setting in plan.settings]
-    assert held == trained + [(False, seed, UNTRAINED) for seed in range(plan.untrained)]
+    trained = [(True, seed, setting) for seed in experiment.seeds for setting in experiment.settings]
+    assert held == trained + [(False, seed, UNTRAINED) for seed in range(experiment.untrained)]
     assert len({shard.name for shard in shards}) == len(shards)
-    assert sum(map(len, shards)) == plan.n_networks
+    assert sum(map(len, shards)) == experiment.n_networks
     assert all(len(shard.seeds) == 1 for shard in shards if shard.trained)
 
 
@@ -82,8 +89,8 @@ def test_other_experiments_are_the_papers_but_for_what_their_names_say():
         "labels-kept": {"protocol", "train_samples"},
         "labels-shuffled": {"protocol", "train_samples", "labels"},
     }.items():
-        plan = get(name, "paper")
-        assert {one for one in same if getattr(plan, one) != getattr(base, one)} == differing
+        experiment = get(name, "paper")
+        assert {one for one in same if getattr(experiment, one) != getattr(base, one)} == differing
     assert get("wide", "paper").hidden == (256, 256)
     assert get("deep", "paper").hidden == (64,) * 5
     assert get("wide", "paper").settings == get("deep", "paper").settings
@@ -94,14 +101,14 @@ def test_other_experiments_are_the_papers_but_for_what_their_names_say():
     assert replace(shuffled, name=kept.name, labels="true") == kept
 
 
-def rebuilt(plan):
+def rebuilt(experiment):
     """Build the same experiment from its parts, sharing none of them."""
     return Experiment(
-        **{f.name: getattr(plan, f.name) for f in fields(plan)}
+        **{f.name: getattr(experiment, f.name) for f in fields(experiment)}
         | {
-            "settings": tuple(replace(s) for s in plan.settings),
-            "protocol": replace(plan.protocol),
-            "seeds": tuple(int(str(s)) for s in plan.seeds),
+            "settings": tuple(replace(s) for s in experiment.settings),
+            "protocol": replace(experiment.protocol),
+            "seeds": tuple(int(str(s)) for s in experiment.seeds),
         }
     )
 
@@ -128,10 +135,10 @@ CHANGES = {
 
 
 def test_digest_is_stable():
-    for plan in ALL:
-        assert rebuilt(plan).digest == plan.digest
-        assert rebuilt(plan).config == plan.config
-    assert len({plan.digest for plan in ALL}) == len(ALL)
+    for experiment in ALL:
+        assert rebuilt(experiment).digest == experiment.digest
+        assert rebuilt(experiment).config == experiment.config
+    assert len({experiment.digest for experiment in ALL}) == len(ALL)
 
 
 RESULTS = Path(__file__).parents[2] / "results"
@@ -142,8 +149,8 @@ RESULTS = Path(__file__).parents[2] / "results"
 )
 def test_stored_results_are_those_of_the_catalogue(manifest):
     stored = json.loads(manifest.read_text())
-    plan = get(manifest.parent.name.removesuffix("-paper"), "paper")
-    assert (plan.digest, plan.config) == (stored["digest"], stored["config"])
+    experiment = get(manifest.parent.name.removesuffix("-paper"), "paper")
+    assert (experiment.digest, experiment.config) == (stored["digest"], stored["config"])
 
 
 def test_every_experiment_has_stored_results():
@@ -166,60 +173,58 @@ class NewerExperiment(Experiment):
     resolution: float = field(default=2.0, metadata={"introduced_with": 1.0})
 
 
-def newer(plan, resolution, noise):
+def newer(experiment, resolution, noise):
     """Give the same experiment with a newer field of its own, and one in each of its settings."""
-    parts = {f.name: getattr(plan, f.name) for f in fields(plan)}
-    settings = tuple(NewerSetting(**vars(s), noise=noise) for s in plan.settings)
+    parts = {f.name: getattr(experiment, f.name) for f in fields(experiment)}
+    settings = tuple(NewerSetting(**vars(s), noise=noise) for s in experiment.settings)
     return NewerExperiment(**parts | {"settings": settings, "resolution": resolution})
 
 
 def test_newer_fields_leave_the_digest_alone_while_they_change_nothing():
-    plan = get("base", "paper")
-    same = newer(plan, resolution=1.0, noise=0.0)
-    assert (same.digest, same.config) == (plan.digest, plan.config)
-    others = [newer(plan, 2.0, 0.0), newer(plan, 1.0, 0.5), newer(plan, 2.0, 0.5)]
-    assert len({plan.digest, *(other.digest for other in others)}) == 4
+    experiment = get("base", "paper")
+    same = newer(experiment, resolution=1.0, noise=0.0)
+    assert (same.digest, same.config) == (experiment.digest, experiment.config)
+    others = [newer(experiment, 2.0, 0.0), newer(experiment, 1.0, 0.5), newer(experiment, 2.0, 0.5)]
+    assert len({experiment.digest, *(other.digest for other in others)}) == 4
     assert others[0].config["resolution"] == 2.0
     assert others[1].config["settings"][0]["noise"] == 0.5
 
 
-@pytest.mark.parametrize("plan", ALL, ids=lambda plan: f"{plan.name}-{plan.profile}")
-def test_an_experiment_is_read_back_from_its_config(plan):
-    assert remote._plan(json.loads(json.dumps(plan.config))) == plan
+@pytest.mark.parametrize("experiment", ALL, ids=lambda experiment: f"{experiment.name}-{experiment.profile}")
+def test_an_experiment_is_read_back_from_its_config(experiment):
+    assert Experiment.from_config(json.loads(json.dumps(experiment.config))) == experiment
 
 
-def test_a_config_without_newer_fields_is_read_back(monkeypatch):
+def test_a_config_without_newer_fields_is_read_back():
     """Which then stand at their default."""
-    monkeypatch.setattr(remote, "Experiment", NewerExperiment)
-    monkeypatch.setattr(remote, "Setting", NewerSetting)
-    back = remote._plan(get("base", "paper").config)
-    assert (back.resolution, back.settings[0].noise) == (2.0, 0.0)
+    back = NewerExperiment.from_config(get("base", "paper").config)
+    assert back.resolution == 2.0
 
 
 @pytest.mark.parametrize("name", [f.name for f in fields(Experiment)])
 def test_digest_changes_with_every_field(name):
-    plan = get("base", "quick")
-    changed = replace(plan, **{name: CHANGES[name]})
-    assert changed.digest != plan.digest
-    assert changed.config != plan.config
+    experiment = get("base", "quick")
+    changed = replace(experiment, **{name: CHANGES[name]})
+    assert changed.digest != experiment.digest
+    assert changed.config != experiment.config
 
 
 @pytest.mark.parametrize("name", [f.name for f in fields(Setting)])
 def test_digest_changes_with_every_field_of_a_setting(name):
-    plan = get("base", "quick")
-    first = plan.settings[0]
+    experiment = get("base", "quick")
+    first = experiment.settings[0]
     value = "l1" if name == "regularizer" else getattr(first, name) + 1e-7
-    changed = replace(plan, settings=(replace(first, **{name: value}), *plan.settings[1:]))
-    assert changed.digest != plan.digest
+    changed = replace(experiment, settings=(replace(first, **{name: value}), *experiment.settings[1:]))
+    assert changed.digest != experiment.digest
 
 
 @pytest.mark.parametrize("name", [f.name for f in fields(PROTOCOLS["final"])])
 def test_digest_changes_with_every_field_of_the_protocol(name):
-    plan = get("base", "quick")
+    experiment = get("base", "quick")
     others = {"stop_after": None, "keep": "last", "decay": 0.26, "validation": 0.11}
-    value = others[name] if name in others else getattr(plan.protocol, name) + 1
-    changed = replace(plan, protocol=replace(plan.protocol, **{name: value}))
-    assert changed.digest != plan.digest
+    value = others[name] if name in others else getattr(experiment.protocol, name) + 1
+    changed = replace(experiment, protocol=replace(experiment.protocol, **{name: value}))
+    assert changed.digest != experiment.digest
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import chain, repeat
 from pathlib import Path
-from types import SimpleNamespace
 
 import cloudpickle
 import pytest
@@ -24,7 +22,8 @@ from click.testing import CliRunner
 from tiny import SHARDS, TABLES, TINY, assert_same_tables, copy_shards, run_in_one_go, shards_in
 
 from modlib import __main__ as cli
-from modlib.study import catalogue, dask, runner, store
+from modlib.study import catalogue, dask, files, runner, shard_files
+from modlib.study.files import StoreError
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="POSIX")
 PATIENCE = 60.0
@@ -219,9 +218,9 @@ def proxy(address):
 def test_tables_are_those_of_a_local_run_and_every_file_is_written_once(
     here, folder, address, orders, monkeypatch, caplog
 ):
-    written, write = [], store._write
+    written, write = [], files.write
     monkeypatch.setattr(
-        store, "_write", lambda path, content: (written.append(path.name), write(path, content))
+        files, "write", lambda path, content: (written.append(path.name), write(path, content))
     )
     with caplog.at_level(logging.INFO, logger="modlib"):
         results = runner.run("tiny", scheduler=address)
@@ -237,16 +236,13 @@ def test_tables_are_those_of_a_local_run_and_every_file_is_written_once(
 @pytest.mark.slow
 def test_what_workers_tell_feeds_the_progress_bar(folder, address, monkeypatch):
     told = []
-    tell = runner._progress_bar
 
     @contextlib.contextmanager
-    def listening(plan, missing, news):
-        with tell(plan, missing, news):
-            put = news.put
-            monkeypatch.setattr(news, "put", lambda item: (told.append(item), put(item)))
-            yield
+    def listening(missing, epochs, reports):
+        monkeypatch.setattr(reports, "put", told.append)
+        yield
 
-    monkeypatch.setattr(runner, "_progress_bar", listening)
+    monkeypatch.setattr(runner, "progress_bar", listening)
     runner.run("tiny", scheduler=address)
     for name in TRAINED:
         assert [epoch for shard, epoch, *_ in told if shard == name] == [1, 2, None]
@@ -263,55 +259,29 @@ def test_only_what_is_missing_is_sent_out(here, folder, address, orders):
     runner.run("tiny", scheduler=f"tcp://127.0.0.1:{free_port()}")  # all is there: no cluster is asked
 
 
-@pytest.mark.slow
-def test_shards_are_sent_out_so_many_at_a_time(here, folder, address, orders, monkeypatch):
-    monkeypatch.setattr(dask, "AHEAD", 1)
-    runner.run("tiny", scheduler=address)
-    assert [name for name, _ in orders.begun()] == SHARDS
-    assert_same_tables(folder, here)
-
-
 # ---------------------------------------------------------------- something is lost
 
 
 @pytest.mark.slow
-def test_the_connection_is_cut_once(here, folder, orders, proxy):
-    """Cut where two shards are kept and a worker is at the third."""
+@pytest.mark.parametrize("lost", ["cut", "close"])
+def test_the_connection_or_the_scheduler_is_lost(here, folder, address, orders, proxy, monkeypatch, lost):
+    """Two shards are kept and a worker is at the third; the next run computes no more than that one."""
+    monkeypatch.setattr(dask, "CONNECT_SECONDS", 2.0)
     orders.give(f"hold {UNTRAINED}")
 
-    def cut(wait):
+    def lose(wait):
         wait(lambda: shards_in(folder) == TRAINED)
-        before = proxy.accepted
-        proxy.cut()
-        wait(lambda: proxy.accepted > before + 1)  # a greeting, and a client
+        getattr(proxy, lost)()
 
-    with meanwhile(cut, orders):
-        runner.run("tiny", scheduler=proxy.address)
-    assert_same_tables(folder, here)
-    begun = Counter(name for name, _ in orders.begun())
-    assert [begun[name] for name in TRAINED] == [1, 1]
-    assert begun[UNTRAINED] in (1, 2)  # anew, unless it is sent to the worker that is still at it
-
-
-@pytest.mark.slow
-def test_a_scheduler_that_stays_away(folder, orders, proxy, monkeypatch):
-    monkeypatch.setattr(dask, "CONNECT_SECONDS", 0.5)
-    monkeypatch.setattr(dask, "RECONNECT_SECONDS", 1.0)
-    orders.give(f"hold {UNTRAINED}")
-
-    def close(wait):
-        wait(lambda: shards_in(folder) == TRAINED)
-        proxy.close()
-
-    with (
-        meanwhile(close, orders),
-        pytest.raises(
-            OSError, match=f"the scheduler at {proxy.address} has been out of reach for .*is kept: "
-        ),
-    ):
+    message = f"the connection to the Dask scheduler at {proxy.address} is lost .*Finished shards are kept"
+    with meanwhile(lose, orders), pytest.raises(OSError, match=message):
         runner.run("tiny", scheduler=proxy.address)
     assert shards_in(folder) == TRAINED
     assert not (folder / "manifest.json").exists()
+    runner.run("tiny", scheduler=address)
+    begun = Counter(name for name, _ in orders.begun())
+    assert [begun[name] for name in TRAINED] == [1, 1]
+    assert_same_tables(folder, here)
 
 
 @pytest.mark.slow
@@ -336,7 +306,8 @@ def test_a_shard_that_raises(here, folder, address, orders):
     assert not (folder / "manifest.json").exists()
     orders.lift(f"fail {UNTRAINED}")
     runner.run("tiny", scheduler=address)
-    assert Counter(name for name, _ in orders.begun()) == {TRAINED[0]: 1, TRAINED[1]: 1, UNTRAINED: 2}
+    begun = Counter(name for name, _ in orders.begun())
+    assert begun == {TRAINED[0]: 1, TRAINED[1]: 1, UNTRAINED: 2 + dask.RETRIES}
     assert_same_tables(folder, here)
 
 
@@ -384,7 +355,7 @@ def test_a_worker_without_modlib_reads_what_it_is_sent_and_says_so(tmp_path):
     path = Path(cloudpickle.__file__).parents[1]  # and, without `site`, nothing that is installed elsewhere
     process = subprocess.run(
         [sys.executable, "-S", "-c", read],
-        input=cloudpickle.dumps(dask._call()),
+        input=cloudpickle.dumps(dask.task()),
         env={"PYTHONPATH": str(path)},
         cwd=tmp_path,
         capture_output=True,
@@ -392,75 +363,17 @@ def test_a_worker_without_modlib_reads_what_it_is_sent_and_says_so(tmp_path):
     )
     said = process.stderr.decode().splitlines()[-1]
     assert said == "ModuleNotFoundError: No module named 'modlib'"
-    error = dask._explained(ModuleNotFoundError("No module named 'modlib'"), "seed-000")
-    assert isinstance(error, RuntimeError)
-    assert str(error).startswith("a worker cannot take part: No module named 'modlib'; start workers in")
 
 
 @pytest.mark.slow
 def test_what_arrives_damaged_is_not_kept(folder, address, monkeypatch):
-    keep = store.keep_shard
-    monkeypatch.setattr(store, "keep_shard", lambda plan, name, content: keep(plan, name, content[:-100]))
-    with pytest.raises(store.StoreError, match=r"what a worker sent as .* is damaged"):
+    keep = shard_files.keep_shard
+    monkeypatch.setattr(
+        shard_files, "keep_shard", lambda experiment, name, content: keep(experiment, name, content[:-100])
+    )
+    with pytest.raises(StoreError, match=r"what a worker sent as .* is damaged"):
         runner.run("tiny", scheduler=address)
     assert shards_in(folder) == []
-
-
-# ---------------------------------------------------------------- how long a scheduler is sought
-
-
-REFUSED, CUT_AT_ONCE, HOURS, BRINGS_ONE = None, (0, 0), (3600, 0), (0, 1)
-
-
-@pytest.mark.parametrize(
-    ("connections", "came", "pauses", "message"),
-    [
-        ([REFUSED], 0, [], "no Dask scheduler answers at tcp://host:1 .refused."),
-        ([CUT_AT_ONCE, REFUSED], 0, [1, 2, 4, 8, 16, 32, 60, 60], "out of reach for 5 minutes .refused."),
-        ([CUT_AT_ONCE], 0, [1, 2, 4, 8, 16, 32, 60, 60, 60, 60], "out of reach for 5 minutes .cut."),
-        ([BRINGS_ONE, REFUSED], 1, [1, 2, 4, 8, 16, 32, 60, 60], "What is finished is kept"),
-        ([*[HOURS] * 50, BRINGS_ONE], 3, [1] * 52, None),
-        ([BRINGS_ONE], 3, [1, 1], None),
-        ([BRINGS_ONE, REFUSED, REFUSED, BRINGS_ONE], 3, [1, 2, 4, 1], None),
-    ],
-)
-def test_a_scheduler_is_sought_for_so_long(monkeypatch, connections, came, pauses, message):
-    """Of what there are, the last kind of connection goes on for ever."""
-    now, slept, kept, coming = [1000.0], [], [], chain(connections, repeat(connections[-1]))
-
-    def sleep(seconds):
-        slept.append(seconds)
-        now[0] += seconds
-
-    @contextlib.contextmanager
-    def connected(scheduler):
-        connection = next(coming)
-        if connection is REFUSED:
-            now[0] += dask.CONNECT_SECONDS
-            raise dask._ConnectionLostError("refused")
-        yield connection
-
-    def arriving(connection, work, plan, left, *_):
-        seconds, n_shards = connection
-        yield from [(name, b"") for name in list(left)[:n_shards]]
-        now[0] += seconds
-        if left:
-            raise dask._ConnectionLostError("cut")
-
-    monkeypatch.setattr(dask, "_connected", connected)
-    monkeypatch.setattr(dask, "_arriving", arriving)
-    monkeypatch.setattr(dask, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=sleep))
-    with contextlib.nullcontext() if message is None else pytest.raises(OSError, match=message):
-        dask.compute(
-            "tcp://host:1",
-            runner.shard_content,
-            TINY,
-            TINY.shards(),
-            "cpu",
-            keep=lambda shard, content: kept.append(shard.name),
-            tell=lambda news: None,
-        )
-    assert (kept, slept) == (SHARDS[:came], pauses)
 
 
 # ---------------------------------------------------------------- no cluster

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from tiny import TINY, assert_same_tables, run_in_one_go, shards_in
 
-from modlib.study import catalogue, runner, store
+from modlib.study import catalogue, runner, shard_files
+from modlib.study.shard import train_shard
 
 KILLS = 50
 #: The command line, with the experiment of a second among those it knows.
@@ -129,8 +130,8 @@ def test_a_full_disk_stops_the_run_with_a_word_and_it_goes_on_when_there_is_room
     kept.mkdir()
     monkeypatch.setenv("MODLIB_RESULTS", str(tmp_path / "measured"))
     shard = TINY.shards()[0].name  # whose weights lie beside its tables for a moment
-    store.write_trained(TINY, shard, runner._train(TINY, TINY.shards()[0], "cpu"))
-    weights = store.shard_file(TINY, f"{shard}.trained").stat().st_size
+    shard_files.write_trained(TINY, shard, train_shard(TINY, TINY.shards()[0], "cpu"))
+    weights = shard_files.shard_file(TINY, f"{shard}.trained").stat().st_size
     room = weights + int(1.2 * next(uninterrupted.rglob(f"{shard}.zip")).stat().st_size)
     setup = f'mount -t tmpfs -o size={room} tmpfs {results} && trap "cp -r {results}/. {kept}" EXIT'
     code, said = in_a_namespace(setup, results)

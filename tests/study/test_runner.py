@@ -24,9 +24,9 @@ from tiny import SHARDS, TABLES, TINY, assert_same_tables, copy_shards, run_in_o
 
 from modlib import data
 from modlib.networks import MLPStack
-from modlib.study import catalogue, runner, store
+from modlib.study import catalogue, estimate, files, runner, schema, shard, shard_files, workers
+from modlib.study.files import StoreError
 from modlib.study.rows import VARIANTS, analyse
-from modlib.study.store import StoreError
 from modlib.training import Protocol, train
 
 needs_kill = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="POSIX")
@@ -61,13 +61,13 @@ def tables_of(folder):
 @pytest.fixture
 def computed(monkeypatch):
     """List the shards that this process computes."""
-    names, compute = [], runner.compute_shard
+    names, compute = [], workers.compute_shard
 
-    def counting(plan, shard, device):
+    def counting(experiment, shard, device, **options):
         names.append(shard.name)
-        compute(plan, shard, device)
+        compute(experiment, shard, device, **options)
 
-    monkeypatch.setattr(runner, "compute_shard", counting)
+    monkeypatch.setattr(workers, "compute_shard", counting)
     return names
 
 
@@ -185,7 +185,7 @@ def test_tables_do_depend_on_the_configuration(uninterrupted, folder, monkeypatc
 def test_second_call_computes_nothing(uninterrupted, monkeypatch, computed):
     monkeypatch.setenv("MODLIB_RESULTS", str(uninterrupted.parent))
     before = {p: (p.stat().st_mtime_ns, p.stat().st_ino) for p in uninterrupted.rglob("*") if p.is_file()}
-    monkeypatch.setattr(runner, "estimate", lambda *_, **__: pytest.fail("nothing to estimate"))
+    monkeypatch.setattr(estimate, "seconds", lambda *_, **__: pytest.fail("nothing to estimate"))
     first, second = runner.run("tiny"), runner.run("tiny", profile="quick", workers=0)
     pd.testing.assert_frame_equal(first.agreement, second.agreement)
     assert computed == []
@@ -264,7 +264,7 @@ def test_an_error_in_a_worker_reaches_the_caller(folder, monkeypatch):
 def pool():
     context = get_context("spawn")
     with ProcessPoolExecutor(
-        2, mp_context=context, initializer=runner._start_worker, initargs=(context.Queue(),)
+        2, mp_context=context, initializer=workers.start_worker, initargs=(context.Queue(),)
     ) as pool:
         yield pool
 
@@ -274,43 +274,43 @@ def pool():
 def test_the_way_of_a_gpu_gives_the_same_tables(uninterrupted, folder, pool):
     """Shards trained as one stack, then looked at side by side: equal but for rounding in the training."""
     shards = TINY.shards()
-    runner._train_together(TINY, shards, "cpu")
-    together = [store.read_trained(TINY, shard.name).stack for shard in shards[:2]]
-    for shard, stack in zip(shards, together, strict=False):
-        alone = runner._train(TINY, shard, "cpu").stack
+    workers.train_together(TINY, shards, "cpu")
+    together = [shard_files.read_trained(TINY, shard.name).stack for shard in shards[:2]]
+    for one, stack in zip(shards, together, strict=False):
+        alone = shard.train_shard(TINY, one, "cpu").stack
         for a, b in zip(stack.weights, alone.weights, strict=True):
             torch.testing.assert_close(a, b, rtol=0, atol=1e-4)
-    for shard in shards[:2]:  # the very same weights, so that what is compared is the looking
-        store.write_trained(TINY, shard.name, runner._train(TINY, shard, "cpu"))
-    for shard in shards:
-        runner.compute_shard(TINY, shard, "cpu", each=pool.map)
+    for one in shards[:2]:  # the very same weights, so that what is compared is the analysis
+        shard_files.write_trained(TINY, one.name, shard.train_shard(TINY, one, "cpu"))
+    for one in shards:
+        workers.compute_shard(TINY, one, "cpu", map_=pool.map)
     assert shards_in(folder) == SHARDS
     assert not list(folder.rglob("*.trained.zip"))
-    runner._merge(TINY, shards, "cpu")
+    runner.run("tiny", device="cpu", workers=0)  # which finds all shards and makes the tables
     assert_same_tables(folder, uninterrupted)
 
 
 def test_what_is_trained_is_not_trained_again(uninterrupted, folder, monkeypatch):
     """A run that was stopped while it looked at its networks goes on with the looking."""
-    shard = TINY.shards()[0]
-    store.write_trained(TINY, shard.name, runner._train(TINY, shard, "cpu"))
-    monkeypatch.setattr(runner, "train", lambda *_, **__: pytest.fail("trained again"))
-    with runner._threads(1):
-        runner.compute_shard(TINY, shard, "cpu")
+    first = TINY.shards()[0]
+    shard_files.write_trained(TINY, first.name, shard.train_shard(TINY, first, "cpu"))
+    monkeypatch.setattr(shard, "train", lambda *_, **__: pytest.fail("trained again"))
+    with workers.torch_threads(1):
+        workers.compute_shard(TINY, first, "cpu")
     monkeypatch.setenv("MODLIB_RESULTS", str(uninterrupted.parent))
-    expected = store.read_shard(TINY, shard.name).tables
+    expected = shard_files.read_shard(TINY, first.name).tables
     monkeypatch.setenv("MODLIB_RESULTS", str(folder.parent))
-    found = store.read_shard(TINY, shard.name).tables
-    for name in store.TABLES:
+    found = shard_files.read_shard(TINY, first.name).tables
+    for name in schema.TABLES:
         pd.testing.assert_frame_equal(found[name], expected[name], rtol=1e-4)
 
 
 def test_shuffled_labels_are_the_same_labels_in_one_order_for_all():
-    true, shuffled = (runner._training_data(replace(TINY, labels=labels)) for labels in ("true", "shuffled"))
+    true, shuffled = (shard.training_data(replace(TINY, labels=labels)) for labels in ("true", "shuffled"))
     assert torch.equal(true[0], shuffled[0])
     assert torch.equal(true[1].bincount(), shuffled[1].bincount())
     assert (true[1] == shuffled[1]).float().mean() < 0.2  # a tenth by chance
-    assert torch.equal(shuffled[1], runner._training_data(replace(TINY, labels="shuffled", seeds=(9,)))[1])
+    assert torch.equal(shuffled[1], shard.training_data(replace(TINY, labels="shuffled", seeds=(9,)))[1])
 
 
 def test_nulls_and_choices_have_a_row_for_each_network_layer_and_graph(uninterrupted, monkeypatch):
@@ -343,7 +343,7 @@ def test_interrupted_at_any_file_a_run_ends_in_the_same_tables(
 ):
     """The files of a run in order: three shards, six tables, the weights, the manifest, its check sum."""
     copy_shards(uninterrupted, folder, SHARDS[:file])
-    left, write = max(0, file - len(SHARDS)), store._write
+    left, write = max(0, file - len(SHARDS)), files.write
 
     def fails(path, content):
         nonlocal left
@@ -353,7 +353,7 @@ def test_interrupted_at_any_file_a_run_ends_in_the_same_tables(
         write(path, content)
 
     with monkeypatch.context() as patch:
-        patch.setattr(store, "_write", fails)
+        patch.setattr(files, "write", fails)
         with pytest.raises(PowerCutError):
             runner.run("tiny", device="cpu", workers=0)
     assert not (folder / "manifest.json").exists()
@@ -366,11 +366,11 @@ def test_interrupted_at_any_file_a_run_ends_in_the_same_tables(
 
 RUN = """
 import os, pickle, signal, sys
-from modlib.study import catalogue, runner, store
+from modlib.study import catalogue, files, runner
 plan = pickle.loads(bytes.fromhex(sys.argv[1]))
 catalogue.EXPERIMENTS["tiny"] = {"quick": plan, "paper": plan}
 fatal, workers = int(sys.argv[2]), int(sys.argv[3])
-written, write = 0, store._write
+written, write = 0, files.write
 def dying(path, content):
     global written
     written += 1
@@ -378,7 +378,7 @@ def dying(path, content):
         (path.parent / f".{path.name}.half.part").write_bytes(content[: len(content) // 2])
         os.kill(os.getpid(), signal.SIGKILL)
     write(path, content)
-store._write = dying
+files.write = dying
 print("starting", flush=True)
 runner.run("tiny", device="cpu", workers=workers)
 print(f"finished, {written} files", flush=True)
@@ -427,12 +427,12 @@ def children(pid):
 @pytest.mark.long
 def test_killed_again_and_again_a_run_ends_in_the_same_tables(uninterrupted, folder, start):
     """Die as the second shard is kept; then, two shards and two tables later, within the third table."""
-    for fatal, shards, files in ((4, SHARDS[:1], 0), (5, SHARDS, 2)):
+    for fatal, shards, n_tables in ((4, SHARDS[:1], 0), (5, SHARDS, 2)):
         process = start(fatal=fatal)
         said = end(process)
         assert process.returncode == -signal.SIGKILL, said
         assert shards_in(folder) == shards
-        assert [name for name in TABLES if (folder / name).exists()] == TABLES[:files]
+        assert [name for name in TABLES if (folder / name).exists()] == TABLES[:n_tables]
         assert not (folder / "manifest.json").exists()
         assert len(list(folder.rglob(".*.part"))) == 1
     process = start()
@@ -495,12 +495,12 @@ def test_a_long_run_is_announced_and_not_started(tmp_path, monkeypatch):
     ("seconds", "long", "runs"), [(299, False, True), (301, False, False), (1e6, True, True)]
 )
 def test_five_minutes_are_the_limit(folder, monkeypatch, caplog, seconds, long, runs):
-    def compute(plan, missing, device, workers):
+    def compute(experiment, missing, device, workers, epochs):
         assert [shard.name for shard in missing] == SHARDS
         raise PowerCutError
 
-    monkeypatch.setattr(runner, "estimate", lambda *_, **__: float(seconds))
-    monkeypatch.setattr(runner, "_compute", compute)
+    monkeypatch.setattr(estimate, "seconds", lambda *_, **__: float(seconds))
+    monkeypatch.setattr(workers, "compute", compute)
     expected = PowerCutError if runs else runner.LongRunError
     with caplog.at_level(logging.INFO, logger="modlib"), pytest.raises(expected):
         runner.run("tiny", device="cpu", workers=0, long=long)
@@ -521,7 +521,7 @@ def test_estimate_is_of_the_right_size(folder, monkeypatch):
         protocol=Protocol(max_epochs=4),
     )
     monkeypatch.setitem(catalogue.EXPERIMENTS, "tiny", {"quick": plan})
-    expected = runner.estimate(plan, plan.shards())
+    expected = estimate.seconds(plan, plan.shards())
     seconds = runner.run("tiny", device="cpu", workers=0).manifest["seconds"]
     measured = sum(seconds.values())
     assert measured / 5 < expected < 5 * measured
@@ -539,9 +539,9 @@ def fake_clock(monkeypatch):
     def analyse(stack, x, y, names, *, restarts):
         now[0] += 0.2
 
-    monkeypatch.setattr(runner, "train", train)
-    monkeypatch.setattr(runner, "analyse", analyse)
-    monkeypatch.setattr(runner, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    monkeypatch.setattr(estimate, "train", train)
+    monkeypatch.setattr(estimate, "analyse", analyse)
+    monkeypatch.setattr(estimate, "time", SimpleNamespace(perf_counter=lambda: now[0]))
 
 
 @pytest.mark.usefixtures("fake_clock")
@@ -560,7 +560,7 @@ def fake_clock(monkeypatch):
 )
 def test_estimate_adds_up(name, profile, workers, seconds):
     plan = catalogue.get(name, profile)
-    assert runner.estimate(plan, plan.shards(), workers=workers) == pytest.approx(seconds, rel=1e-9)
+    assert estimate.seconds(plan, plan.shards(), workers=workers) == pytest.approx(seconds, rel=1e-9)
 
 
 @pytest.mark.usefixtures("fake_clock")
@@ -568,8 +568,8 @@ def test_estimate_of_what_is_left():
     plan = catalogue.get("base", "paper")
     *_, last = trained = [shard for shard in plan.shards() if shard.trained]
     untrained = [shard for shard in plan.shards() if not shard.trained]
-    assert runner.estimate(plan, untrained[:2]) == pytest.approx(40 * 0.2 * 5)
-    assert runner.estimate(plan, [last]) == pytest.approx(40 * 270 * 0.01 + 30 * 0.2 * 5)
+    assert estimate.seconds(plan, untrained[:2]) == pytest.approx(40 * 0.2 * 5)
+    assert estimate.seconds(plan, [last]) == pytest.approx(40 * 270 * 0.01 + 30 * 0.2 * 5)
     assert len(trained) == 9
 
 
@@ -579,14 +579,14 @@ def test_estimate_takes_any_batch(batch):
     plan = replace(TINY, protocol=replace(TINY.protocol, batch=batch))
     looks = 9 + 6 * 2 + 2 * 2 * (2 / 2 + 0.3)  # by itself, by two choices, and two draws of the nulls
     expected = 2 * 2 * 360 / batch * 0.01 + looks * 0.2
-    assert runner.estimate(plan, plan.shards()) == pytest.approx(expected, rel=1e-9)
+    assert estimate.seconds(plan, plan.shards()) == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize(
     ("seconds", "words"), [(3.4, "3 s"), (89, "89 s"), (91, "2 min"), (600, "10 min"), (7200, "2.0 h")]
 )
 def test_durations_are_words(seconds, words):
-    assert runner._duration(float(seconds)) == words
+    assert estimate.in_words(float(seconds)) == words
 
 
 # ---------------------------------------------------------------- arguments

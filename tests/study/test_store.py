@@ -21,26 +21,22 @@ import torch
 
 from modlib.networks import MLPStack, concatenate
 from modlib.study import catalogue, project, schema, store
-from modlib.study.catalogue import Experiment, Setting
-from modlib.study.store import (
-    ShardResults,
-    StoreError,
-    Trained,
-    exclusive,
-    folder_of,
-    is_stored,
-    read_results,
+from modlib.study.files import StoreError, exclusive
+from modlib.study.plan import Experiment, Setting
+from modlib.study.shard import ShardResults, Trained
+from modlib.study.shard_files import (
+    drop_trained,
     read_shard,
     read_trained,
     shard_file,
-    write_results,
     write_shard,
     write_trained,
 )
+from modlib.study.store import folder_of, is_stored, read_results, write_results
 from modlib.training import Protocol
 
 PLAN = Experiment("tiny", "quick", (Setting("l2", 1e-5),), (0, 1), 3, Protocol())
-FILES = (*(f"{table}.parquet" for table in store.TABLES), "weights.npz", "manifest.sha256", "manifest.json")
+FILES = (*(f"{table}.parquet" for table in schema.TABLES), "weights.npz", "manifest.sha256", "manifest.json")
 
 
 @pytest.fixture(autouse=True)
@@ -68,7 +64,7 @@ def results():
             "network": ["a"] * 3,
             "layer": [1, 2, 2],
             "q": [0.1, np.nan, -1e-300],
-            "labels": [np.array([0, 1, -1], dtype=np.int8), np.full(2, -1, np.int8), np.zeros(0, np.int8)],
+            "labels": [np.array([0, 1, -1], dtype=np.int16), np.full(2, -1, np.int16), np.zeros(0, np.int16)],
         }
     )
     agreement = pd.DataFrame(rng.random((50, 3)), columns=["ecs", "ami", "transfer_ab"])
@@ -131,7 +127,7 @@ def test_shard_round_trip():
     assert_tables_equal(back.tables)
     assert_weights_equal(back.weights)
     assert back.seconds == {"training": 1.5}
-    assert {labels.dtype for labels in back.tables["modules"].labels} == {np.dtype(np.int8)}
+    assert {labels.dtype for labels in back.tables["modules"].labels} == {np.dtype(np.int16)}
 
 
 def test_results_round_trip():
@@ -170,8 +166,8 @@ def test_trained_networks_wait_for_their_shard():
         assert torch.equal(a, b)
     with pytest.raises(FileNotFoundError):
         read_shard(PLAN, "seed-000")  # trained is not finished
-    store.drop_trained(PLAN, "seed-000")
-    store.drop_trained(PLAN, "seed-000")  # gone already
+    drop_trained(PLAN, "seed-000")
+    drop_trained(PLAN, "seed-000")  # gone already
     with pytest.raises(FileNotFoundError):
         read_trained(PLAN, "seed-000")
 
@@ -337,11 +333,19 @@ def test_manifest_of_another_configuration(folder, change):
         read_results(PLAN)
 
 
-@pytest.mark.parametrize("files", [{}, [], None, {"networks.parquet": 3}])
-def test_manifest_that_lists_no_check_sums(folder, files):
+@pytest.mark.parametrize(
+    ("listed", "message"),
+    [
+        ({}, r"\.parquet is not the file that its manifest lists"),
+        ([], r"manifest\.json is damaged"),
+        (None, r"manifest\.json is damaged"),
+        ({"networks.parquet": 3}, r"manifest\.json is damaged"),
+    ],
+)
+def test_manifest_that_lists_no_check_sums(folder, listed, message):
     write_all()
-    forge(folder, files=files)
-    with pytest.raises(StoreError, match=r"\.(parquet|npz) is not the file that its manifest lists"):
+    forge(folder, files=listed)
+    with pytest.raises(StoreError, match=message):
         read_results(PLAN)
 
 
@@ -540,91 +544,6 @@ def test_every_column_says_what_it_means():
             assert (column.range is None) <= (column.kind in ("str", "bool"))
 
 
-# ---------------------------------------------------------------- the code that decides
-
-
-@pytest.fixture
-def package(tmp_path):
-    """Give a copy of the package, and a way to change a file of it that gives the digest then."""
-    folder = tmp_path / "modlib"
-    shutil.copytree(project.PACKAGE, folder, ignore=shutil.ignore_patterns("__pycache__", "static"))
-
-    def changed(name, before, after):
-        path = folder / name
-        text = path.read_text()
-        assert before in text
-        path.write_text(text.replace(before, after, 1))
-        try:
-            return store.code_digest.__wrapped__(folder)
-        finally:
-            path.write_text(text)
-
-    return changed
-
-
-@pytest.mark.parametrize(
-    ("name", "before", "after"),
-    [
-        ("clustering.py", '"""', '"""Changed. '),
-        ("clustering.py", "\n\n\n", "\n\n\n# a remark\n\n"),
-        ("clustering.py", "class Partition:\n", "class Partition:  # a remark\n"),
-        ("networks.py", "import torch\n", "import  torch  # spaced\n"),
-        ("bounds.py", "\n\n\n", "\n\n\nNEW = 1\n\n"),
-        ("paper/verdicts.py", "\n\n\n", "\n\n\nNEW = 1\n\n"),
-    ],
-)
-def test_what_decides_nothing_leaves_the_digest_of_the_code_alone(package, name, before, after):
-    assert package(name, before, after) == store.code_digest()
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["clustering.py", "study/runner.py", "networks.py", "training/step.py", "training/cuda_graph.py",
-     "_contingency.py", "data/datasets.py", "_checks.py", "comparison.py", "nulls.py", "algorithms.py",
-     "measures.py", "training/plateau.py"],
-)  # fmt: skip
-def test_a_changed_statement_changes_the_digest_of_the_code(package, name):
-    assert package(name, "\n\n\n", "\n\n\nNEW = 1\n\n") != store.code_digest()
-
-
-def test_a_changed_constant_changes_the_digest_of_the_code(package):
-    assert (
-        package("clustering.py", "resolution: float = 1.0", "resolution: float = 1.1") != store.code_digest()
-    )
-
-
-def test_imports_of_every_form_are_followed(tmp_path):
-    sources = {
-        "__init__.py": "from toys.unused import nothing",
-        "study/__init__.py": "",
-        "study/runner.py": "import toys.a\nfrom toys import b\nfrom toys.c import thing\nfrom .. import d",
-        "a.py": "def f():\n    from .e import later",
-        "b.py": "from toys.study import runner",
-        "c.py": "",
-        "d.py": "from .wing import g",
-        "e.py": "",
-        "unused.py": "",
-        "wing/__init__.py": "",
-        "wing/g.py": "from ..h import thing\nfrom . import i",
-        "wing/i.py": "",
-        "h.py": "from toys.other import thing",
-        "other/__init__.py": "from .k import thing",
-        "other/k.py": "",
-    }
-    folder = tmp_path / "toys"
-    for name, source in sources.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(source)
-    digest = store.code_digest.__wrapped__
-    before, followed = digest(folder), set()
-    for name, source in sources.items():
-        (folder / name).write_text(f"{source}\nx = 1")
-        if digest(folder) != before:
-            followed.add(name)
-        (folder / name).write_text(source)
-    assert followed == sources.keys() - {"__init__.py", "study/__init__.py", "unused.py", "wing/__init__.py"}
-
-
 def test_results_of_other_code_are_read():
     tables, weights = results()
     write_results(PLAN, tables, weights, {"code": "0" * 64})
@@ -690,7 +609,7 @@ def test_exclusive_makes_the_second_wait(caplog):
     order, inside, waiting = [], threading.Event(), threading.Event()
 
     def first():
-        with exclusive(PLAN):
+        with exclusive(folder_of(PLAN)):
             inside.set()
             waiting.wait(10)
             order.append("first leaves")
@@ -698,9 +617,9 @@ def test_exclusive_makes_the_second_wait(caplog):
     thread = threading.Thread(target=first)
     thread.start()
     assert inside.wait(10)
-    with caplog.at_level("INFO", logger="modlib.study.store"):
+    with caplog.at_level("INFO", logger="modlib.study.files"):
         threading.Timer(0.2, waiting.set).start()
-        with exclusive(PLAN):
+        with exclusive(folder_of(PLAN)):
             order.append("second enters")
     thread.join()
     assert order == ["first leaves", "second enters"]
@@ -708,7 +627,7 @@ def test_exclusive_makes_the_second_wait(caplog):
 
 
 def test_other_experiments_need_not_wait():
-    with exclusive(PLAN), exclusive(replace(PLAN, profile="paper")):
+    with exclusive(folder_of(PLAN)), exclusive(folder_of(replace(PLAN, profile="paper"))):
         assert folder_of(PLAN).exists()
 
 
@@ -719,7 +638,7 @@ import sys, time, tempfile
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import test_store as t
-with t.exclusive(t.PLAN):
+with t.exclusive(t.folder_of(t.PLAN)):
     t.write_all()
     for file in (t.shard_file(t.PLAN, "seed-001"), t.folder_of(t.PLAN) / "modules.parquet"):
         handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.", suffix=".part")
@@ -731,7 +650,7 @@ with t.exclusive(t.PLAN):
         assert process.stdout.readline() == "ready\n"
         assert len(list(folder.rglob(".*.part"))) == 2
         process.send_signal(signal.SIGKILL)
-    with exclusive(PLAN):
+    with exclusive(folder_of(PLAN)):
         assert not list(folder.rglob(".*.part"))
     assert_tables_equal(read_results(PLAN))  # and no more than scraps was removed
     assert_tables_equal(read_shard(PLAN, "seed-000").tables)

@@ -25,8 +25,9 @@ from modlib.clustering import find_modules
 from modlib.measures import adjacency
 from modlib.networks import MLPStack
 from modlib.nulls import null_test, random_graphs
-from modlib.study import project, store
-from modlib.study.rows import Each, against_nulls
+from modlib.study import project
+from modlib.study.files import StoreError
+from modlib.study.rows import Map, against_nulls
 
 #: Belongs to the project, like the code: it does not move with ``$MODLIB_RESULTS``.
 FOLDER = project.ROOT / "results" / "simulations"
@@ -210,7 +211,7 @@ def _networks(batch: int, count: int, strength: float, seed: int) -> pd.DataFram
 # --- tables
 
 
-def size(*, repetitions: int = 1000, seed: int = 0, each: Each = map) -> pd.DataFrame:
+def size(*, repetitions: int = 1000, seed: int = 0, map_: Map = map) -> pd.DataFrame:
     """Share of made-up layers without modules that each null rejects at 5 %.
 
     Parameters
@@ -219,7 +220,7 @@ def size(*, repetitions: int = 1000, seed: int = 0, each: Each = map) -> pd.Data
         Layers a row, 20 or more. With 1,000, a rate of .05 is known to ± .014, within `BAND` of it.
     seed
         Same seed, same table.
-    each
+    map_
         Does what `map` does, perhaps side by side.
 
     Returns
@@ -233,8 +234,8 @@ def size(*, repetitions: int = 1000, seed: int = 0, each: Each = map) -> pd.Data
         If there are fewer than 20 repetitions.
     """
     _check(repetitions)
-    begun = [each(_rejects_case, repeat(c), range(repetitions), repeat(seed)) for c in range(len(CASES))]
-    networks = _each_network(repetitions, 0.0, seed, each)
+    begun = [map_(_rejects_case, repeat(c), range(repetitions), repeat(seed)) for c in range(len(CASES))]
+    networks = _each_network(repetitions, 0.0, seed, map_)
     rows = []
     for case, found in zip(CASES, begun, strict=True):
         for graph, rejected in zip(case.graphs, np.transpose(list(found)), strict=True):
@@ -245,12 +246,12 @@ def size(*, repetitions: int = 1000, seed: int = 0, each: Each = map) -> pd.Data
     return pd.DataFrame(rows)[list(SIZE_COLUMNS)]
 
 
-def power(*, repetitions: int = 100, seed: int = 0, each: Each = map) -> pd.DataFrame:
+def power(*, repetitions: int = 100, seed: int = 0, map_: Map = map) -> pd.DataFrame:
     """Share of layers and networks rejected at 5 % as modules are planted, by their strength.
 
     Parameters
     ----------
-    repetitions, seed, each
+    repetitions, seed, map_
         As for `size`; with 100, a rate is known to ± .1 or better.
 
     Returns
@@ -264,8 +265,8 @@ def power(*, repetitions: int = 100, seed: int = 0, each: Each = map) -> pd.Data
         As `size`.
     """
     _check(repetitions)
-    begun = [each(_rejects_planted, repeat(s), range(repetitions), repeat(seed)) for s in STRENGTHS]
-    networks = [_each_network(repetitions, s, seed, each) for s in NETWORK_STRENGTHS]
+    begun = [map_(_rejects_planted, repeat(s), range(repetitions), repeat(seed)) for s in STRENGTHS]
+    networks = [_each_network(repetitions, s, seed, map_) for s in NETWORK_STRENGTHS]
     rows = [
         _row("similarity", "layers", "normalised", np.ravel(list(found)), strength=s)
         for s, found in zip(STRENGTHS, begun, strict=True)
@@ -275,10 +276,10 @@ def power(*, repetitions: int = 100, seed: int = 0, each: Each = map) -> pd.Data
     return pd.DataFrame(rows)[list(POWER_COLUMNS)]
 
 
-def _each_network(repetitions: int, strength: float, seed: int, each: Each) -> Iterable[pd.DataFrame]:
+def _each_network(repetitions: int, strength: float, seed: int, map_: Map) -> Iterable[pd.DataFrame]:
     batches = range(-(-repetitions // BATCH))
     counts = [min(BATCH, repetitions - BATCH * batch) for batch in batches]
-    return each(_networks, batches, counts, repeat(strength), repeat(seed))
+    return map_(_networks, batches, counts, repeat(strength), repeat(seed))
 
 
 def _by_graph(
@@ -315,19 +316,19 @@ def _row(null: str, data: str, graph: str, rejected: ArrayLike, **more: object) 
 # --- on disk
 
 
-def write(target: str | Path, *, seed: int = 0, each: Each = map) -> None:
+def write(target: str | Path, *, seed: int = 0, map_: Map = map) -> None:
     """Compute `size` and `power` and write them: about half an hour of one core.
 
     Parameters
     ----------
     target
         Folder; it gets ``size.csv`` and ``power.csv``.
-    seed, each
+    seed, map_
         As for `size`.
     """
     path = Path(target)
     path.mkdir(parents=True, exist_ok=True)
-    for name, table in (("size", size(seed=seed, each=each)), ("power", power(seed=seed, each=each))):
+    for name, table in (("size", size(seed=seed, map_=map_)), ("power", power(seed=seed, map_=map_))):
         table.to_csv(path / f"{name}.csv", index=False, float_format="%.6g", lineterminator="\n")
 
 
@@ -346,8 +347,8 @@ def read(name: str) -> pd.DataFrame:
     path = FOLDER / f"{name}.csv"
     table = pd.read_csv(path)
     if list(table.columns) != list(COLUMNS[name]):
-        raise store.StoreError(f"{path} must have columns {', '.join(COLUMNS[name])}; restore it")
+        raise StoreError(f"{path} must have columns {', '.join(COLUMNS[name])}; restore it")
     counted = table.rejected / table.repetitions
     if table.empty or not np.allclose(counted, table.rate, atol=1e-5):
-        raise store.StoreError(f"{path} is damaged: rate must be rejected / repetitions; restore it")
+        raise StoreError(f"{path} is damaged: rate must be rejected / repetitions; restore it")
     return table

@@ -26,8 +26,8 @@ from modlib.measures import MEASURES, normalise, similarity
 from modlib.networks import MLPStack
 from modlib.nulls import null_test, random_associations
 from modlib.paper.simulations.rejections import FOLDER
-from modlib.study import store
-from modlib.study.rows import Each
+from modlib.study.files import StoreError
+from modlib.study.rows import Map
 
 DRAWS = 99
 RESTARTS = 2
@@ -98,7 +98,7 @@ def beside_rotations(
     *,
     draws: int = DRAWS,
     seed: int = 0,
-    each: Each = map,
+    map_: Map = map,
 ) -> pd.DataFrame:
     """Q of the normalised graphs of a network beside the similarity null and beside `rotated`.
 
@@ -114,7 +114,7 @@ def beside_rotations(
         Of each, re-optimised as the network's own graphs are.
     seed
         Of the draws.
-    each
+    map_
         Does what `map` does, perhaps side by side.
 
     Returns
@@ -137,7 +137,7 @@ def beside_rotations(
     alive = [np.diagonal(R) > 0 for R in matrices]
     matrices = [R[np.ix_(kept, kept)] for R, kept in zip(matrices, alive, strict=True)]
     seeds = [(seed, *key) for key in keys]
-    rows = each(_beside_rotations, matrices, repeat(draws), seeds)
+    rows = map_(_beside_rotations, matrices, repeat(draws), seeds)
     heads = [
         {"network": name, "layer": layer + 1, "measure": MEASURES[number], "units": len(R), "draws": draws}
         for (layer, number), R in zip(keys, matrices, strict=True)
@@ -165,16 +165,16 @@ def _best_q(R: Signed) -> float:
     return find_modules(A, restarts=RESTARTS).q
 
 
-def of_networks(kept: Mapping[str, MLPStack], *, each: Each = map) -> pd.DataFrame:
+def of_networks(kept: Mapping[str, MLPStack], *, map_: Map = map) -> pd.DataFrame:
     """`beside_rotations` for networks kept with their weights, over all MNIST test images."""
     x = data.load("mnist").x_test
-    tables = [beside_rotations(stack, x, name, each=each) for name, stack in kept.items()]
+    tables = [beside_rotations(stack, x, name, map_=map_) for name, stack in kept.items()]
     return pd.concat(tables, ignore_index=True)
 
 
-def write(target: str | Path, kept: Mapping[str, MLPStack], *, each: Each = map) -> None:
+def write(target: str | Path, kept: Mapping[str, MLPStack], *, map_: Map = map) -> None:
     """Write the table of `of_networks` as ``spectra.csv`` to a folder: about a minute."""
-    table = of_networks(kept, each=each)
+    table = of_networks(kept, map_=map_)
     path = Path(target) / "spectra.csv"
     table.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
 
@@ -190,5 +190,5 @@ def read() -> pd.DataFrame:
     path = FOLDER / "spectra.csv"
     table = pd.read_csv(path)
     if list(table.columns) != list(COLUMNS) or table.empty:
-        raise store.StoreError(f"{path} must have columns {', '.join(COLUMNS)}; restore it")
+        raise StoreError(f"{path} must have columns {', '.join(COLUMNS)}; restore it")
     return table

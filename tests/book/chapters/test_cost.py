@@ -4,7 +4,7 @@ import pytest
 import worlds
 
 from modlib.book.chapters.cluster import tables as cost
-from modlib.study import catalogue, store
+from modlib.study import catalogue, schema, store
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def stored(tmp_path, monkeypatch):
 
     def write(device):
         found = worlds.results("true")
-        tables = {name: getattr(found, name) for name in store.TABLES}
+        tables = {name: getattr(found, name) for name in schema.TABLES}
         about = {"seconds": {"training": 200.0, "analysis": 60.0}, "device": device}
         store.write_results(catalogue.get("base", "paper"), tables, {}, about)
         return store.read_results(catalogue.get("base", "paper"))

@@ -15,7 +15,7 @@ from modlib.comparison import agreement_pairs
 from modlib.measures import UPSTREAM
 from modlib.paper.released_code import Tried
 from modlib.study.accuracy_filter import PAIR
-from modlib.study.rows import _PAIRS, VARIANTS
+from modlib.study.rows import PAIRS, VARIANTS
 
 UNITS, DEAD = 64, 32
 KEYS = ["network", "layer", *PAIR]
@@ -38,9 +38,9 @@ def with_labels(world, dead=DEAD, rng=0):
     tables = []
     for network, layer in modules[["network", "layer"]].drop_duplicates().itertuples(index=False):
         eight = np.stack([place[network, layer, *variant] for variant in VARIANTS])
-        names = [dict(zip(PAIR, (*VARIANTS[a], *VARIANTS[b]), strict=True)) for a, b in _PAIRS]
+        names = [dict(zip(PAIR, (*VARIANTS[a], *VARIANTS[b]), strict=True)) for a, b in PAIRS]
         tables.append(
-            pd.DataFrame(names).assign(network=network, layer=layer, **agreement_pairs(eight, _PAIRS))
+            pd.DataFrame(names).assign(network=network, layer=layer, **agreement_pairs(eight, PAIRS))
         )
     family = world.agreement[[*KEYS, "family_pair", "rank_correlation"]]
     return replace(world, modules=modules, agreement=family.merge(pd.concat(tables), on=KEYS))

@@ -13,7 +13,7 @@ from modlib.book.chapters.elsewhere import tables as elsewhere
 from modlib.book.chapters.elsewhere.tables import ALL_LEVELS, MATCHED, NEARLY, WITHIN
 from modlib.paper import multiverse
 from modlib.stats import intervals
-from modlib.study import catalogue, store
+from modlib.study import catalogue, schema, store
 
 
 def world(truth="true", name="base", **options):
@@ -49,7 +49,7 @@ def by_effect(results, layer=0, **options):
 
 
 def write(name, results):
-    tables = {table: getattr(results, table) for table in store.TABLES}
+    tables = {table: getattr(results, table) for table in schema.TABLES}
     about = {key: results.manifest[key] for key in ("device", "seconds")}
     store.write_results(catalogue.get(name, "paper"), tables, {}, about)
 

@@ -7,7 +7,7 @@ import worlds
 from modlib.book.chapters.verdict import tables as outcomes
 from modlib.paper import claims, verdicts
 from modlib.paper.claims import CLAIMS
-from modlib.study import catalogue, store
+from modlib.study import catalogue, schema, store
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def store_world(folder, monkeypatch, truth, *names):
     monkeypatch.setenv("MODLIB_RESULTS", str(folder))
     for name in names:
         found = worlds.world(truth)[name]
-        tables = {table: getattr(found, table) for table in store.TABLES}
+        tables = {table: getattr(found, table) for table in schema.TABLES}
         store.write_results(catalogue.get(name, "paper"), tables, {}, {})
 
 

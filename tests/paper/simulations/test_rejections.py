@@ -23,7 +23,7 @@ from modlib.paper.simulations.rejections import (
     size,
     vectors,
 )
-from modlib.study.store import StoreError
+from modlib.study.files import StoreError
 
 BLOCK = np.repeat(np.arange(BLOCKS), UNITS // BLOCKS)
 

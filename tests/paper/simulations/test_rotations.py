@@ -8,7 +8,7 @@ from modlib.clustering import find_modules
 from modlib.networks import MLPStack
 from modlib.paper.simulations import rotations
 from modlib.paper.simulations.rotations import COLUMNS, beside_rotations, rotated
-from modlib.study.store import StoreError
+from modlib.study.files import StoreError
 
 UNITS = 32
 

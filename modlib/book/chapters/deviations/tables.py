@@ -22,7 +22,7 @@ from modlib.paper.multiverse import AGREEMENT_EFFECT, Q_EFFECT
 from modlib.paper.released_code import greedy_matching
 from modlib.study import catalogue, store
 from modlib.study.accuracy_filter import GRAPH, LEVEL, PAIR, WEIGHT_PENALTIES, kept_networks
-from modlib.study.rows import _PAIRS, VARIANTS
+from modlib.study.rows import PAIRS, VARIANTS
 from modlib.study.runner import run
 from modlib.study.store import Results
 
@@ -63,7 +63,7 @@ def with_shared_dead_units(results: Results) -> Results:
     last = labels.max(axis=2, keepdims=True) + 1
     shared = np.where(labels < 0, last, labels)
     tables = []
-    for a, b in _PAIRS:
+    for a, b in PAIRS:
         counts = contingency_tables(shared[:, a], shared[:, b], int(shared.max()) + 1)
         names = dict(zip(PAIR, (*VARIANTS[a], *VARIANTS[b]), strict=True))
         tables.append(rows.assign(**names, ecs=MEASURES["ecs"](counts)))
@@ -86,7 +86,7 @@ def greedy_against_exact(results: Results) -> pd.DataFrame:
             **dict(zip(PAIR, (*VARIANTS[a], *VARIANTS[b]), strict=True)),
             greedy=greedy_matching(labels[:, a], labels[:, b]),
         )
-        for a, b in _PAIRS
+        for a, b in PAIRS
     ]
     keys = ["network", "layer", *PAIR]
     table = results.agreement[[*keys, "family_pair", "matching"]]

@@ -16,7 +16,8 @@ from modlib.stats import intervals, selection
 from modlib.stats.intervals import Estimate
 from modlib.study import accuracy_filter, catalogue, store
 from modlib.study.accuracy_filter import GRAPH, LEVEL, MIN_ACCURACY, kept_networks
-from modlib.study.runner import N_CLASSES, run
+from modlib.study.runner import run
+from modlib.study.shard import N_CLASSES
 from modlib.study.store import Results
 
 EXPERIMENTS = ("base", "base-v1", "wide", "deep", "fashion")

@@ -1,0 +1,140 @@
+"""Files that a run keeps until its tables are made: of each finished shard, or of its trained networks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from modlib import _checks
+from modlib.networks import concatenate
+from modlib.study import files, packing
+from modlib.study.code_digest import digest_of_code
+from modlib.study.files import StoreError
+from modlib.study.plan import Experiment
+from modlib.study.shard import ShardResults, Trained
+from modlib.study.store import FORMAT, folder_of
+
+RUN_AGAIN = "delete it and run again"
+
+
+def shard_file(experiment: Experiment, shard: str) -> Path:
+    """Where the file of a shard is; another configuration or other code has another folder."""
+    folder = folder_of(experiment) / "shards"
+    return folder / _place(experiment) / f"{_checks.file_name(shard, 'shard')}.zip"
+
+
+def _place(experiment: Experiment) -> str:
+    return f"{experiment.digest[:12]}-{digest_of_code()[:12]}"
+
+
+def write_trained(experiment: Experiment, shard: str, trained: Trained) -> None:
+    """Keep trained networks until their shard is finished, so that the analysis can be interrupted."""
+    about = {
+        "names": trained.names,
+        "epochs": trained.epochs,
+        "val_loss": trained.val_loss,
+        "seconds": trained.seconds,
+    }
+    stacks = {name: trained.stack[i] for i, name in enumerate(trained.names)}
+    name, members = _trained(shard), {packing.WEIGHTS: packing.networks(stacks)}
+    files.write(shard_file(experiment, name), _archive(experiment, name, about, members))
+
+
+def read_trained(experiment: Experiment, shard: str) -> Trained:
+    """Read trained networks back; errors are those of `read_shard`."""
+    path = shard_file(experiment, _trained(shard))
+    about, members = _open_archive(experiment, _trained(shard), path.read_bytes(), source=path)
+    with files.damage_named(path, RUN_AGAIN):
+        stacks = packing.read_networks(members[packing.WEIGHTS])
+        return Trained(
+            tuple(about["names"]),
+            concatenate([stacks[name] for name in about["names"]]),
+            about["epochs"],
+            about["val_loss"],
+            about["seconds"],
+        )
+
+
+def drop_trained(experiment: Experiment, shard: str) -> None:
+    """Remove the trained networks of a finished shard."""
+    shard_file(experiment, _trained(shard)).unlink(missing_ok=True)
+
+
+def _trained(shard: str) -> str:
+    """Name of the file of a shard whose networks are trained, but not analysed."""
+    return f"{_checks.file_name(shard, 'shard')}.trained"
+
+
+def write_shard(experiment: Experiment, shard: str, results: ShardResults) -> None:
+    """Keep a finished shard in a file of its own."""
+    files.write(shard_file(experiment, shard), shard_content(experiment, shard, results))
+
+
+def shard_content(experiment: Experiment, shard: str, results: ShardResults) -> bytes:
+    """Give the bytes of a finished shard's file: an archive whose members have check sums."""
+    members = packing.pack(results.tables, results.weights)
+    return _archive(experiment, shard, {"seconds": results.seconds}, members)
+
+
+def keep_shard(experiment: Experiment, shard: str, content: bytes) -> None:
+    """Keep a shard that another machine has computed, unless it arrives damaged or is of something else.
+
+    Raises
+    ------
+    StoreError
+        As `read_shard`; nothing is written then.
+    """
+    _unpack(experiment, shard, content, source=f"what a worker sent as {shard}", remedy="run again")
+    files.write(shard_file(experiment, shard), content)
+
+
+def read_shard(experiment: Experiment, shard: str) -> ShardResults:
+    """Read a shard back.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    StoreError
+        If it is damaged, or belongs to another experiment or format.
+    """
+    path = shard_file(experiment, shard)
+    return _unpack(experiment, shard, path.read_bytes(), source=path)
+
+
+def _unpack(
+    experiment: Experiment, shard: str, content: bytes, *, source: str | Path, remedy: str = RUN_AGAIN
+) -> ShardResults:
+    about, members = _open_archive(experiment, shard, content, source=source, remedy=remedy)
+    with files.damage_named(source, remedy):
+        unpacked = {name: packing.unpack(name, members[name]) for name in packing.known(members)}
+        return ShardResults(*packing.separate(unpacked), about["seconds"])
+
+
+def _archive(
+    experiment: Experiment, shard: str, about: Mapping[str, Any], members: Mapping[str, bytes]
+) -> bytes:
+    whole = {
+        "format": FORMAT,
+        "experiment": experiment.digest,
+        "shard": shard,
+        "files": list(members),
+        **about,
+    }
+    return packing.archive({"about.json": json.dumps(whole).encode(), **members})
+
+
+def _open_archive(
+    experiment: Experiment, shard: str, content: bytes, *, source: str | Path, remedy: str = RUN_AGAIN
+) -> tuple[dict[str, Any], dict[str, bytes]]:
+    with files.damage_named(source, remedy):
+        members = packing.read_archive(content)
+        about = json.loads(members.pop("about.json"))
+        found = (about["format"], about["experiment"], about["shard"])
+        if list(members) != about["files"]:
+            raise ValueError(f"its members are {', '.join(members)} and not {', '.join(about['files'])}")
+    if found != (FORMAT, experiment.digest, shard):
+        raise StoreError(f"{source} belongs to another experiment or format; {remedy}")
+    return about, members

@@ -1,0 +1,192 @@
+"""Shards computed on this machine: one after the other, side by side in processes, or together on a GPU."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import replace
+from multiprocessing import connection, get_context, parent_process
+from typing import Any
+
+import torch
+from threadpoolctl import threadpool_limits
+
+from modlib.study import shard_files
+from modlib.study.files import StoreError
+from modlib.study.plan import Experiment, Shard
+from modlib.study.progress import Progress, Report, finished, progress_bar
+from modlib.study.rows import Map
+from modlib.study.shard import Trained, analyse_shard, train_shard
+
+log = logging.getLogger(__name__)
+
+_reports: Any = None  # queue of a process of the pool, to the one that started it
+
+
+def compute(experiment: Experiment, missing: Sequence[Shard], device: str, workers: int, epochs: int) -> None:
+    """Compute shards and keep each as it is finished, with a progress bar on a terminal.
+
+    Parameters
+    ----------
+    workers
+        Processes: on a processor each computes a shard; beside a GPU, which trains all shards together, they
+        share the search for modules. With 0, this process does everything.
+    epochs
+        How many a network is expected to train, for the bar.
+
+    Raises
+    ------
+    RuntimeError
+        If a worker was killed.
+    """
+    if workers == 0:
+        with torch_threads(1 if device == "cpu" else None):
+            _compute_here(experiment, missing, device)
+        return
+    context = get_context("spawn")  # forking after torch has started its threads can hang
+    reports = context.Queue()
+    n = min(workers, len(missing)) if device == "cpu" else workers
+    try:
+        with (
+            ProcessPoolExecutor(n, mp_context=context, initializer=start_worker, initargs=(reports,)) as pool,
+            progress_bar(missing, epochs, reports),
+        ):
+            if device == "cpu":
+                _compute_in(pool, experiment, missing)
+            else:
+                _compute_here(experiment, missing, device, report=reports.put, map_=pool.map)
+    except BrokenProcessPool as error:
+        raise RuntimeError(
+            f"a worker was killed, perhaps because memory ran out: try fewer than {n} workers (--workers 1, "
+            "or workers=1). Finished shards are kept: the next run continues with the others"
+        ) from error
+
+
+def _compute_here(
+    experiment: Experiment,
+    missing: Sequence[Shard],
+    device: str,
+    *,
+    report: Report | None = None,
+    map_: Map = map,
+) -> None:
+    if device != "cpu":
+        train_together(experiment, missing, device, report=report)
+    for shard in missing:
+        compute_shard(experiment, shard, device, report=report, map_=map_)
+
+
+def _compute_in(pool: ProcessPoolExecutor, experiment: Experiment, missing: Sequence[Shard]) -> None:
+    """Compute shards in the processes of a pool; after an error no other shard is begun."""
+    futures: list[Future[None]] = [pool.submit(_compute_for_parent, experiment, shard) for shard in missing]
+    try:
+        for future in as_completed(futures):
+            future.result()
+    except BaseException:
+        for future in futures:
+            future.cancel()
+        raise
+
+
+def _compute_for_parent(experiment: Experiment, shard: Shard) -> None:
+    compute_shard(experiment, shard, "cpu", report=_reports.put)
+
+
+def compute_shard(
+    experiment: Experiment, shard: Shard, device: str, *, report: Report | None = None, map_: Map = map
+) -> None:
+    """Train the networks of a shard unless that is done, analyse them, and keep the results in its file."""
+    trained = _read_trained(experiment, shard)
+    if trained is None:
+        trained = train_shard(experiment, shard, device, progress=_reporting([shard], report))
+        if shard.trained:
+            shard_files.write_trained(experiment, shard.name, trained)
+    results = analyse_shard(experiment, shard, trained, device, map_=map_)
+    shard_files.write_shard(experiment, shard.name, results)
+    shard_files.drop_trained(experiment, shard.name)
+    if report is not None:
+        report(finished(shard))
+
+
+def train_together(
+    experiment: Experiment, shards: Sequence[Shard], device: str, *, report: Report | None = None
+) -> None:
+    """Train all shards that are not trained yet as one stack, and keep each for `compute_shard`.
+
+    One shard does not fill a GPU. (It fills a core, and other shards fill the other cores.)
+    """
+    todo = [shard for shard in shards if shard.trained and _read_trained(experiment, shard) is None]
+    if not todo:
+        return
+    whole = replace(todo[0], name="together", seeds=tuple(seed for shard in todo for seed in shard.seeds))
+    together = train_shard(experiment, whole, device, progress=_reporting(todo, report))
+    size = len(todo[0])
+    for number, shard in enumerate(todo):
+        part = slice(number * size, (number + 1) * size)
+        alone = Trained(
+            together.names[part],
+            together.stack[part],
+            together.epochs[part],
+            together.val_loss[part],
+            round(together.seconds / len(todo), 2),
+        )
+        shard_files.write_trained(experiment, shard.name, alone)
+
+
+def _read_trained(experiment: Experiment, shard: Shard) -> Trained | None:
+    """Return the networks of a shard if they are trained already."""
+    try:
+        return shard_files.read_trained(experiment, shard.name)
+    except FileNotFoundError:
+        return None
+    except StoreError as error:
+        log.warning("training again: %s", error)
+        return None
+
+
+def _reporting(shards: Sequence[Shard], report: Report | None) -> Any:
+    """Return what `modlib.train` is to call: it reports the progress of networks as that of their shards."""
+
+    def progress(epoch: int, training: int, accuracy: float) -> None:
+        for shard in shards:
+            report(Progress(shard.name, epoch, training // len(shards), accuracy))  # type: ignore[misc]
+
+    return progress if report else None
+
+
+def start_worker(reports: Any) -> None:
+    """Prepare a process of a pool: it has one thread, and ends with its parent, even if that is killed."""
+    global _reports
+    _reports = reports
+    take_one_thread()
+    parent = parent_process()
+    if parent is not None:
+
+        def follow() -> None:
+            connection.wait([parent.sentinel])
+            os._exit(1)
+
+        threading.Thread(target=follow, daemon=True).start()
+
+
+def take_one_thread() -> None:
+    """Let this process compute with one thread from now on."""
+    torch.set_num_threads(1)
+    threadpool_limits(1)  # the linear algebra of NumPy would start one thread per core in every worker
+
+
+@contextmanager
+def torch_threads(n: int | None) -> Iterator[None]:
+    """Let torch use so many threads for a while; with None, as many as it has."""
+    before = torch.get_num_threads()
+    if n is not None:
+        torch.set_num_threads(n)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
