@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from modlib.study import catalogue
 
 
 class _OneOf(click.Choice):  # type: ignore[type-arg]  # generic in newer versions only
-    """A choice of words that says so in one line where none is given."""
+    """A choice of words; where none is given, the error lists them in one line."""
 
     def get_missing_message(self, *_: object, **__: object) -> str:
         return f"Choose from {', '.join(map(str, self.choices))}."
@@ -71,9 +73,9 @@ def _address(_context: click.Context, _option: click.Parameter, value: str | Non
     "They use their processors unless --device cuda is given.",
 )
 def run(experiment: str, profile: str, device: str, workers: int | None, scheduler: str | None) -> None:
-    """Compute an experiment's tables, or go on where a run was stopped.
+    """Compute an experiment's tables, or continue where a run was stopped.
 
-    Says first how long it will take on this machine. What is stored already is checked and left as it is.
+    Says first how long it will take on this machine. What is stored already is verified and left as it is.
     """
     from modlib.study import runner, store
 
@@ -143,7 +145,13 @@ def check_record(write: bool) -> None:
 
 def _failed(error: Exception) -> click.ClickException:
     """Return what ends the command: the message of an error whose cause the user can mend, no traceback."""
-    return click.ClickException(str(error) or type(error).__name__)
+    message = str(error) or type(error).__name__
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        message += (
+            f": make room there or in {os.environ.get('TMPDIR', '/tmp')}, or let MODLIB_RESULTS and TMPDIR "
+            "name other folders"
+        )
+    return click.ClickException(message)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The command line: what it says when all is well, and one line and no traceback when it is not."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,17 @@ def test_errors_that_a_user_can_mend_take_one_line(module, name, words, error, m
     assert result.exit_code == 1
     assert result.output.splitlines() == [f"Error: {error}"]
     assert isinstance(result.exception, SystemExit)
+
+
+def test_a_full_disk_is_told_with_what_can_be_done(monkeypatch):
+    monkeypatch.setenv("TMPDIR", "/scratch")
+    monkeypatch.setattr(
+        runner, "run", raising(OSError(errno.ENOSPC, "No space left", "/scratch/a"))
+    )
+    (line,) = call("run", "base").output.splitlines()
+    assert (
+        "No space left: '/scratch/a': make room there or in /scratch, or let MOD" in line
+    )
 
 
 def test_an_error_of_the_code_keeps_its_traceback(monkeypatch):

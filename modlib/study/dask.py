@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Any
-from urllib.parse import urlsplit
 
 import torch
 
@@ -29,23 +29,11 @@ RETRIES = 2  # of a shard that raises an error, on whichever worker
 
 
 def check_address(scheduler: str) -> str:
-    """Return the address of a Dask scheduler, such as ``tcp://host:8786``, if it is one.
-
-    Raises
-    ------
-    TypeError
-        If it is no string.
-    ValueError
-        If it is another string.
-    """
+    """Return the address of a Dask scheduler, such as ``tcp://host:8786``, if it is one."""
     if not isinstance(scheduler, str):
         raise TypeError(f"scheduler must be an address such as 'tcp://host:8786'; got {scheduler!r}")
-    try:
-        parts = urlsplit(scheduler)
-        well = parts.scheme in ("tcp", "tls") and parts.hostname and parts.port and "@" not in parts.netloc
-    except ValueError:  # a port that is no number, or too large
-        well = False
-    if not well or scheduler != f"{parts.scheme}://{parts.netloc}":
+    found = re.fullmatch(r"(tcp|tls)://([\w.-]+|\[[\da-fA-F:]+\]):(\d{1,5})", scheduler)
+    if not found or not 0 < int(found[3]) < 2**16:
         raise ValueError(
             f"scheduler must be an address such as tcp://host:8786 or tls://host:8786; got {scheduler!r}"
         )
@@ -53,13 +41,7 @@ def check_address(scheduler: str) -> str:
 
 
 def threads(scheduler: str) -> int:
-    """Count the threads that the workers of a cluster have now.
-
-    Raises
-    ------
-    OSError
-        If there is no scheduler at the address, or the connection to it is lost.
-    """
+    """Count the threads that the workers of a cluster have now."""
     with _connected(scheduler) as client, _connection(scheduler):
         return sum(client.nthreads().values())
 
@@ -70,24 +52,9 @@ def compute(
     """Have the workers of a cluster compute shards, and keep each as it arrives.
 
     Dask gives the shard of a lost worker to another, and tries a shard that raises an error `RETRIES` times
-    more.
-
-    Parameters
-    ----------
-    report
-        Called, perhaps in another thread, with the progress of the shards.
-
-    Raises
-    ------
-    OSError
-        If there is no scheduler at the address, or the connection to it is lost.
-    RuntimeError
-        If a worker has other code or packages or no such device, or a shard has ended one worker after
-        another.
-    StoreError
-        If a shard arrives damaged.
-    Exception
-        As a worker raised it at last.
+    more. What remains is raised: the worker's error, an OSError if there is no scheduler at the address or
+    the connection to it is lost, a RuntimeError if a shard has ended one worker after another, and a
+    StoreError if one arrives damaged. `report` may be called in another thread.
     """
     from distributed import as_completed
 
@@ -130,21 +97,10 @@ def task() -> Callable[..., bytes]:
 def on_worker(
     config: Mapping[str, Any], shard: str, device: str, decisive: Mapping[str, str], topic: str
 ) -> bytes:
-    """Compute a shard on a worker that is like the caller, and return the bytes of its file.
+    """Compute a shard of an experiment on a worker, and return the bytes of its file.
 
-    Parameters
-    ----------
-    config
-        Of the experiment.
-    decisive
-        What the worker must have in common with the caller (`modlib.study.provenance.decisive`).
-    topic
-        Under which Dask passes on the progress.
-
-    Raises
-    ------
-    RuntimeError
-        If the worker differs in what is decisive, or has no such device.
+    The worker must agree with the caller in what is decisive (`modlib.study.provenance.decisive`). Dask
+    passes on progress under the topic.
     """
     from distributed import get_worker
 

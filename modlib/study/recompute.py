@@ -188,10 +188,9 @@ def compare_weights(kept: Mapping[str, MLPStack], stack: MLPStack, names: Sequen
     """
     if len(names) != len(stack):
         raise ValueError(f"names must be one a network ({len(stack)}), got {len(names)}")
+    check_kept(kept, names)
     rows = []
     for i, name in enumerate(names):
-        if name not in kept:
-            raise ValueError(f"no weights of {name!r} are stored; there are {', '.join(sorted(kept))}")
         ours, theirs = stack[i].to("cpu"), kept[name]
         ours_all, theirs_all = ours.weights + ours.biases, theirs.weights + theirs.biases
         gaps = [float((a - b).abs().max()) for a, b in zip(ours_all, theirs_all, strict=True)]
@@ -205,6 +204,13 @@ def compare_weights(kept: Mapping[str, MLPStack], stack: MLPStack, names: Sequen
             }
         )
     return pd.DataFrame(rows).set_index("network")
+
+
+def check_kept(kept: Mapping[str, MLPStack], names: Sequence[str]) -> None:
+    """Raise a ValueError unless the weights of these networks are stored: ask before training."""
+    for name in names:
+        if name not in kept:
+            raise ValueError(f"no weights of {name!r} are stored; there are {', '.join(sorted(kept))}")
 
 
 def seeds_beside(results: Results, again: pd.DataFrame) -> pd.DataFrame:

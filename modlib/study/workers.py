@@ -31,18 +31,9 @@ _reports: Any = None  # queue of a process of the pool, to the one that started 
 def compute(experiment: Experiment, missing: Sequence[Shard], device: str, workers: int, epochs: int) -> None:
     """Compute shards and keep each as it is finished, with a progress bar on a terminal.
 
-    Parameters
-    ----------
-    workers
-        Processes: on a processor each computes a shard; beside a GPU, which trains all shards together, they
-        share the search for modules. With 0, this process does everything.
-    epochs
-        How many a network is expected to train, for the bar.
-
-    Raises
-    ------
-    RuntimeError
-        If a worker was killed.
+    On a processor each worker, a process, computes a shard; beside a GPU, which trains all shards together,
+    they share the search for modules. With no workers, this process does everything. The bar expects each
+    network to train so many epochs.
     """
     if workers == 0:
         with torch_threads(1 if device == "cpu" else None):
@@ -62,8 +53,8 @@ def compute(experiment: Experiment, missing: Sequence[Shard], device: str, worke
                 _compute_here(experiment, missing, device, report=reports.put, map_=pool.map)
     except BrokenProcessPool as error:
         raise RuntimeError(
-            f"a worker was killed, perhaps because memory ran out: try fewer than {n} workers (--workers 1, "
-            "or workers=1). Finished shards are kept: the next run continues with the others"
+            f"one of {n} worker processes was killed, perhaps because memory ran out: try fewer (--workers "
+            "1, or workers=1). Finished shards are kept, and the next run continues with the others"
         ) from error
 
 

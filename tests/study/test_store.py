@@ -1,5 +1,7 @@
 """Results on disk: what comes back is what was written, or an error that names the file."""
 
+import errno
+import fcntl
 import hashlib
 import io
 import json
@@ -624,6 +626,18 @@ def test_exclusive_makes_the_second_wait(caplog):
     thread.join()
     assert order == ["first leaves", "second enters"]
     assert "waiting for another process" in caplog.text
+
+
+@pytest.mark.parametrize("reason", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_without_locks_the_work_goes_on_with_a_warning(monkeypatch, caplog, reason):
+    def no_locks(*_):
+        raise OSError(reason, os.strerror(reason))
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with exclusive(folder_of(PLAN)):
+        write_all()
+    assert_tables_equal(read_results(PLAN))
+    assert f"{folder_of(PLAN)} cannot be locked" in caplog.text
 
 
 def test_other_experiments_need_not_wait():
