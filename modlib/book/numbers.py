@@ -240,7 +240,7 @@ def citations(root: Path) -> Iterator[tuple[str, Cell]]:
 
 
 def numbers(profile: str, root: Path) -> dict[str, Number]:
-    """Compute every number that the pages of the book cite, by the names of their cells.
+    """Compute every number that the pages of the book cite, by the names of their cells, and the profile.
 
     Raises
     ------
@@ -250,4 +250,4 @@ def numbers(profile: str, root: Path) -> dict[str, Number]:
     from modlib.book.numbers_by_key import numbers as by_key
 
     cited = sorted({cell for _, cell in citations(root)}, key=str)
-    return {**by_key(profile), **{str(cell): value(cell, profile) for cell in cited}}
+    return {"profile": profile, **by_key(profile), **{str(cell): value(cell, profile) for cell in cited}}

@@ -16,13 +16,11 @@ from modlib.book.chapters.elsewhere import tables as elsewhere
 from modlib.book.chapters.robustness import tables as robustness
 from modlib.book.chapters.speed import tables as speed
 from modlib.book.chapters.verdict import tables as outcomes
-from modlib.paper import findings
 
 Number = int | float | str | None
 
 #: Whose numbers the book cites; each chapter's keys begin with its name.
 SOURCES: tuple[Callable[[str], Mapping[str, Number]], ...] = (
-    findings.numbers,
     chance.numbers,
     certainty.numbers,
     choices.numbers,

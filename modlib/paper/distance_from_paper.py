@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pandas as pd
 
 from modlib.paper import published
@@ -9,6 +11,7 @@ from modlib.paper.by_level import q_by_strength
 from modlib.paper.family_pairs import agreement_matrix
 from modlib.study import catalogue, store
 from modlib.study.accuracy_filter import GRAPH, PAIR
+from modlib.study.runner import run
 from modlib.study.store import Results
 
 
@@ -34,3 +37,10 @@ def ecs_beside_paper(results: Results) -> pd.DataFrame:
 def has_like_for_like(profile: str) -> bool:
     """Whether the tables of the arXiv v1 protocol, the one that the paper's figures follow, are stored."""
     return store.is_stored(catalogue.get("base-v1", profile))
+
+
+def both_protocols(profile: str) -> Iterator[tuple[str, Results]]:
+    """Give `base` and, once its tables are stored, ``base-v1``, by name."""
+    yield "base", run("base", profile=profile)
+    if has_like_for_like(profile):
+        yield "base-v1", run("base-v1", profile=profile)

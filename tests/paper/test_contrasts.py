@@ -6,7 +6,7 @@ import pytest
 import synthetic
 import worlds
 
-from modlib.paper import contrasts, family_pairs, graph_names
+from modlib.paper import contrasts
 from modlib.stats import intervals, selection
 from modlib.study import accuracy_filter
 
@@ -167,42 +167,3 @@ def test_intervals_of_the_table_hold_the_value_and_widen_with_noise():
 def test_the_order_of_rows_does_not_matter():
     a, b = (contrasts.contrasts(r) for r in (synthetic.results(), synthetic.shuffled(synthetic.results())))
     pd.testing.assert_frame_equal(a, b, check_exact=False, rtol=1e-9)
-
-
-def test_agreement_of_families_by_seed():
-    found = synthetic.results()
-    kept = accuracy_filter.kept_networks(found)
-    table = family_pairs.families_by_seed(found.agreement, kept[kept.trained])
-    assert len(table) == 2 * 3
-    for row in table.to_dict("records"):
-        for pair, value in synthetic.ECS.items():
-            assert row[pair] == pytest.approx(value + synthetic.OFFSET[row["seed"]])
-    whole = family_pairs.families_by_seed(found.agreement, kept[kept.trained], by_layer=False)
-    assert whole.seed.tolist() == [0, 1, 2]
-    assert family_pairs.families_by_seed(found.agreement, kept[~kept.trained]).seed.nunique() == 4
-
-
-def test_untrained_networks_of_the_seeds_that_were_trained_are_left_out():
-    untrained = pd.DataFrame({"seed": [0, 1, 2, 3, 4], "network": list("abcde")})
-    trained = pd.DataFrame({"seed": [0, 0, 2, 2, 7]})
-    assert family_pairs.other_seeds(untrained, trained).network.to_list() == ["b", "d", "e"]
-    assert family_pairs.other_seeds(untrained, trained[:0]).equals(untrained)
-
-
-def test_names_of_graphs_stand_where_their_keys_were():
-    table = pd.DataFrame(
-        {"experiment": ["base"], "layer": [2], "measure": ["input_grad"], "normalized": [True], "q": [0.5]}
-    )
-    found = graph_names.with_graph_names(table)
-    assert found.to_dict("list") == {
-        "experiment": ["base"],
-        "graph": ["input gradient, normalised, layer 2"],
-        "q": [0.5],
-    }
-    assert list(table.columns) == ["experiment", *KEY, "q"]
-
-
-def test_names_of_graphs():
-    assert graph_names.variant_name("input_cov", False) == "input covariance, raw"
-    assert graph_names.graph_name(2, "output_hess", True) == "output Hessian, normalised, layer 2"
-    assert graph_names.graph_name(1, "input_grad", False) == "input gradient, raw, layer 1"

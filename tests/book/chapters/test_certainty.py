@@ -9,7 +9,8 @@ import synthetic
 import worlds
 
 from modlib.book.chapters.certainty import tables as certainty
-from modlib.paper import contrasts, findings
+from modlib.book.chapters.regularisation import tables as regularisation
+from modlib.paper import contrasts
 from modlib.stats import intervals
 
 GRAPH = ["layer", "measure", "normalized"]
@@ -235,8 +236,9 @@ def test_numbers_have_the_same_names_whatever_the_data(monkeypatch):
 
 def test_numbers_of_the_stored_tables():
     """What the chapter counts is what the regularisation chapter counts."""
-    here, there = certainty.numbers("paper"), findings.numbers("paper")
-    for suffix in ("", "_matched"):
-        assert here[f"certainty_holm_dropout{suffix}"] == there[f"graphs_dropout_wins{suffix}"]
-        assert here[f"certainty_holm_weights{suffix}"] == there[f"graphs_weights_win{suffix}"]
+    here = certainty.numbers("paper")
+    there = regularisation.score("paper").set_index(["experiment", "levels"]).loc["base"]
+    for suffix, levels in zip(("_matched", ""), contrasts.LEVELS_COMPARED, strict=True):
+        assert here[f"certainty_holm_dropout{suffix}"] == there.dropout_wins[levels]
+        assert here[f"certainty_holm_weights{suffix}"] == there.weights_win[levels]
     assert None not in here.values()

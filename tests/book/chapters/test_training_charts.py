@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from modlib.book.chapters.training import charts as training_charts
+from modlib.book.chapters.training import tables as training_tables
 from modlib.study.rows import VARIANTS
 
 
@@ -51,7 +52,7 @@ def rows_drawn(chart):
 
 
 def test_mean_and_range_over_seeds(networks):
-    table = training_charts.by_strength(networks, "test_accuracy").set_index(["regularizer", "strength"])
+    table = training_tables.by_strength(networks, "test_accuracy").set_index(["regularizer", "strength"])
     assert len(table) == 6  # untrained networks are none of them
     weak, strong = table.loc[("l1", 1e-4)], table.loc[("l1", 1e-2)]
     assert weak[["mean", "low", "high", "networks"]].tolist() == pytest.approx([0.91, 0.9, 0.92, 3])
@@ -61,17 +62,17 @@ def test_mean_and_range_over_seeds(networks):
 def test_order_of_rows_does_not_count(networks):
     shuffled = networks.sample(frac=1, random_state=1)
     pd.testing.assert_frame_equal(
-        training_charts.by_strength(networks, "epochs"), training_charts.by_strength(shuffled, "epochs")
+        training_tables.by_strength(networks, "epochs"), training_tables.by_strength(shuffled, "epochs")
     )
 
 
 def test_active_units_get_a_column_a_layer(networks):
-    found = training_charts.active_units(networks)
+    found = training_tables.active_units(networks)
     assert found.active_1.tolist() == [int(units[0]) for units in networks.active_units]
     assert found.active_2.tolist() == [int(units[1]) for units in networks.active_units]
     networks.at[0, "active_units"] = np.array([1, 2, 3])
     with pytest.raises(ValueError, match="same number of layers"):
-        training_charts.active_units(networks)
+        training_tables.active_units(networks)
 
 
 def test_stacks_shrink_as_networks_finish():
@@ -80,7 +81,7 @@ def test_stacks_shrink_as_networks_finish():
         [{"seed": s, "epochs": e, "trained": True} for s, values in epochs.items() for e in values]
         + [{"seed": 0, "epochs": 0, "trained": False}]
     )
-    table = training_charts.still_training(networks)
+    table = training_tables.still_training(networks)
     found = {seed: group.networks.tolist() for seed, group in table.groupby("seed")}
     assert found == {0: [4, 3, 2, 0], 1: [4, 4, 0]}
     assert table[table.seed == 0].epoch.tolist() == [1, 2, 3, 4]
@@ -157,7 +158,7 @@ def test_live_values_and_seeds_reach_the_chart():
 
 def test_what_cannot_be_drawn_is_named(networks, published):
     with pytest.raises(ValueError, match="'accuracy'"):
-        training_charts.by_strength(networks, "accuracy")
+        training_tables.by_strength(networks, "accuracy")
     with pytest.raises(ValueError, match="'accuracy'"):
         training_charts.against_strength(networks, {"accuracy": "accuracy"}, description="d")
     with pytest.raises(ValueError, match="a column or more"):

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import altair as alt
-import numpy as np
 import pandas as pd
 
 from modlib.book import theme
+from modlib.book.chapters.training.tables import by_strength, still_training
 from modlib.study.rows import VARIANTS
 
 OURS = "here (final protocol)"
@@ -17,77 +17,6 @@ THEIRS = "the paper's figures (arXiv v1)"
 OUR_COLOUR, THEIR_COLOUR = "#8b5fbf", "#808692"  # hues of neither family, clear on white and on dark pages
 _SERIES = alt.Scale(domain=[OURS, THEIRS], range=[OUR_COLOUR, THEIR_COLOUR])
 _PANELS = ("dropout", "l1", "l2")
-
-
-def by_strength(networks: pd.DataFrame, value: str) -> pd.DataFrame:
-    """Mean of a quantity over seeds, with its smallest and largest, by regulariser and strength.
-
-    Parameters
-    ----------
-    networks
-        The table `networks`; untrained networks are left out.
-    value
-        One of its columns of numbers.
-
-    Returns
-    -------
-    DataFrame
-        Columns `regularizer`, `strength`, `mean`, `low`, `high`, `networks` (their number).
-
-    Raises
-    ------
-    ValueError
-        If there is no such column.
-    """
-    if value not in networks.columns:
-        raise ValueError(
-            f"value must be a column of networks, one of {list(networks.columns)}; got {value!r}"
-        )
-    trained = networks[networks.trained]
-    table: pd.DataFrame = (
-        trained.groupby(["regularizer", "strength"])[value]
-        .agg(mean="mean", low="min", high="max", networks="size")
-        .reset_index()
-    )
-    return table
-
-
-def active_units(networks: pd.DataFrame) -> pd.DataFrame:
-    """Return `networks` with `active_1`, `active_2`, …: units of each layer that an image activates.
-
-    Raises
-    ------
-    ValueError
-        If networks differ in their number of layers.
-    """
-    counts = [np.asarray(units) for units in networks.active_units]
-    if len({len(count) for count in counts}) != 1:
-        raise ValueError("active_units must name the same number of layers for every network")
-    layers = np.stack(counts)
-    return networks.assign(**{f"active_{i + 1}": layers[:, i] for i in range(layers.shape[1])})
-
-
-def still_training(networks: pd.DataFrame) -> pd.DataFrame:
-    """Count the networks of each seed that are still in training, epoch by epoch.
-
-    Parameters
-    ----------
-    networks
-        The table `networks`; untrained networks are left out.
-
-    Returns
-    -------
-    DataFrame
-        Columns `seed`, `epoch` (from 1) and `networks`, those that trained so long or longer; a seed's rows
-        end with the first epoch that none did.
-    """
-    rows = []
-    for seed, group in networks[networks.trained].groupby("seed"):
-        epochs = np.sort(group.epochs.to_numpy())
-        for epoch in range(1, int(epochs[-1]) + 2):
-            left = len(epochs) - int(np.searchsorted(epochs, epoch))
-            rows.append({"seed": seed, "epoch": epoch, "networks": left})
-    return pd.DataFrame(rows, columns=["seed", "epoch", "networks"])
 
 
 def shrinking_stacks(

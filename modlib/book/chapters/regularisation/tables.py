@@ -1,0 +1,72 @@
+"""Tables of the chapter on regularisation: Q at the levels compared, who wins, how far the paper's Q is."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from modlib.book.numbers import offered
+from modlib.paper import by_level, contrasts, distance_from_paper
+from modlib.study.accuracy_filter import kept_networks
+from modlib.study.runner import run
+
+
+@offered("layer", "measure", "normalized")
+def untrained(profile: str) -> pd.DataFrame:
+    """Mean and standard deviation of Q over untrained networks, by layer and graph."""
+    return by_level.q_untrained(run("base", profile=profile))
+
+
+@offered()
+def untrained_range(profile: str) -> pd.DataFrame:
+    """Lowest and highest mean Q of untrained networks among all layers and graphs."""
+    means = untrained(profile)["mean"]
+    return pd.DataFrame({"lowest": [means.min()], "highest": [means.max()]})
+
+
+@offered("experiment", "levels", "layer", "measure", "normalized")
+def best_levels(profile: str) -> pd.DataFrame:
+    """Q at the weakest L2 (`plain`), at the best dropout and at the best L1 or L2 (`weights`), by graph."""
+    tables = [
+        contrasts.both_ways(results).assign(experiment=experiment)
+        for experiment, results in distance_from_paper.both_protocols(profile)
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+@offered("experiment", "levels")
+def score(profile: str) -> pd.DataFrame:
+    """In how many graphs dropout or weight penalties win after Holm's correction, and their mean gains."""
+    rows = []
+    for (experiment, levels), table in best_levels(profile).groupby(["experiment", "levels"], sort=False):
+        clear = table.p_holm <= contrasts.SIGNIFICANT
+        won, lost = int((clear & (table.difference > 0)).sum()), int((clear & (table.difference < 0)).sum())
+        rows.append(
+            {
+                "experiment": experiment,
+                "levels": levels,
+                "graphs": len(table),
+                "dropout_wins": won,
+                "weights_win": lost,
+                "undecided": len(table) - won - lost,
+                "dropout_gain": table.dropout_gain.mean(),
+                "weights_gain": table.weights_gain.mean(),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+@offered()
+def matched(profile: str) -> pd.DataFrame:
+    """Test accuracy of the least accurate level of dropout, which levels of matched accuracy must reach."""
+    kept = kept_networks(run("base", profile=profile))
+    return pd.DataFrame({"accuracy": [contrasts.least_accurate_dropout(kept)]})
+
+
+@offered("experiment")
+def distance(profile: str) -> pd.DataFrame:
+    """How far our Q lies from the paper's, in absolute value: median and 95 % quantile of all points."""
+    rows = []
+    for experiment, results in distance_from_paper.both_protocols(profile):
+        apart = distance_from_paper.q_beside_paper(results).difference.abs()
+        rows.append([experiment, len(apart), apart.median(), apart.quantile(0.95)])
+    return pd.DataFrame(rows, columns=["experiment", "points", "median", "most"])

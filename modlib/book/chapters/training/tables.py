@@ -1,0 +1,114 @@
+"""Tables of the chapter on training: how many networks there are, and what became of them, level by level."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from modlib.book.numbers import offered
+from modlib.study.accuracy_filter import LEVEL, kept_networks
+from modlib.study.runner import run
+
+
+@offered()
+def networks(profile: str) -> pd.DataFrame:
+    """Networks of `base`: trained, untrained, and trained ones that pass the accuracy filter (`kept`)."""
+    results = run("base", profile=profile)
+    trained = results.networks[results.networks.trained]
+    return pd.DataFrame(
+        {
+            "trained": [len(trained)],
+            "untrained": [int((~results.networks.trained).sum())],
+            "kept": [int(kept_networks(results).trained.sum())],
+            "seeds": [trained.seed.nunique()],
+            "levels": [len(trained[LEVEL].drop_duplicates())],
+        }
+    )
+
+
+@offered("regularizer")
+def strongest(profile: str) -> pd.DataFrame:
+    """Strongest level of each regulariser that passes the accuracy filter, and its mean test accuracy."""
+    results = run("base", profile=profile)
+    kept = kept_networks(results)
+    levels = kept[kept.trained].groupby("regularizer").strength.max().reset_index()
+    accuracy = by_strength(results.networks, "test_accuracy").rename(columns={"mean": "accuracy"})
+    return levels.merge(accuracy[[*LEVEL, "accuracy"]], on=LEVEL)
+
+
+@offered("stage")
+def time(profile: str) -> pd.DataFrame:
+    """How many minutes each stage of the stored run of `base` took."""
+    seconds = run("base", profile=profile).manifest["seconds"]
+    return pd.DataFrame([{"stage": stage, "minutes": spent / 60} for stage, spent in seconds.items()])
+
+
+def by_strength(networks: pd.DataFrame, value: str) -> pd.DataFrame:
+    """Mean of a quantity over seeds, with its smallest and largest, by regulariser and strength.
+
+    Parameters
+    ----------
+    networks
+        The table `networks`; untrained networks are left out.
+    value
+        One of its columns of numbers.
+
+    Returns
+    -------
+    DataFrame
+        Columns `regularizer`, `strength`, `mean`, `low`, `high`, `networks` (their number).
+
+    Raises
+    ------
+    ValueError
+        If there is no such column.
+    """
+    if value not in networks.columns:
+        raise ValueError(
+            f"value must be a column of networks, one of {list(networks.columns)}; got {value!r}"
+        )
+    trained = networks[networks.trained]
+    table: pd.DataFrame = (
+        trained.groupby(["regularizer", "strength"])[value]
+        .agg(mean="mean", low="min", high="max", networks="size")
+        .reset_index()
+    )
+    return table
+
+
+def active_units(networks: pd.DataFrame) -> pd.DataFrame:
+    """Return `networks` with `active_1`, `active_2`, …: units of each layer that an image activates.
+
+    Raises
+    ------
+    ValueError
+        If networks differ in their number of layers.
+    """
+    counts = [np.asarray(units) for units in networks.active_units]
+    if len({len(count) for count in counts}) != 1:
+        raise ValueError("active_units must name the same number of layers for every network")
+    layers = np.stack(counts)
+    return networks.assign(**{f"active_{i + 1}": layers[:, i] for i in range(layers.shape[1])})
+
+
+def still_training(networks: pd.DataFrame) -> pd.DataFrame:
+    """Count the networks of each seed that are still in training, epoch by epoch.
+
+    Parameters
+    ----------
+    networks
+        The table `networks`; untrained networks are left out.
+
+    Returns
+    -------
+    DataFrame
+        Columns `seed`, `epoch` (from 1) and `networks`, those that trained so long or longer; a seed's rows
+        end with the first epoch that none did.
+    """
+    rows = []
+    for seed, group in networks[networks.trained].groupby("seed"):
+        epochs = np.sort(group.epochs.to_numpy())
+        for epoch in range(1, int(epochs[-1]) + 2):
+            left = len(epochs) - int(np.searchsorted(epochs, epoch))
+            rows.append({"seed": seed, "epoch": epoch, "networks": left})
+    return pd.DataFrame(rows, columns=["seed", "epoch", "networks"])
