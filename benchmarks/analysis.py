@@ -28,10 +28,10 @@ from modlib.book.benchmark_records import Device
 from modlib.book.chapters.speed.tables import ratios, spread
 from modlib.clustering import find_modules, modularity
 from modlib.comparison import agreement_pairs, rank_correlations, transfers
-from modlib.measures import similarity
+from modlib.measures import VARIANTS, graphs, similarity
 from modlib.networks import MLPStack
 from modlib.study import catalogue, store
-from modlib.study.rows import PAIRS, VARIANTS, analyse, graphs
+from modlib.study.rows import PAIRS, analyse
 from modlib.study.workers import torch_threads
 from modlib.training import denormals_flushed
 

@@ -21,11 +21,11 @@ from benchmarks import crew
 from benchmarks.timing import race
 from modlib import data
 from modlib.book.benchmark_records import Device
-from modlib.measures import similarity
+from modlib.measures import VARIANTS, similarity
 from modlib.study import catalogue
 from modlib.study.plan import Shard
 from modlib.study.provenance import cores
-from modlib.study.rows import VARIANTS, search_layers
+from modlib.study.rows import search_layers
 from modlib.study.shard import initialised, training_data
 from modlib.training import Training, train
 

@@ -17,7 +17,7 @@ import torch
 from scipy.stats import spearmanr
 from torch import Tensor, nn
 
-from modlib._contingency import MEASURES as OF_TABLES
+from modlib._contingency import METRICS as OF_TABLES
 from modlib._contingency import contingency_tables
 from modlib.algorithms import find_modules_by
 from modlib.clustering import Partition, alive_units, modularity

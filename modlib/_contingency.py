@@ -1,4 +1,4 @@
-"""Measures of how alike two partitions are, for many contingency tables at once.
+"""Metrics of how alike two partitions are, for many contingency tables at once.
 
 Definitions and sources are in `modlib.comparison.agreement_pairs`. Throughout, c holds tables of counts
 (pair, module, module), each with at least two units; rows and columns may be empty.
@@ -173,7 +173,8 @@ def _matching(c: Table) -> Value:
     return np.asarray(matched / c.sum(axis=(1, 2)))
 
 
-MEASURES: dict[str, Callable[[Table], Value]] = {
+#: All metrics, by name; what each is, `modlib.comparison.agreement_pairs` says.
+METRICS: dict[str, Callable[[Table], Value]] = {
     "ecs": _ecs,
     "ami": _ami,
     "ari": _ari,

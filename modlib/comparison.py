@@ -6,7 +6,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import rankdata
 
 from modlib import _checks
-from modlib._contingency import MEASURES, contingency_tables
+from modlib._contingency import METRICS, contingency_tables
 from modlib.clustering import alive_units, checked_integers, checked_weights, modularity, symmetric
 
 TINY = 2.0**-900
@@ -88,7 +88,7 @@ def agreement_pairs(labels: ArrayLike, pairs: ArrayLike) -> dict[str, Float[np.n
     Returns
     -------
     dict
-        One (pair,) array a measure; nan where fewer than two units are alive in both partitions. As in
+        One (pair,) array a metric; nan where fewer than two units are alive in both partitions. As in
         scikit-learn, where both partitions are one module (or both all singletons), `ari` is 1; `ami` is 1
         if both are one module and 0 if just one of them is.
 
@@ -118,13 +118,13 @@ def agreement_pairs(labels: ArrayLike, pairs: ArrayLike) -> dict[str, Float[np.n
 
     n_module = int(module.max(initial=0)) + 1
     step = max(1, CELLS_AT_ONCE // n_module**2)
-    result = {name: np.full(len(pair), np.nan) for name in MEASURES}
+    result = {name: np.full(len(pair), np.nan) for name in METRICS}
     for start in range(0, len(pair), step):
         block = slice(start, start + step)
         table = contingency_tables(module[pair[block, 0]], module[pair[block, 1]], n_module)
         compared = table.sum(axis=(1, 2)) >= 2
-        for name, measure in MEASURES.items():
-            result[name][block][compared] = measure(table[compared])
+        for name, metric in METRICS.items():
+            result[name][block][compared] = metric(table[compared])
     return result
 
 

@@ -1,29 +1,153 @@
-"""How alike two hidden units are: the four measures, for stacks in closed form and for any torch model."""
+"""How alike two hidden units are: the measures, for stacks in closed form and for any torch model."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import partial
-from typing import cast
+from dataclasses import dataclass
+from functools import partial, reduce
+from typing import Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.func import jacrev, vmap
 
 from modlib import _checks
+from modlib.derivatives import Batch, Model
 from modlib.networks import MLPStack
 
-UPSTREAM = ("input_cov", "input_grad")
-DOWNSTREAM = ("output_grad", "output_hess")
-MEASURES = UPSTREAM + DOWNSTREAM
+SYMMETRY_TOLERANCE = 1e-6
+"""Largest ``|S_ij - S_ji|`` that counts as rounding, relative to the largest entry of the matrix."""
+
+IN_CACHE = 2**18
+"""Numbers of the largest array on a processor: 2 MB."""
+
+ON_GPU = 2**27
+"""Numbers of the largest array on a GPU."""
+
+LEAST_BATCH = 32
+"""Samples at a time, at the least, of networks too wide for the cache."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A measure of how alike two hidden units are.
+
+    Attributes
+    ----------
+    name
+        As in tables.
+    family
+        ``"upstream"`` if it looks at what units read, ``"downstream"`` if at what they drive.
+    label
+        As in charts and prose.
+    shade
+        Its colour key: which shade of the family's hue it has, the darkest being 0.
+    of_stack
+        Adds the sum over the samples of a `modlib.derivatives.Batch` to one float64 tensor a hidden layer,
+        ``(network, unit, unit)``, in place.
+    of_model
+        The sum over the samples of a `modlib.derivatives.Model`, ``(unit, unit)``.
+    """
+
+    name: str
+    family: Literal["upstream", "downstream"]
+    label: str
+    shade: int
+    of_stack: Callable[[list[Tensor], Batch], None]
+    of_model: Callable[[Model], Tensor]
+
+
+def _add_input_cov(sums: list[Tensor], batch: Batch) -> None:
+    """Merge centred sums (Chan, Golub & LeVeque 1983); those of a dead unit stay exactly zero."""
+    for total, mean, activations in zip(sums, batch.means, batch.hidden, strict=True):
+        h = activations.mT  # (network, unit, sample)
+        n = h.shape[2]
+        centre = h.mean(2, keepdim=True, dtype=torch.float64)
+        total += _gram((h - centre.to(h.dtype)).contiguous())
+        shift = centre - mean
+        total += shift * shift.mT * (batch.before * n / (batch.before + n))
+        mean += shift * (n / (batch.before + n))
+
+
+def _add_input_grad(sums: list[Tensor], batch: Batch) -> None:
+    """Add Σ J Jᵀ, J = ∂h/∂x with the inputs rotated into the span of W₁."""
+    r = batch.r
+    first, *rest = batch.masks
+    # Layer 1: J = diag(m) Rᵀ, so Σ J Jᵀ = (Rᵀ R) ∘ Σ m mᵀ.
+    sums[0] += torch.bmm(r.mT, r) * torch.bmm(first.mT, first)
+    if not rest:
+        return
+    n, n_samples, n_units = first.shape
+    jacobian = first.mT[..., None] * r.mT[:, :, None]  # (network, unit, sample, rank)
+    for total, w, mask in zip(sums[1:], batch.stack.weights[1:-1], rest, strict=True):
+        jacobian = torch.bmm(w.mT, jacobian.reshape(n, n_units, -1))
+        n_units = w.shape[2]
+        jacobian = jacobian.view(n, n_units, n_samples, -1).mul_(mask.mT[..., None])
+        total += _gram(jacobian.view(n, n_units, -1))
+
+
+def _add_output_grad(sums: list[Tensor], batch: Batch) -> None:
+    """Add Σ Jᵀ J, J = ∂z/∂h."""
+    for total, jacobian in zip(sums, batch.output_jacobians, strict=True):
+        total += _gram(jacobian.flatten(1, 2).mT)
+
+
+def _add_output_hess(sums: list[Tensor], batch: Batch) -> None:
+    """Add Σ Jᵀ (diag p − p pᵀ) J, where diag p − p pᵀ = Bᵀ B with B = diag(√p) (1 − 1 pᵀ)."""
+    p = torch.softmax(batch.logits, dim=-1)[..., None]  # (network, sample, class, 1)
+    for total, jacobian in zip(sums, batch.output_jacobians, strict=True):
+        rows = p.sqrt() * (jacobian - (p * jacobian).sum(2, keepdim=True))
+        total += _gram(rows.flatten(1, 2).mT)
+
+
+def _gram(a: Tensor) -> Tensor:
+    """Multiply every matrix (network, unit, number) by its own transpose: a aᵀ.
+
+    NumPy sees that the factors are the same and has half of the product computed; PyTorch does not.
+    """
+    if a.device.type == "cuda":
+        return torch.bmm(a, a.mT)
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused in the end
+        return torch.stack([torch.from_numpy(one @ one.T) for one in a.numpy()])
+
+
+def _input_cov_of_model(model: Model) -> Tensor:
+    centred = model.hidden.double() - model.hidden.double().mean(0)
+    return centred.T @ centred
+
+
+def _input_grad_of_model(model: Model) -> Tensor:
+    return reduce(torch.add, (torch.einsum("sif,sjf->ij", j, j) for j in model.input_jacobians()))
+
+
+def _output_grad_of_model(model: Model) -> Tensor:
+    return reduce(torch.add, (torch.einsum("sci,scj->ij", j, j) for j in model.output_jacobians()))
+
+
+def _output_hess_of_model(model: Model) -> Tensor:
+    return reduce(torch.add, (h.sum(0) for h in model.hessians()))
+
+
+#: All measures, by name: charts, tables and checks read what they need to know of them here.
+MEASURES = {
+    measure.name: measure
+    for measure in (
+        Measure("input_cov", "upstream", "input covariance", 0, _add_input_cov, _input_cov_of_model),
+        Measure("input_grad", "upstream", "input gradient", 1, _add_input_grad, _input_grad_of_model),
+        Measure("output_grad", "downstream", "output gradient", 0, _add_output_grad, _output_grad_of_model),
+        Measure("output_hess", "downstream", "output Hessian", 1, _add_output_hess, _output_hess_of_model),
+    )
+}
+UPSTREAM = tuple(name for name, measure in MEASURES.items() if measure.family == "upstream")
+DOWNSTREAM = tuple(name for name, measure in MEASURES.items() if measure.family == "downstream")
+#: The graphs of a layer: each measure raw, then normalised.
+VARIANTS = tuple((name, normalized) for name in MEASURES for normalized in (False, True))
 
 
 def family(measure: str) -> str:
     """Return ``"upstream"`` or ``"downstream"``; a ValueError if there is no such measure."""
-    measure = _checks.one_of(measure, "measure", MEASURES)
-    return "upstream" if measure in UPSTREAM else "downstream"
+    return MEASURES[_checks.one_of(measure, "measure", MEASURES)].family
 
 
 @torch.no_grad()
@@ -49,14 +173,14 @@ def similarity(
     Parameters
     ----------
     stack
-        Networks to look at; dropout is off.
+        The networks; dropout is off.
     x
         Inputs to average over (the paper uses test images).
     y
         Classes of the inputs. No measure of a ReLU network depends on them (the Hessian of the cross-entropy
         in the logits does not); taken so that the call reads like `similarity_of`'s.
     measures
-        Which of the four to compute.
+        Names of the measures to compute, or of one.
     batch
         Samples at a time; by default so many that the largest array stays in a processor's cache, 2¹⁸
         numbers (on a GPU: 2²⁷), but 32 at the least.
@@ -82,8 +206,8 @@ def similarity(
     W₁ = QR, J of layer 1 may be replaced by diag(m) Rᵀ, m the 0/1 mask of active units, since only J Jᵀ is
     asked for: later layers then cost nothing that grows with the number of inputs. Products are formed in
     the stack's precision and added up in float64; covariances from activations centred batch by batch and
-    merged (Chan, Golub & LeVeque 1983), because E[h hᵀ] − E[h] E[h]ᵀ cancels for units that hardly
-    vary, dead or nearly constant (the authors' code loses three to four digits there).
+    merged, because E[h hᵀ] − E[h] E[h]ᵀ cancels for units that hardly vary, dead or nearly constant (the
+    authors' code loses three to four digits there).
     """
     wanted = [measures] if isinstance(measures, str) else _checks.listed(measures, "measures")
     for measure in wanted:
@@ -100,119 +224,41 @@ def similarity(
         batch = _checks.whole(batch, "batch", least=1)
     if not all(bool(torch.isfinite(t).all()) for t in (*stack.weights, *stack.biases)):
         raise ValueError("stack must be finite")
-    new = partial(torch.empty, dtype=torch.float64, device=x.device)
-    found = {measure: [new((len(stack), u, u)) for u in stack.widths[1:-1]] for measure in wanted}
     # On a processor a network at a time, its arrays in the cache; on a GPU all at once.
     at_once = len(stack) if x.device.type == "cuda" else 1
-    for start in range(0, len(stack), at_once):
-        some = slice(start, start + at_once)
-        for measure, layers in _sums(stack[some], x, wanted, batch).items():
-            for layer, total in enumerate(layers):
-                if not torch.isfinite(total).all():
-                    raise ValueError(f"x or the weights of stack are so large that {measure} is not finite")
-                found[measure][layer][some] = (total + total.mT) / (2 * len(x))
-    return found
+    parts = [_means(stack[i : i + at_once], x, wanted, batch) for i in range(0, len(stack), at_once)]
+    return {
+        measure: [torch.cat(layer) for layer in zip(*(part[measure] for part in parts), strict=True)]
+        for measure in wanted
+    }
 
 
-def _sums(stack: MLPStack, x: Tensor, wanted: list[str], batch: int | None) -> dict[str, list[Tensor]]:
-    """Sum each measure over samples: for each layer (network, unit, unit)."""
-    shapes = [(len(stack), u) for u in stack.widths[1:-1]]
+def _means(stack: MLPStack, x: Tensor, wanted: list[str], size: int | None) -> dict[str, list[Tensor]]:
+    """Average each measure over samples: for each layer (network, unit, unit)."""
     zeros = partial(torch.zeros, dtype=torch.float64, device=x.device)
-    sums = {measure: [zeros((*shape, shape[-1])) for shape in shapes] for measure in wanted}
-    means, seen = [zeros((*shape, 1)) for shape in shapes], 0
-    r = torch.linalg.qr(stack.weights[0], mode="r").R  # (network, rank, unit)
-    size = batch or _batch_size(stack, x)
+    hidden = stack.widths[1:-1]
+    sums = {measure: [zeros((len(stack), n_units, n_units)) for n_units in hidden] for measure in wanted}
+    means = [zeros((len(stack), n_units, 1)) for n_units in hidden]
+    r = torch.linalg.qr(stack.weights[0], mode="r").R
+    size = size or batch_size(len(stack), stack.widths, x.device)
     for start in range(0, len(x), size):
         part = x[start : start + size].to(r.dtype)
         if not torch.isfinite(part).all():
             raise ValueError("x must be finite")
-        hidden, logits = stack(part)
-        masks = [(h > 0).to(part.dtype) for h in hidden]
-        if "input_cov" in wanted:
-            _add_input_cov(sums["input_cov"], means, seen, hidden)
-            seen += len(part)
-        if "input_grad" in wanted:
-            _add_input_grad(sums["input_grad"], stack, r, masks)
-        _add_downstream(sums, stack, masks, logits)
-    return sums
+        samples = Batch(stack, r, part, start, means)
+        for measure, layers in sums.items():
+            MEASURES[measure].of_stack(layers, samples)
+    for measure, layers in sums.items():
+        if not all(torch.isfinite(total).all() for total in layers):
+            raise ValueError(f"x or the weights of stack are so large that {measure} is not finite")
+    return {m: [(total + total.mT) / (2 * len(x)) for total in layers] for m, layers in sums.items()}
 
 
-def _add_input_cov(sums: list[Tensor], means: list[Tensor], seen: int, hidden: list[Tensor]) -> None:
-    """Add a batch to the centred sums over `seen` samples and to the means, (network, unit, 1) a layer.
-
-    A dead unit's mean is exactly zero throughout, and so are its covariances.
-    """
-    for total, mean, activations in zip(sums, means, hidden, strict=True):
-        h = activations.mT  # (network, unit, sample)
-        n = h.shape[2]
-        centre = h.mean(2, keepdim=True, dtype=torch.float64)
-        total += _gram((h - centre.to(h.dtype)).contiguous())
-        shift = centre - mean
-        total += shift * shift.mT * (seen * n / (seen + n))
-        mean += shift * (n / (seen + n))
-
-
-def _add_input_grad(sums: list[Tensor], stack: MLPStack, r: Tensor, masks: list[Tensor]) -> None:
-    """Add Σ J Jᵀ over a batch, J = ∂h/∂x with the inputs rotated into the span of W₁."""
-    first, *rest = masks
-    # Layer 1: J = diag(m) Rᵀ, so Σ J Jᵀ = (Rᵀ R) ∘ Σ m mᵀ.
-    sums[0] += torch.bmm(r.transpose(1, 2), r) * torch.bmm(first.transpose(1, 2), first)
-    if not rest:
-        return
-    n, n_samples, n_units = first.shape
-    jacobian = (
-        first.transpose(1, 2)[..., None] * r.transpose(1, 2)[:, :, None]
-    )  # (network, unit, sample, rank)
-    for total, w, mask in zip(sums[1:], stack.weights[1:-1], rest, strict=True):
-        jacobian = torch.bmm(w.transpose(1, 2), jacobian.reshape(n, n_units, -1))
-        n_units = w.shape[2]
-        jacobian = jacobian.view(n, n_units, n_samples, -1).mul_(mask.transpose(1, 2)[..., None])
-        total += _gram(jacobian.view(n, n_units, -1))
-
-
-def _add_downstream(
-    sums: dict[str, list[Tensor]], stack: MLPStack, masks: list[Tensor], logits: Tensor
-) -> None:
-    """Add Σ Jᵀ J and Σ Jᵀ (diag p − p pᵀ) J over a batch, J = ∂z/∂h, from the last hidden layer back."""
-    wanted = [measure for measure in DOWNSTREAM if measure in sums]
-    if not wanted:
-        return
-    n, n_samples, n_classes = logits.shape
-    p = torch.softmax(logits, dim=-1)[..., None]  # (network, sample, class, 1)
-    jacobian = stack.weights[-1].transpose(1, 2)[:, None].expand(-1, n_samples, -1, -1)
-    for layer in reversed(range(stack.n_hidden)):
-        if layer < stack.n_hidden - 1:  # back through h_{l+1} = m ∘ (h_l W + b)
-            masked = (jacobian * masks[layer + 1][:, :, None]).reshape(n, n_samples * n_classes, -1)
-            jacobian = torch.bmm(masked, stack.weights[layer + 1].transpose(1, 2))
-            jacobian = jacobian.view(n, n_samples, n_classes, -1)
-        for measure in wanted:
-            rows = jacobian
-            if measure == "output_hess":  # diag p − p pᵀ = Bᵀ B with B = diag(√p) (1 − 1 pᵀ)
-                rows = p.sqrt() * (jacobian - (p * jacobian).sum(2, keepdim=True))
-            sums[measure][layer] += _gram(rows.reshape(n, n_samples * n_classes, -1).mT)
-
-
-def _gram(a: Tensor) -> Tensor:
-    """Multiply every matrix (network, unit, number) by its own transpose: a aᵀ.
-
-    NumPy tells that the factors are the same and has half of the product computed; PyTorch does not.
-    """
-    if a.device.type == "cuda":
-        return torch.bmm(a, a.mT)
-    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused in the end
-        return torch.stack([torch.from_numpy(one @ one.T) for one in a.numpy()])
-
-
-def _batch_size(stack: MLPStack, x: Tensor) -> int:
+def batch_size(n_network: int, widths: list[int], device: torch.device) -> int:
     """Find how many samples fit working memory; the largest array is (network, unit, sample, unit)."""
-    widest = max(stack.widths[1:])
-    a_sample = len(stack) * widest * min(widest, stack.widths[0])
-    return max(1, _ON_GPU // a_sample) if x.device.type == "cuda" else max(_LEAST, _IN_CACHE // a_sample)
-
-
-_ON_GPU = 2**27  # numbers of the largest array
-_IN_CACHE = 2**18  # likewise, on a processor: 2 MB
-_LEAST = 32  # samples, of networks too wide for the cache
+    widest = max(widths[1:])
+    a_sample = n_network * widest * min(widest, widths[0])
+    return max(1, ON_GPU // a_sample) if device.type == "cuda" else max(LEAST_BATCH, IN_CACHE // a_sample)
 
 
 @torch.no_grad()  # of the parameters; torch.func differentiates what it is asked to all the same
@@ -234,7 +280,7 @@ def similarity_of(
     encoder
         From inputs ``(sample, *features)`` to hidden activations ``(sample, unit)``.
     decoder
-        From hidden activations to logits ``(sample, class)``; ``None`` will do for upstream measures.
+        From hidden activations to logits ``(sample, class)``; may be ``None`` for upstream measures.
     x
         Inputs to average over.
     y
@@ -270,70 +316,19 @@ def similarity_of(
     if decoder is not None and not callable(decoder):
         raise TypeError(f"decoder must be a function, got {_checks.shown(decoder)}")
     x = _checks.tensor(x, "x")
-    if measure in DOWNSTREAM and decoder is None:
+    if decoder is None and family(measure) == "downstream":
         raise ValueError(f"{measure} looks at the output: decoder must not be None")
-    if measure == "output_hess" and y is None:
-        raise ValueError("output_hess needs the classes y")
     if x.ndim == 0 or len(x) == 0:
         raise ValueError(f"x must hold a sample or more, got shape {tuple(x.shape)}")
     if x.is_floating_point() and not torch.isfinite(x).all():
         raise ValueError("x must be finite")
-    if measure == "input_grad" and not x.is_floating_point():
-        raise TypeError(f"x must hold floating-point numbers to be differentiated by, got {x.dtype}")
     if y is not None:
         y = _checks.classes(y, "y", n_sample=len(x), like=x)
-    batch = _checks.whole(batch, "batch", least=1)
-    hidden = _hidden(encoder, x, batch)
-    if measure in DOWNSTREAM:
-        n_class = _n_class(cast(Callable[[Tensor], Tensor], decoder), hidden)
-        if measure == "output_hess":
-            _checks.classes(y, "y", n_sample=len(x), n_class=n_class, like=x)
-    total = torch.zeros(hidden.shape[1], hidden.shape[1], dtype=torch.float64, device=hidden.device)
-    if measure == "input_cov":
-        centred = hidden.double() - hidden.double().mean(0)
-        total = centred.T @ centred
-    elif measure == "input_grad":
-        jacobian = vmap(jacrev(lambda a: encoder(a[None])[0]), randomness="error")
-        for part in x.split(batch):
-            j = jacobian(part).flatten(2).double()  # (sample, unit, feature)
-            total += torch.einsum("sif,sjf->ij", j, j)
-    elif measure == "output_grad":
-        read = cast(Callable[[Tensor], Tensor], decoder)
-        jacobian = vmap(jacrev(lambda h: read(h[None])[0]))
-        for part in hidden.split(batch):
-            j = jacobian(part).double()  # (sample, class, unit)
-            total += torch.einsum("sci,scj->ij", j, j)
-    else:
-        read = cast(Callable[[Tensor], Tensor], decoder)
-
-        def loss(h: Tensor, label: Tensor) -> Tensor:
-            return torch.nn.functional.cross_entropy(read(h[None]), label[None])
-
-        second = vmap(jacrev(jacrev(loss)))  # forward mode would be no faster, and loads for two seconds
-        for part, labels in zip(hidden.split(batch), cast(Tensor, y).split(batch), strict=True):
-            total += second(part, labels).double().sum(0)
-    total = total.detach()  # the model may have weights that ask for gradients
+    model = Model(encoder, decoder, x, y, _checks.whole(batch, "batch", least=1))
+    total = MEASURES[measure].of_model(model).detach()  # the parameters may ask for gradients
     if not torch.isfinite(total).all():
         raise ValueError(f"encoder or decoder is such that {measure} is not finite")
     return (total + total.T) / (2 * len(x))
-
-
-def _hidden(encoder: Callable[[Tensor], Tensor], x: Tensor, batch: int) -> Tensor:
-    """Hidden activations, (sample, unit), of an encoder that is seen to give them."""
-    parts = [_checks.tensor(encoder(part), "what encoder returns") for part in x.split(batch)]
-    shapes = {tuple(part.shape[1:]) for part in parts}
-    rows = [len(part) if part.ndim else 0 for part in parts]
-    if len(shapes) > 1 or len(min(shapes)) != 1 or rows != [len(part) for part in x.split(batch)]:
-        raise ValueError(f"encoder must return (sample, unit), got {tuple(parts[0].shape)}")
-    return torch.cat(parts).detach()
-
-
-def _n_class(decoder: Callable[[Tensor], Tensor], hidden: Tensor) -> int:
-    """Classes of a decoder that is seen to give logits."""
-    logits = _checks.tensor(decoder(hidden[:1]), "what decoder returns")
-    if logits.ndim != 2 or len(logits) != 1:
-        raise ValueError(f"decoder must return (sample, class), got {tuple(logits.shape)}")
-    return int(logits.shape[1])
 
 
 def normalise(S: Float[Tensor, "*stack unit unit"]) -> Float[Tensor, "*stack unit unit"]:
@@ -362,27 +357,34 @@ def adjacency(
     S
         Similarity matrices as `similarity` or `similarity_of` return them, one or a stack of them.
     normalized
-        Divide by the square roots of the diagonal first; weights then lie in [0, 1] where S is positive
+        Divide by the square roots of the diagonal first; entries then lie in [0, 1] where S is positive
         semi-definite, as every measure of a ReLU network is.
 
     Raises
     ------
     ValueError
-        If a matrix is not square, not symmetric to 1e-6 of its own largest entry, or not finite, or beyond
-        half of the largest number.
+        If a matrix is not square, not finite, or not symmetric to 1e-6 of its own largest entry.
     TypeError
         If S is no tensor or array of real numbers, or `normalized` is not True or False.
     """
     S, normalized = _matrices(S), _checks.flag(normalized, "normalized")
-    if not torch.isfinite(S).all():
-        raise ValueError("S holds a value that is not finite")
-    if S.numel() and S.abs().max() > torch.finfo(S.dtype).max / 2:  # the mean of two would not be finite
-        raise ValueError(f"S holds a value of {S.abs().max().item():g}, too large to be added to another")
-    if S.numel() and ((S - S.mT).abs().amax((-2, -1)) > 1e-6 * S.abs().amax((-2, -1))).any():
-        raise ValueError("S is not symmetric")
+    if count := int((~torch.isfinite(S)).sum()):
+        raise ValueError(f"S must be finite, got {count} nan or inf")
+    apart, largest = ((S - S.mT).abs().amax((-2, -1)), S.abs().amax((-2, -1))) if S.numel() else (S, S)
+    if (apart > SYMMETRY_TOLERANCE * largest).any():
+        raise ValueError(
+            f"S must be symmetric: |S_ij − S_ji| reaches {float((apart / largest).nan_to_num().max()):.2g} "
+            f"of the largest entry, allowed is {SYMMETRY_TOLERANCE:g}"
+        )
     A = (normalise(S) if normalized else S).abs()
     A = (A + A.mT) / 2
     return A - torch.diag_embed(torch.diagonal(A, dim1=-2, dim2=-1))
+
+
+def graphs(S: dict[str, list[Tensor]], layer: int) -> Float[np.ndarray, "network variant unit unit"]:
+    """Stack the graphs of a hidden layer (counted from 0), in the order of `VARIANTS`."""
+    stacked = [adjacency(S[measure][layer], normalized=normalized) for measure, normalized in VARIANTS]
+    return torch.stack(stacked, 1).cpu().numpy()
 
 
 def _matrices(S: object) -> Tensor:

@@ -6,19 +6,20 @@ found elsewhere and only scored on the draw would make any graph look modular be
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from numpy.typing import ArrayLike
+from torch import Tensor
 
 from modlib import _checks
 from modlib.clustering import in_range, symmetric
+from modlib.measures import MEASURES, graphs, similarity
 from modlib.networks import MLPStack
 
-#: Nulls that are drawn, network by network. (Untrained networks and memorised labels are experiments.)
-NULLS = ("weights-permuted", "similarity")
 MOST_DIMENSIONS = 10_000  # beyond it a draw is as good as the constant matrix that its mean is
 LARGEST = 1e100  # number whose square is one: a Q is far from it
 ROUNDING = 1e-12  # what Q, a number of size 1, may be off by; draws that differ by less are the same
@@ -231,3 +232,67 @@ def random_graphs(
     normalised = np.abs(_associations(R, "S", generator))
     np.fill_diagonal(normalised, 0)
     return normalised * np.outer(size, size), normalised
+
+
+Draw = list[Float[np.ndarray, "network variant _unit _unit"]]
+
+
+@dataclass(frozen=True)
+class Null:
+    """A null that graphs are drawn from, for every network and layer of a stack.
+
+    Attributes
+    ----------
+    name
+        As in tables.
+    label
+        As in charts and prose.
+    draws
+        Called with a stack, samples x and y, the similarities of the stack on them and a seed, it draws
+        without end. A draw holds for every hidden layer the graphs that `modlib.measures.graphs` would make,
+        ``(network, variant, unit, unit)``.
+    """
+
+    name: str
+    label: str
+    draws: Callable[[MLPStack, Tensor, Tensor, dict[str, list[Tensor]], int], Iterator[Draw]]
+
+
+def _draws_of_weights(
+    stack: MLPStack, x: Tensor, y: Tensor, S: dict[str, list[Tensor]], seed: int
+) -> Iterator[Draw]:
+    """Permute the weights of the networks, and measure similarity anew."""
+    generator = torch.Generator(device=x.device).manual_seed(seed)
+    while True:
+        drawn = similarity(permute_weights(stack, generator).to(dtype=torch.float64), x, y)
+        yield [graphs(drawn, layer) for layer in range(stack.n_hidden)]
+
+
+def _draws_of_similarities(
+    stack: MLPStack, x: Tensor, y: Tensor, S: dict[str, list[Tensor]], seed: int
+) -> Iterator[Draw]:
+    """Draw graphs as strong as those of each similarity matrix, with a generator a network and layer."""
+    layers = range(stack.n_hidden)
+    # (network, measure, unit, unit) a layer
+    given = [torch.stack([S[measure][layer] for measure in MEASURES], 1).cpu().numpy() for layer in layers]
+    generators = [[np.random.default_rng((seed, n, layer)) for n in range(len(stack))] for layer in layers]
+    while True:
+        yield [
+            np.stack(
+                [
+                    np.concatenate([np.stack(random_graphs(matrix, generator)) for matrix in network])
+                    for network, generator in zip(given[layer], generators[layer], strict=True)
+                ]
+            )
+            for layer in layers
+        ]
+
+
+#: All nulls that are drawn, by name. (Untrained networks and memorised labels are experiments.)
+NULLS = {
+    null.name: null
+    for null in (
+        Null("weights-permuted", "permuted weights", _draws_of_weights),
+        Null("similarity", "similarity null", _draws_of_similarities),
+    )
+}

@@ -85,7 +85,7 @@ from modlib.paper.verdicts import judge, table, verdict
 from modlib.planted import crossed_network, planted_graph, random_graph, ring_of_cliques
 from modlib.stats.intervals import bootstrap, difference, holm, mean, trend
 from modlib.stats.selection import difference_of_best, held_out_best
-from modlib.study import catalogue, dask, runner, store
+from modlib.study import catalogue, dask, runner, shard_files, store
 from modlib.study.accuracy_filter import kept_networks
 from modlib.study.plan import Choice, Experiment, Setting
 from modlib.study.rows import against_nulls, analyse, analyse_by, describe
@@ -177,7 +177,7 @@ CALLS = {
         adjacency,
         {"S": torch.from_numpy(S), "normalized": True},
         {
-            "S": NOT_STACKED | spoilt(S, np.nan, np.inf, 1.7e308) | lopsided(S),
+            "S": NOT_STACKED | spoilt(S, np.nan, np.inf) | lopsided(S),
             "normalized": NOT_FLAG,
         },
     ),

@@ -3,8 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from modlib.measures import family
-from modlib.study.rows import VARIANTS
+from modlib.measures import VARIANTS, family
 from modlib.study.store import Results
 
 LEVELS = [("l2", 1e-5), ("l2", 1e-2), ("l1", 1e-3), ("dropout", 0.2), ("dropout", 0.6)]

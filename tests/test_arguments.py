@@ -96,9 +96,10 @@ def test_the_culprit_is_named(name, culprit):
 OF_TABLES = ("paper", "book")
 #: Machinery behind the calls above, with tests of its own.
 BEHIND = {
-    "data.folders", "data.idx", "data.mirrors", "data.sources", "data.wheel", "study.code_digest",
-    "study.dask", "study.estimate", "study.files", "study.packing", "study.progress", "study.project",
-    "study.provenance", "study.recompute", "study.schema", "study.shard", "study.workers",
+    "data.folders", "data.idx", "data.mirrors", "data.sources", "data.wheel", "derivatives",
+    "study.code_digest", "study.dask", "study.estimate", "study.files", "study.packing",
+    "study.progress", "study.project", "study.provenance", "study.recompute", "study.schema",
+    "study.shard", "study.workers",
     "training.cuda_graph", "training.plateau", "training.step",
 }  # fmt: skip
 #: Functions behind the calls above, in modules that have others.
@@ -106,7 +107,8 @@ FUNCTIONS_BEHIND = {
     "clustering.alive_units", "clustering.checked_integers", "clustering.checked_labels",
     "clustering.checked_weights", "clustering.in_range", "clustering.symmetric",
     "data.datasets.available", "stats.intervals.checked_levels",
-    "study.accuracy_filter.checked_metric", "study.rows.graphs", "study.rows.search_layers",
+    "study.accuracy_filter.checked_metric", "measures.batch_size", "measures.graphs",
+    "study.rows.search_layers",
     "study.shard_files.keep_shard", "study.shard_files.shard_content", "study.shard_files.write_shard",
     "study.shard_files.write_trained", "study.store.check_sum_file", "study.store.write_results",
     "training.loop.denormals_flushed",

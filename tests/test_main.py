@@ -91,13 +91,9 @@ def test_errors_that_a_user_can_mend_take_one_line(module, name, words, error, m
 
 def test_a_full_disk_is_told_with_what_can_be_done(monkeypatch):
     monkeypatch.setenv("TMPDIR", "/scratch")
-    monkeypatch.setattr(
-        runner, "run", raising(OSError(errno.ENOSPC, "No space left", "/scratch/a"))
-    )
+    monkeypatch.setattr(runner, "run", raising(OSError(errno.ENOSPC, "No space left", "/scratch/a")))
     (line,) = call("run", "base").output.splitlines()
-    assert (
-        "No space left: '/scratch/a': make room there or in /scratch, or let MOD" in line
-    )
+    assert "No space left: '/scratch/a': make room there or in /scratch, or let MOD" in line
 
 
 def test_an_error_of_the_code_keeps_its_traceback(monkeypatch):

@@ -1,7 +1,6 @@
 """The four measures: reference values, autograd, sums by hand, and what must or must not change them."""
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -457,32 +456,23 @@ def test_rounding_sized_asymmetry_is_averaged_out():
 def test_asymmetry_up_to_a_millionth_of_the_largest_is_rounding(gap, refused):
     S = torch.tensor([[0.0, 4, 0], [4, 2, 1], [0, 1 + 4 * gap, 0]], dtype=torch.float64)
     if refused:
-        with pytest.raises(ValueError, match="S is not symmetric"):
+        with pytest.raises(
+            ValueError,
+            match=r"^S must be symmetric: .* 1\.5e-06 of the .*, allowed is 1e-06",
+        ):
             adjacency(S)
     else:
         assert adjacency(S)[1, 2].item() == pytest.approx(1 + 2 * gap, rel=1e-12)
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_similarities_beyond_half_of_the_largest_number_are_refused(dtype):
-    most = torch.finfo(dtype).max
-    for share, refused in ((0.49, False), (0.51, True)):
-        S = torch.tensor([[1.0, share * most], [share * most, 1.0]], dtype=dtype)
-        if refused:
-            with pytest.raises(ValueError, match="too large to be added to another"):
-                adjacency(S)
-        else:
-            assert adjacency(S)[0, 1].item() == pytest.approx(share * most)
 
 
 @pytest.mark.usefixtures("as_a_user")
 @pytest.mark.parametrize(
     ("S", "message"),
     [
-        (torch.tensor([[1.0, 0.5], [0.4, 1.0]]), "not symmetric"),
-        (torch.stack([1e-9 * torch.tensor([[1.0, 0.5], [0.4, 1.0]]), torch.eye(2)]), "not symmetric"),
-        (torch.tensor([[1.0, torch.nan], [torch.nan, 1.0]]), "not finite"),
-        (torch.tensor([[torch.inf, 0.0], [0.0, 1.0]]), "not finite"),
+        (torch.tensor([[1.0, 0.5], [0.4, 1.0]]), "^S must be symmetric"),
+        (torch.stack([1e-9 * torch.tensor([[1.0, 0.5], [0.4, 1.0]]), torch.eye(2)]), "^S must be symmetric"),
+        (torch.tensor([[1.0, torch.nan], [torch.nan, 1.0]]), "^S must be finite, got [12] nan or inf"),
+        (torch.tensor([[torch.inf, 0.0], [0.0, 1.0]]), "^S must be finite, got [12] nan or inf"),
         (torch.zeros(2, 3), r"S must be \(…, unit, unit\), got \(2, 3\)"),
         (torch.zeros(3), r"S must be \(…, unit, unit\), got \(3,\)"),
     ],
@@ -547,13 +537,7 @@ def test_bad_arguments_of_similarity(change, message):
     ],
 )
 def test_a_batch_is_what_fits_a_processors_cache_or_a_gpus_memory(widths, networks, device, samples):
-    class Stack:
-        def __len__(self):
-            return networks
-
-    Stack.widths = widths
-    x = SimpleNamespace(device=SimpleNamespace(type=device))
-    assert measures._batch_size(Stack(), x) == samples
+    assert measures.batch_size(networks, widths, torch.device(device)) == samples
 
 
 @pytest.mark.parametrize(
@@ -608,7 +592,7 @@ def test_a_similarity_too_large_to_be_a_number_is_refused_by_name(measure):
         ({"measure": "hessian"}, "must be one of input_cov, .*; got 'hessian'"),
         ({"decoder": None}, "output_hess looks at the output: decoder must not be None"),
         ({"decoder": None, "measure": "output_grad"}, "output_grad looks at the output"),
-        ({"y": None}, "output_hess needs the classes y"),
+        ({"y": None}, "^y must hold the classes"),
         ({"y": torch.zeros(3, dtype=torch.int64)}, "one class a sample"),
         ({"x": torch.zeros(0, 2, 3, 3).double(), "y": torch.zeros(0, dtype=torch.int64)}, "a sample or more"),
         ({"encoder": lambda x: x}, r"encoder must return \(sample, unit\), got \(9, 2, 3, 3\)"),

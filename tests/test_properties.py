@@ -325,7 +325,7 @@ def test_a_stack_is_its_networks_one_by_one_in_batches_of_any_size(recipe, batch
 
 
 @drawn(25)
-@given(recipes, st.sampled_from(MEASURES))
+@given(recipes, st.sampled_from(list(MEASURES)))
 def test_the_closed_form_is_automatic_differentiation(recipe, measure):
     stack, x, y = made(recipe)
     found = similarity(stack, x, y, measures=measure)[measure]

@@ -5,9 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from modlib.measures import family
+from modlib.measures import VARIANTS, family
 from modlib.paper import evidence, reported
-from modlib.study.rows import VARIANTS
 from modlib.study.store import Results
 
 LEVELS = [("l2", 1e-5), ("l2", 1e-2), ("l1", 1e-3), ("dropout", 0.2), ("dropout", 0.6)]

@@ -13,16 +13,14 @@ import pandas as pd
 
 from modlib.book import vega
 from modlib.measures import MEASURES
-from modlib.study.accuracy_filter import MEASURE_NAMES
 
-#: One hue a family, one shade a measure; told apart by the colour-blind and on white and dark pages.
-COLOURS = {
-    "input_cov": "#1b6ca8",
-    "input_grad": "#4fb3d9",
-    "output_grad": "#d95f02",
-    "output_hess": "#f0a04b",
+#: Shades of each family's hue, told apart by the colour-blind and on white and dark pages.
+SHADES = {
+    "upstream": ("#1b6ca8", "#4fb3d9", "#5b7fe0"),
+    "downstream": ("#d95f02", "#f0a04b", "#b5651d"),
 }
-NAMES = MEASURE_NAMES
+COLOURS = {name: SHADES[measure.family][measure.shade] for name, measure in MEASURES.items()}
+NAMES = {name: measure.label for name, measure in MEASURES.items()}
 #: Vega expression from a measure's identifier, the label of a legend's entry, to its name.
 MEASURE_LABELS = " : ".join(f"datum.label == '{m}' ? '{NAMES[m]}'" for m in MEASURES) + " : datum.label"
 GREY = "#8a8f98"  # what is compared with: nulls, zero lines, the paper; legible on white and dark pages

@@ -6,7 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from modlib.study.accuracy_filter import GRAPH, MEASURE_NAMES
+from modlib.measures import MEASURES
+from modlib.study.accuracy_filter import GRAPH
 
 
 def graph_key(key: Any) -> tuple[int, str, bool]:
@@ -17,7 +18,7 @@ def graph_key(key: Any) -> tuple[int, str, bool]:
 
 def variant_name(measure: str, normalized: bool) -> str:
     """Name a graph whatever its layer, such as ``input gradient, normalised``."""
-    return f"{MEASURE_NAMES[measure]}, {'normalised' if normalized else 'raw'}"
+    return f"{MEASURES[measure].label}, {'normalised' if normalized else 'raw'}"
 
 
 def graph_name(layer: int, measure: str, normalized: bool) -> str:

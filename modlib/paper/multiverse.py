@@ -28,8 +28,8 @@ METRICS = ("ecs", "ami", "ari", "rmi", "vi", "matching", "rank_correlation")
 FILTERS = (0.0, 0.8, 0.9, 0.95)  # least test accuracy of a network; 0 is no filter
 #: Graphs that could be the ones to look at, by name: measures, and whether normalised (None: both).
 GRAPHS: dict[str, tuple[tuple[str, ...], bool | None]] = {
-    "raw only": (MEASURES, False),
-    "normalised only": (MEASURES, True),
+    "raw only": (tuple(MEASURES), False),
+    "normalised only": (tuple(MEASURES), True),
     "upstream only": (UPSTREAM, None),
     "downstream only": (DOWNSTREAM, None),
     "without the input gradient": (tuple(m for m in MEASURES if m != "input_grad"), None),
@@ -90,7 +90,7 @@ def _estimates(results: Results) -> Iterator[tuple[str, str, str, Estimate]]:
         here = _graphs(modules, measures, normalized)
         yield "graphs", name, Q_EFFECT, _q_effect(here, kept)
         yield "graphs of all levels", name, Q_EFFECT, _q_effect(here, kept, matched=False)
-        if measures == MEASURES:
+        if measures == tuple(MEASURES):
             both = (agreement.normalized_a == normalized) & (agreement.normalized_b == normalized)
             yield "graphs", name, AGREEMENT_EFFECT, _agreement_effect(agreement[both], kept)
     distinct = agreement[agreement.measure_a != agreement.measure_b]

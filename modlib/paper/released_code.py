@@ -19,11 +19,11 @@ from modlib._contingency import contingency_tables
 from modlib.algorithms import find_modules_by
 from modlib.clustering import _modularity_matrix, _quality, find_modules, modularity
 from modlib.comparison import agreement_pairs
-from modlib.measures import adjacency, similarity, similarity_of
+from modlib.measures import VARIANTS, adjacency, graphs, similarity, similarity_of
 from modlib.networks import MLPStack
 from modlib.paper import published
 from modlib.study.accuracy_filter import PAIR
-from modlib.study.rows import PAIRS, VARIANTS, graphs
+from modlib.study.rows import PAIRS
 from modlib.study.store import Results
 
 BATCH = 100

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from modlib import _checks
-from modlib._contingency import MEASURES
+from modlib._contingency import METRICS
 from modlib.study.store import Results
 
 MIN_ACCURACY = 0.8  # below it a network is dropped (Lange et al. 2022)
@@ -13,13 +13,6 @@ GRAPH = ["layer", "measure", "normalized"]
 LEVEL = ["regularizer", "strength"]
 PAIR = ["measure_a", "normalized_a", "measure_b", "normalized_b"]
 WEIGHT_PENALTIES = ("l1", "l2")
-METRICS = (*MEASURES, "rank_correlation", "transfer_ab", "transfer_ba")
-MEASURE_NAMES = {
-    "input_cov": "input covariance",
-    "input_grad": "input gradient",
-    "output_grad": "output gradient",
-    "output_hess": "output Hessian",
-}
 
 
 def kept_networks(results: Results, *, min_accuracy: float = MIN_ACCURACY) -> pd.DataFrame:
@@ -49,4 +42,5 @@ def kept_networks(results: Results, *, min_accuracy: float = MIN_ACCURACY) -> pd
 
 def checked_metric(agreement: pd.DataFrame, metric: str) -> str:
     """Return a metric of a table of agreement; a ValueError if it has none of that name."""
-    return _checks.one_of(metric, "metric", [name for name in METRICS if name in agreement.columns])
+    columns = (*METRICS, "rank_correlation", "transfer_ab", "transfer_ba")
+    return _checks.one_of(metric, "metric", [name for name in columns if name in agreement.columns])

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from modlib.clustering import find_modules
 from modlib.comparison import agreement
+from modlib.measures import VARIANTS, graphs
 from modlib.networks import MLPStack
-from modlib.study.rows import VARIANTS, graphs
 from modlib.study.store import Results
 
 LEVEL = ["regularizer", "strength"]

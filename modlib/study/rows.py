@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
-from itertools import chain, combinations, repeat
+from itertools import chain, combinations, islice, repeat
 from typing import Any
 
 import numpy as np
@@ -17,14 +18,12 @@ from modlib import _checks
 from modlib.algorithms import find_modules_by
 from modlib.clustering import find_modules
 from modlib.comparison import agreement_pairs, rank_correlations, transfers
-from modlib.measures import MEASURES, adjacency, family, similarity
+from modlib.measures import VARIANTS, family, graphs, similarity
 from modlib.networks import MLPStack
-from modlib.nulls import NULLS, null_test, permute_weights, random_graphs
+from modlib.nulls import NULLS, Draw, null_test
 from modlib.study.plan import Choice
 from modlib.study.schema import TABLES
 
-#: The eight graphs of a layer: each measure raw, then normalised.
-VARIANTS = tuple((measure, normalized) for measure in MEASURES for normalized in (False, True))
 Map = Callable[..., Iterable[Any]]  # as the built-in map
 PAIRS = np.array(list(combinations(range(len(VARIANTS)), 2)))
 
@@ -68,12 +67,6 @@ def describe(
             "active_units": torch.stack([a.sum(1) for a in active], 1).tolist(),
         }
     )
-
-
-def graphs(S: dict[str, list[Tensor]], layer: int) -> Float[np.ndarray, "network variant unit unit"]:
-    """Stack the eight graphs of a hidden layer (counted from 0), in the order of `VARIANTS`."""
-    stacked = [adjacency(S[measure][layer], normalized=normalized) for measure, normalized in VARIANTS]
-    return torch.stack(stacked, 1).cpu().numpy()
 
 
 def analyse(
@@ -195,41 +188,18 @@ def against_nulls(
     _check_names(names, len(_checks.instance(stack, "stack", MLPStack)))
     draws, seed = _checks.whole(draws, "draws", least=2), _checks.seed(seed)
     x = _checks.tensor(x, "x", like=stack.weights[0])
-    generator = torch.Generator(device=x.device).manual_seed(seed)
-    double = stack.to(dtype=torch.float64)
-    S = similarity(double, x, y)
+    S = similarity(stack.to(dtype=torch.float64), x, y)
     layers = range(stack.n_hidden)
-    own = {layer: map_(_qualities, graphs(S, layer), repeat(restarts)) for layer in layers}
-    signed = {
-        layer: torch.stack([S[measure][layer] for measure in MEASURES], 1).cpu().numpy() for layer in layers
+    own = [map_(_qualities, graphs(S, layer), repeat(restarts)) for layer in layers]
+    found = {
+        name: _qualities_of_draws(islice(null.draws(stack, x, y, S, seed), draws), restarts, map_)
+        for name, null in NULLS.items()
     }
-    by_similarity = {
-        layer: map_(
-            _qualities_at_random,
-            signed[layer],
-            repeat(draws),
-            repeat(restarts),
-            [(seed, number, layer) for number in range(len(names))],
-        )
-        for layer in layers
-    }
-    permuted: dict[int, list[Any]] = {layer: [] for layer in layers}
-    for draw in range(draws):
-        S = similarity(permute_weights(stack, generator).to(dtype=torch.float64), x, y)
-        for layer in layers:
-            permuted[layer].append(map_(_qualities, graphs(S, layer), repeat(restarts)))
-            if draw >= 2:  # the processors are busy with two draws; no more are held in memory
-                permuted[layer][draw - 2] = list(permuted[layer][draw - 2])
     rows: list[dict[str, object]] = []
     for layer in layers:
-        found = {
-            "weights-permuted": np.stack(
-                [list(one) for one in permuted[layer]], -1
-            ),  # (network, variant, draw)
-            "similarity": np.stack(list(by_similarity[layer])),
-        }
-        for name, q, *drawn in zip(names, own[layer], *(found[null] for null in NULLS), strict=True):
-            for null, values in zip(NULLS, drawn, strict=True):
+        for number, (name, q) in enumerate(zip(names, own[layer], strict=True)):
+            for null in NULLS:
+                values = found[null][layer][number]
                 for variant, (measure, normalized) in enumerate(VARIANTS):
                     test = null_test(float(q[variant]), values[variant])
                     rows.append(
@@ -257,19 +227,24 @@ def _qualities(A: Float[np.ndarray, "variant unit unit"], restarts: int) -> Floa
     return np.array([find_modules(a, restarts=restarts).q for a in A])
 
 
-def _qualities_at_random(
-    S: Float[np.ndarray, "measure unit unit"], draws: int, restarts: int, seed: tuple[int, ...]
-) -> Float[np.ndarray, "variant draw"]:
-    """Largest Q found in draws of the similarity null, the variants in their order."""
-    generator = np.random.default_rng(seed)
-    drawn = [[_qualities(np.stack(random_graphs(s, generator)), restarts) for s in S] for _ in range(draws)]
-    return np.array(drawn).reshape(draws, -1).T
+def _qualities_of_draws(
+    draws: Iterable[Draw], restarts: int, map_: Map
+) -> list[Float[np.ndarray, "network variant draw"]]:
+    """Largest Q found in the graphs of every draw, layer by layer."""
+    begun: deque[list[Iterable[Any]]] = deque()
+    done: list[list[Float[np.ndarray, "network variant"]]] = []
+    for draw in draws:
+        begun.append([map_(_qualities, of_layer, repeat(restarts)) for of_layer in draw])
+        if len(begun) > 2:  # the processors are busy with two draws; no more are held in memory
+            done.append([np.stack(list(of_layer)) for of_layer in begun.popleft()])
+    done += [[np.stack(list(of_layer)) for of_layer in layers] for layers in begun]
+    return [np.stack(of_layer, -1) for of_layer in zip(*done, strict=True)]
 
 
 def search_layers(
     S: dict[str, list[Tensor]], names: Sequence[str], map_: Map, optimiser: str, restarts: int, seed: int
 ) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
-    """Modules and agreement of every layer and network, begun at once where `each` works side by side."""
+    """Modules and agreement of every layer and network, begun at once where `map_` works side by side."""
     begun = [
         map_(
             _layer_tables,
@@ -280,7 +255,7 @@ def search_layers(
             repeat(restarts),
             repeat(seed),
         )
-        for layer in range(len(S[MEASURES[0]]))
+        for layer in range(len(next(iter(S.values()))))
     ]
     return chain.from_iterable(begun)
 

@@ -65,7 +65,7 @@ class Table:
 _NETWORK = Column("network", "str", "name of the network, such as dropout=0.5,seed=3 or untrained,seed=0")
 _LAYER = Column("layer", "int64", "hidden layer, counted from 1", range=(1.0, inf))
 _GRAPH = (
-    Column("measure", "str", "measure of similarity that makes the graph", range=MEASURES),
+    Column("measure", "str", "measure of similarity that makes the graph", range=tuple(MEASURES)),
     Column("normalized", "bool", "whether the measure is normalised"),
 )
 _CHOICE = Column("choice", "str", "the other choice, such as images=100 or optimiser=spectral")
@@ -141,9 +141,9 @@ _TABLES = (
         (
             _NETWORK,
             _LAYER,
-            Column("measure_a", "str", "measure of the first graph", range=MEASURES),
+            Column("measure_a", "str", "measure of the first graph", range=tuple(MEASURES)),
             Column("normalized_a", "bool", "whether the first measure is normalised"),
-            Column("measure_b", "str", "measure of the second graph", range=MEASURES),
+            Column("measure_b", "str", "measure of the second graph", range=tuple(MEASURES)),
             Column("normalized_b", "bool", "whether the second measure is normalised"),
             _FAMILIES,
             _ECS,
@@ -169,7 +169,7 @@ _TABLES = (
             _NETWORK,
             _LAYER,
             *_GRAPH,
-            Column("null", "str", "the null that is drawn from", range=NULLS),
+            Column("null", "str", "the null that is drawn from", range=tuple(NULLS)),
             Column("draws", "int64", "draws of the null that had an edge", "draws", (0.0, inf)),
             Column("q", "float64", "the network's own Q, searched for as the draws' are", range=_Q),
             Column("mean", "float64", "mean of the draws' Q", range=_Q),

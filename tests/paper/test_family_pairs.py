@@ -5,10 +5,9 @@ import pandas as pd
 import pytest
 import synthetic
 
-from modlib.measures import family
+from modlib.measures import VARIANTS, family
 from modlib.paper import family_pairs
 from modlib.study import accuracy_filter
-from modlib.study.rows import VARIANTS
 
 
 def test_agreement_matrix_is_symmetric_and_right():

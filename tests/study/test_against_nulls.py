@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from modlib.clustering import find_modules, modularity
-from modlib.measures import MEASURES, similarity
+from modlib.measures import MEASURES, VARIANTS, graphs, similarity
 from modlib.networks import MLPStack
 from modlib.nulls import NULLS, null_test, permute_weights, random_graphs
 from modlib.study import rows as table_rows
-from modlib.study.rows import VARIANTS, against_nulls, graphs
+from modlib.study.rows import against_nulls
 from modlib.study.schema import TABLES
 
 NAMES = ["one", "two"]

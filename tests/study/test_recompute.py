@@ -6,8 +6,9 @@ import pytest
 import torch
 
 import modlib
+from modlib.measures import VARIANTS
 from modlib.study import recompute
-from modlib.study.rows import VARIANTS, analyse
+from modlib.study.rows import analyse
 from modlib.study.store import Results
 
 LEVELS = {"l2": 1e-5, "dropout": 0.5}

@@ -10,9 +10,9 @@ from torch import nn
 
 from modlib.clustering import modularity
 from modlib.comparison import agreement, rank_correlation
-from modlib.measures import adjacency, similarity
+from modlib.measures import VARIANTS, adjacency, graphs, similarity
 from modlib.networks import MLPStack
-from modlib.study.rows import VARIANTS, analyse, describe, graphs
+from modlib.study.rows import analyse, describe
 
 NAMES = ["one", "two", "three"]
 FAMILY = {

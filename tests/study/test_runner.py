@@ -23,10 +23,11 @@ import torch
 from tiny import SHARDS, TABLES, TINY, assert_same_tables, copy_shards, run_in_one_go, shards_in
 
 from modlib import data
+from modlib.measures import VARIANTS
 from modlib.networks import MLPStack
 from modlib.study import catalogue, estimate, files, runner, schema, shard, shard_files, workers
 from modlib.study.files import StoreError
-from modlib.study.rows import VARIANTS, analyse
+from modlib.study.rows import analyse
 from modlib.training import Protocol, train
 
 needs_kill = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="POSIX")

@@ -3,9 +3,8 @@
 import pytest
 import torch
 
-from modlib.measures import MEASURES, similarity
+from modlib.measures import MEASURES, graphs, similarity
 from modlib.networks import MLPStack
-from modlib.study.rows import graphs
 from modlib.training import Protocol, step, train
 from modlib.training.cuda_graph import Recorded
 

@@ -132,14 +132,15 @@ def beside_rotations(
         raise ValueError(f"stack must hold one network, got {len(stack)}")
     S = similarity(stack.to(dtype=torch.float64), x.to(torch.float64))
     layers = range(stack.n_hidden)
-    keys = [(layer, number) for layer in layers for number in range(len(MEASURES))]
-    matrices = [normalise(S[MEASURES[number]][layer])[0].numpy() for layer, number in keys]
+    names = list(MEASURES)
+    keys = [(layer, number) for layer in layers for number in range(len(names))]
+    matrices = [normalise(S[names[number]][layer])[0].numpy() for layer, number in keys]
     alive = [np.diagonal(R) > 0 for R in matrices]
     matrices = [R[np.ix_(kept, kept)] for R, kept in zip(matrices, alive, strict=True)]
     seeds = [(seed, *key) for key in keys]
     rows = map_(_beside_rotations, matrices, repeat(draws), seeds)
     heads = [
-        {"network": name, "layer": layer + 1, "measure": MEASURES[number], "units": len(R), "draws": draws}
+        {"network": name, "layer": layer + 1, "measure": names[number], "units": len(R), "draws": draws}
         for (layer, number), R in zip(keys, matrices, strict=True)
     ]
     table = pd.DataFrame([head | row for head, row in zip(heads, rows, strict=True)])

@@ -8,8 +8,8 @@ import pytest
 
 from modlib.book.chapters.chance import tables as chance
 from modlib.clustering import find_modules, modularity
+from modlib.measures import VARIANTS
 from modlib.nulls import random_graphs
-from modlib.study.rows import VARIANTS
 from modlib.study.store import Results
 
 SEEDS = range(5)

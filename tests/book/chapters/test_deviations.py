@@ -12,10 +12,10 @@ from modlib.book.chapters.choices import tables as choices
 from modlib.book.chapters.deviations import deviation_list
 from modlib.book.chapters.deviations import tables as deviations
 from modlib.comparison import agreement_pairs
-from modlib.measures import UPSTREAM
+from modlib.measures import UPSTREAM, VARIANTS
 from modlib.paper.released_code import Tried
 from modlib.study.accuracy_filter import PAIR
-from modlib.study.rows import PAIRS, VARIANTS
+from modlib.study.rows import PAIRS
 
 UNITS, DEAD = 64, 32
 KEYS = ["network", "layer", *PAIR]

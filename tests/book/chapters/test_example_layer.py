@@ -12,8 +12,8 @@ import vl_convert
 import modlib
 from modlib.book.chapters.example_layer import charts as layers_charts
 from modlib.book.chapters.example_layer.charts import ALPHABET, OPENING, Layer, variant_name
+from modlib.measures import VARIANTS
 from modlib.study import recompute
-from modlib.study.rows import VARIANTS
 
 UP = VARIANTS.index(OPENING["upstream"])
 DOWN = VARIANTS.index(OPENING["downstream"])

@@ -6,7 +6,7 @@ import pytest
 
 from modlib.book.chapters.training import charts as training_charts
 from modlib.book.chapters.training import tables as training_tables
-from modlib.study.rows import VARIANTS
+from modlib.measures import VARIANTS
 
 
 @pytest.fixture

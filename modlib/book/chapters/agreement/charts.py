@@ -6,8 +6,8 @@ import altair as alt
 import pandas as pd
 
 from modlib.book.theme import FAMILY_COLOURS, estimate, properties
+from modlib.measures import VARIANTS
 from modlib.paper import family_pairs
-from modlib.study.rows import VARIANTS
 from modlib.study.store import Results
 
 METRICS = {

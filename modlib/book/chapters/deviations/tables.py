@@ -14,15 +14,15 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Int
 
-from modlib._contingency import MEASURES, contingency_tables
+from modlib._contingency import METRICS, contingency_tables
 from modlib.book.chapters.choices import tables as choices
-from modlib.measures import UPSTREAM
+from modlib.measures import UPSTREAM, VARIANTS
 from modlib.paper import by_level, distance_from_paper, family_pairs, multiverse, published
 from modlib.paper.multiverse import AGREEMENT_EFFECT, Q_EFFECT
 from modlib.paper.released_code import greedy_matching
 from modlib.study import catalogue, store
 from modlib.study.accuracy_filter import GRAPH, LEVEL, PAIR, WEIGHT_PENALTIES, kept_networks
-from modlib.study.rows import PAIRS, VARIANTS
+from modlib.study.rows import PAIRS
 from modlib.study.runner import run
 from modlib.study.store import Results
 
@@ -66,7 +66,7 @@ def with_shared_dead_units(results: Results) -> Results:
     for a, b in PAIRS:
         counts = contingency_tables(shared[:, a], shared[:, b], int(shared.max()) + 1)
         names = dict(zip(PAIR, (*VARIANTS[a], *VARIANTS[b]), strict=True))
-        tables.append(rows.assign(**names, ecs=MEASURES["ecs"](counts)))
+        tables.append(rows.assign(**names, ecs=METRICS["ecs"](counts)))
     keys = ["network", "layer", *PAIR]
     found = results.agreement[[*keys, "family_pair"]].merge(pd.concat(tables), on=keys, validate="1:1")
     return replace(results, agreement=found)

@@ -15,8 +15,7 @@ from torch import Tensor
 
 from modlib.book import theme
 from modlib.comparison import agreement_pairs, transfers
-from modlib.measures import DOWNSTREAM, UPSTREAM
-from modlib.study.rows import VARIANTS, graphs
+from modlib.measures import DOWNSTREAM, UPSTREAM, VARIANTS, graphs
 
 Panel: TypeAlias = alt.LayerChart | alt.FacetChart
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from modlib.book import theme
 from modlib.book.chapters.training.tables import by_strength, still_training
-from modlib.study.rows import VARIANTS
+from modlib.measures import VARIANTS
 
 OURS = "here (final protocol)"
 THEIRS = "the paper's figures (arXiv v1)"

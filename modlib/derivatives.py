@@ -1,0 +1,119 @@
+"""Derivatives of networks on samples: of stacks in closed form, of any torch model by autograd."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from typing import cast
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.func import jacrev, vmap
+
+from modlib import _checks
+from modlib.networks import MLPStack
+
+Function = Callable[[Tensor], Tensor]
+
+
+class Batch:
+    """Samples on their way through a stack, and the derivatives of its layers on them.
+
+    Attributes
+    ----------
+    stack, r
+        The networks, and R of the QR decomposition of their W₁, ``(network, rank, unit)``.
+    hidden, logits, masks
+        What the stack gives, and per hidden layer 1 where a unit is active and 0 elsewhere.
+    before, means
+        Number of samples that went through before, and each unit's mean over them, ``(network, unit, 1)`` a
+        hidden layer; `input_cov` updates the means.
+    """
+
+    def __init__(self, stack: MLPStack, r: Tensor, x: Tensor, before: int, means: list[Tensor]) -> None:
+        self.stack, self.r, self.before, self.means = stack, r, before, means
+        self.hidden, self.logits = stack(x)
+        self.masks = [(h > 0).to(x.dtype) for h in self.hidden]
+
+    @cached_property
+    def output_jacobians(self) -> list[Float[Tensor, "network sample _class _unit"]]:
+        """Derivatives of the logits by every hidden layer."""
+        n, n_samples, n_classes = self.logits.shape
+        jacobian = self.stack.weights[-1].mT[:, None].expand(-1, n_samples, -1, -1)
+        found = [jacobian]
+        for w, mask in zip(self.stack.weights[-2:0:-1], self.masks[:0:-1], strict=True):
+            # back through h_{l+1} = m ∘ (h_l W + b)
+            masked = (jacobian * mask[:, :, None]).reshape(n, n_samples * n_classes, -1)
+            jacobian = torch.bmm(masked, w.mT).view(n, n_samples, n_classes, -1)
+            found.append(jacobian)
+        return found[::-1]
+
+
+class Model:
+    """A model in two parts, the samples it is given, and what its hidden units do on them.
+
+    Parameters
+    ----------
+    encoder, decoder, x, y, batch
+        As for `modlib.similarity_of`, checked one by one; here it is checked whether they fit together.
+
+    Attributes
+    ----------
+    hidden
+        Activations of the hidden layer, ``(sample, unit)``.
+    """
+
+    def __init__(
+        self,
+        encoder: Function,
+        decoder: Function | None,
+        x: Float[Tensor, "sample ..."] | Int[Tensor, "sample ..."],
+        y: Int[Tensor, " sample"] | None,
+        batch: int,
+    ) -> None:
+        self._encoder, self._decoder = encoder, cast(Function, decoder)
+        self._x, self._y, self._batch = x, y, batch
+        parts = [_checks.tensor(encoder(part), "what encoder returns") for part in x.split(batch)]
+        rows = [len(part) if part.ndim else 0 for part in parts]
+        shapes = {tuple(part.shape[1:]) for part in parts}
+        if len(shapes) > 1 or len(min(shapes)) != 1 or rows != [len(part) for part in x.split(batch)]:
+            raise ValueError(f"encoder must return (sample, unit), got {tuple(parts[0].shape)}")
+        self.hidden: Float[Tensor, "sample unit"] = torch.cat(parts).detach()
+
+    def input_jacobians(self) -> Iterator[Float[Tensor, "part unit feature"]]:
+        """Give the derivatives of the hidden units by the inputs, float64, a batch at a time."""
+        if not self._x.is_floating_point():
+            raise TypeError(
+                f"x must hold floating-point numbers to be differentiated by, got {self._x.dtype}"
+            )
+        jacobian = vmap(jacrev(lambda a: self._encoder(a[None])[0]), randomness="error")
+        for part in self._x.split(self._batch):
+            yield jacobian(part).flatten(2).double()
+
+    def output_jacobians(self) -> Iterator[Float[Tensor, "part _class unit"]]:
+        """Give the derivatives of the logits by the hidden units, float64, a batch at a time."""
+        self._n_class()
+        jacobian = vmap(jacrev(lambda h: self._decoder(h[None])[0]))
+        for part in self.hidden.split(self._batch):
+            yield jacobian(part).double()
+
+    def hessians(self) -> Iterator[Float[Tensor, "part unit unit"]]:
+        """Give the Hessian of the cross-entropy in the hidden units, float64, a batch at a time."""
+        if self._y is None:
+            raise ValueError("y must hold the classes, without which there is no cross-entropy; got None")
+        y = _checks.classes(self._y, "y", n_sample=len(self._x), n_class=self._n_class(), like=self._x)
+
+        def loss(h: Tensor, label: Tensor) -> Tensor:
+            return torch.nn.functional.cross_entropy(self._decoder(h[None]), label[None])
+
+        second = vmap(jacrev(jacrev(loss)))  # forward mode would be no faster, and loads for two seconds
+        for part, labels in zip(self.hidden.split(self._batch), y.split(self._batch), strict=True):
+            yield second(part, labels).double()
+
+    def _n_class(self) -> int:
+        """Return the number of classes, once the decoder is seen to give logits."""
+        logits = _checks.tensor(self._decoder(self.hidden[:1]), "what decoder returns")
+        if logits.ndim != 2 or len(logits) != 1:
+            raise ValueError(f"decoder must return (sample, class), got {tuple(logits.shape)}")
+        return int(logits.shape[1])
