@@ -5,6 +5,8 @@ Definitions and sources are in `modlib.comparison.agreement_pairs`. Throughout, 
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -173,12 +175,38 @@ def _matching(c: Table) -> Value:
     return np.asarray(matched / c.sum(axis=(1, 2)))
 
 
-#: All metrics, by name; what each is, `modlib.comparison.agreement_pairs` says.
-METRICS: dict[str, Callable[[Table], Value]] = {
-    "ecs": _ecs,
-    "ami": _ami,
-    "ari": _ari,
-    "rmi": _rmi,
-    "vi": _vi,
-    "matching": _matching,
+@dataclass(frozen=True)
+class Metric:
+    """A metric of agreement between two partitions, as tables and their schema know it.
+
+    Attributes
+    ----------
+    name, meaning, unit, range
+        Of its column. Results that were stored before the metric was known get the column when they are read.
+    of_tables
+        Its value for each contingency table.
+    """
+
+    name: str
+    meaning: str
+    of_tables: Callable[[Table], Value]
+    unit: str = ""
+    range: tuple[float, float] = (-inf, inf)
+
+    def __call__(self, tables: Table) -> Value:
+        """Return the metric of each contingency table."""
+        return self.of_tables(tables)
+
+
+#: All metrics, by name; their equations are in `modlib.comparison.agreement_pairs`.
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("ecs", "element-centric similarity of the two partitions", _ecs, range=(0.0, 1.0)),
+        Metric("ami", "adjusted mutual information, 0 as expected by chance", _ami, range=(-inf, 1.0)),
+        Metric("ari", "adjusted Rand index, 0 as expected by chance", _ari, range=(-0.5, 1.0)),
+        Metric("rmi", "reduced mutual information", _rmi, "bits a unit"),
+        Metric("vi", "variation of information, a distance", _vi, "bits", (0.0, inf)),
+        Metric("matching", "share of units in the best matching of modules", _matching, range=(0.0, 1.0)),
+    )
 }

@@ -1,5 +1,7 @@
 """How alike two partitions of the same units are, and how alike two similarity matrices."""
 
+from collections.abc import Iterable
+
 import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
@@ -54,8 +56,10 @@ def agreement(labels_a: ArrayLike, labels_b: ArrayLike) -> dict[str, float]:
     return {name: float(value[0]) for name, value in agreement_pairs(labels, [[0, 1]]).items()}
 
 
-def agreement_pairs(labels: ArrayLike, pairs: ArrayLike) -> dict[str, Float[np.ndarray, " pair"]]:
-    """Compare many pairs of partitions by six metrics, all from their contingency tables at once.
+def agreement_pairs(
+    labels: ArrayLike, pairs: ArrayLike, *, metrics: Iterable[str] | None = None
+) -> dict[str, Float[np.ndarray, " pair"]]:
+    """Compare many pairs of partitions by several metrics, all from their contingency tables at once.
 
     With n the units alive in both partitions, n_ij those in module i of one and j of the other,
     a_i and b_j the row and column sums:
@@ -84,6 +88,8 @@ def agreement_pairs(labels: ArrayLike, pairs: ArrayLike) -> dict[str, Float[np.n
         (partition, unit) integer labels, −1 for dead.
     pairs
         (pair, 2) row numbers of `labels`.
+    metrics
+        Names of the metrics to compute; by default all.
 
     Returns
     -------
@@ -118,13 +124,14 @@ def agreement_pairs(labels: ArrayLike, pairs: ArrayLike) -> dict[str, Float[np.n
 
     n_module = int(module.max(initial=0)) + 1
     step = max(1, CELLS_AT_ONCE // n_module**2)
-    result = {name: np.full(len(pair), np.nan) for name in METRICS}
+    wanted = METRICS if metrics is None else _checks.listed(metrics, "metrics")
+    result = {_checks.one_of(name, "metrics", METRICS): np.full(len(pair), np.nan) for name in wanted}
     for start in range(0, len(pair), step):
         block = slice(start, start + step)
         table = contingency_tables(module[pair[block, 0]], module[pair[block, 1]], n_module)
         compared = table.sum(axis=(1, 2)) >= 2
-        for name, metric in METRICS.items():
-            result[name][block][compared] = metric(table[compared])
+        for name, values in result.items():
+            values[block][compared] = METRICS[name](table[compared])
     return result
 
 

@@ -12,6 +12,7 @@ from typing import Literal
 
 import pandas as pd
 
+from modlib._contingency import METRICS
 from modlib.measures import MEASURES
 from modlib.nulls import NULLS
 
@@ -77,8 +78,7 @@ _MODULES = (
 _FAMILIES = Column(
     "family_pair", "str", "families of the two measures", range=("upstream", "downstream", "across")
 )
-_ECS = Column("ecs", "float64", "element-centric similarity of the two partitions", range=(0.0, 1.0))
-_AMI = Column("ami", "float64", "adjusted mutual information, 0 as expected by chance", range=(-inf, 1.0))
+_METRICS = {m.name: Column(m.name, "float64", m.meaning, m.unit, m.range) for m in METRICS.values()}
 
 _TABLES = (
     Table(
@@ -146,12 +146,7 @@ _TABLES = (
             Column("measure_b", "str", "measure of the second graph", range=tuple(MEASURES)),
             Column("normalized_b", "bool", "whether the second measure is normalised"),
             _FAMILIES,
-            _ECS,
-            _AMI,
-            Column("ari", "float64", "adjusted Rand index, 0 as expected by chance", range=(-0.5, 1.0)),
-            Column("rmi", "float64", "reduced mutual information", "bits a unit", (-inf, inf)),
-            Column("vi", "float64", "variation of information, a distance", "bits", (0.0, inf)),
-            Column("matching", "float64", "share of units in the best matching of modules", range=(0.0, 1.0)),
+            *_METRICS.values(),
             Column("transfer_ab", "float64", "Q of the first graph under the second partition", range=_Q),
             Column("transfer_ba", "float64", "Q of the second graph under the first partition", range=_Q),
             Column(
@@ -199,8 +194,8 @@ _TABLES = (
             _CHOICE,
             _FAMILIES,
             Column("distinct", "bool", "whether a measure is never paired with its own normalised form"),
-            _ECS,
-            _AMI,
+            _METRICS["ecs"],
+            _METRICS["ami"],
         ),
     ),
 )

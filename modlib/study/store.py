@@ -14,6 +14,7 @@ import pandas as pd
 from modlib import _checks
 from modlib.networks import MLPStack
 from modlib.study import files, packing, project
+from modlib.study.derived import with_all_metrics
 from modlib.study.files import StoreError
 from modlib.study.plan import Experiment
 from modlib.study.schema import TABLES
@@ -137,6 +138,8 @@ def read_results(experiment: Experiment) -> Results:
         with files.damage_named(folder / name, remedy):
             unpacked[name] = packing.unpack(name, content[name])
     tables, kept = packing.separate(unpacked)
+    if not tables["modules"].empty:
+        tables["agreement"] = with_all_metrics(tables["agreement"], tables["modules"])
     more = {name: tables.pop(name) for name in tables.keys() - {f.name for f in fields(Results)}}
     return Results(**tables, more=more, manifest=manifest, kept=kept)
 
