@@ -64,7 +64,6 @@ from modlib import data
 from modlib._contingency import contingency_tables
 from modlib.algorithms import OPTIMISERS, find_modules_by
 from modlib.book import parameters
-from modlib.book.chapters.what_is_a_module.tables import q_of_random_graphs, q_of_restarts, q_of_rings
 from modlib.bounds import modularity_bound
 from modlib.clustering import find_modules, modularity
 from modlib.comparison import (
@@ -673,33 +672,6 @@ CALLS = {
             "noise": NOT_REAL | INFINITE | st.sampled_from([-0.1, 1e200]),
             "seed": NOT_SEED,
         },
-    ),
-    "q_of_random_graphs": (
-        q_of_random_graphs,
-        {"units": [6], "degree": 2.0, "repeats": 1, "restarts": 1, "seed": 0},
-        {
-            "units": st.sampled_from([None, 3, "a", [1], [2.0], [True], [[6]]]),
-            "degree": NOT_REAL | INFINITE | st.floats(max_value=0),
-            "density": st.sampled_from([0.5, "a", 2.0]),  # besides a degree
-            "repeats": below(1),
-            "restarts": below(1),
-            "seed": NOT_SEED,
-        },
-    ),
-    "q_of_rings": (
-        q_of_rings,
-        {"cliques": [3], "size": 3, "restarts": 1, "seed": 0},
-        {
-            "cliques": st.sampled_from([None, 3, "a", [2], [3.0], [[3]]]),
-            "size": below(2),
-            "restarts": below(1),
-            "seed": NOT_SEED,
-        },
-    ),
-    "q_of_restarts": (
-        q_of_restarts,
-        {"A": A, "restarts": 1, "seed": 0},
-        {"A": NOT_WEIGHTS, "restarts": below(1), "seed": NOT_SEED},
     ),
     "parameters.check": (
         parameters.check,

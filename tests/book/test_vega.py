@@ -96,7 +96,7 @@ def test_text_of_charts_is_legible_in_its_own_theme_and_not_in_the_other(theme, 
 FIGURES = sorted(
     file
     for file in Path(vega.__file__).parent.rglob("*.py")
-    if file.name in {"charts.py", "theme.py", "graph_charts.py"}
+    if file.name in {"charts.py", "theme.py", "heatmaps.py"}
 )
 NOT_ALONE = {"#1b2029"}  # of numbers in the cells of a matrix, which bring their ground
 

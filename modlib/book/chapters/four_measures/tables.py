@@ -13,23 +13,18 @@ def relative_differences(
 ) -> pd.DataFrame:
     """Compare similarity matrices measure by measure and layer by layer.
 
-    The largest ``|found - expected|`` of a layer's matrices, divided by its largest ``|expected|``.
+    Each difference is the largest ``|found - expected|`` of a layer's matrices, divided by its largest
+    ``|expected|``.
 
     Parameters
     ----------
     found, expected
-        For each measure one tensor a layer, as `modlib.similarity` returns them; measures and shapes agree.
+        For each measure one tensor a layer, as `modlib.similarity` returns them.
 
     Returns
     -------
     DataFrame
-        One row a measure, one column a layer; 0 where both are the same, nan where ``expected`` is zero
-        throughout and ``found`` is too.
-
-    Raises
-    ------
-    ValueError
-        If measures, layers or shapes differ.
+        One row a measure, one column a layer; 0 where both are the same, nan where both are zero throughout.
 
     Examples
     --------
@@ -39,17 +34,15 @@ def relative_differences(
     >>> relative_differences(T, S).loc["input_cov", "layer 1"].item()
     0.25
     """
-    if set(found) != set(expected):
-        raise ValueError(f"measures differ: {sorted(found)} and {sorted(expected)}")
-    table: dict[str, dict[str, float]] = {}
-    for measure, layers in expected.items():
-        row = table[measure] = {}
-        if len(layers) != len(found[measure]):
-            raise ValueError(f"{measure}: {len(found[measure])} layers found, {len(layers)} expected")
-        for layer, (a, b) in enumerate(zip(found[measure], layers, strict=True), start=1):
-            if a.shape != b.shape:
-                raise ValueError(f"{measure}, layer {layer}: shapes {tuple(a.shape)} and {tuple(b.shape)}")
-            a, b = a.detach().double(), b.detach().double()
-            gap, scale = (a - b).abs().max(), b.abs().max()
-            row[f"layer {layer}"] = float(gap / scale)
+    table = {
+        measure: {
+            f"layer {layer}": _relative_difference(a.detach().double(), b.detach().double())
+            for layer, (a, b) in enumerate(zip(found[measure], layers, strict=True), start=1)
+        }
+        for measure, layers in expected.items()
+    }
     return pd.DataFrame(table).T
+
+
+def _relative_difference(found: Tensor, expected: Tensor) -> float:
+    return float((found - expected).abs().max() / expected.abs().max())

@@ -1,4 +1,4 @@
-"""What Q is not: its known pitfalls, each as a table of an experiment small enough to watch."""
+"""Known pitfalls of Q, each as the table of an experiment small enough to watch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from modlib import _checks
 from modlib.clustering import find_modules, modularity
 from modlib.comparison import agreement
 from modlib.planted import random_graph, ring_of_cliques
@@ -50,14 +49,8 @@ def q_of_random_graphs(
     Raises
     ------
     ValueError
-        If both or neither of ``density`` and ``degree`` are given, or an argument is out of range.
-    TypeError
-        If an argument is no number, or ``units`` no list of whole numbers.
+        If both or neither of ``density`` and ``degree`` are given.
     """
-    units = _checks.wholes(units, "units", least=2)
-    repeats, seed = _checks.whole(repeats, "repeats", least=1), _checks.seed(seed)
-    if degree is not None:
-        degree = _checks.real(degree, "degree", above=0.0)
     if (density is None) == (degree is None):
         raise ValueError(f"give one of density and degree, got density={density} and degree={degree}")
     rows = []
@@ -89,13 +82,7 @@ def q_of_rings(cliques: Sequence[int], *, size: int = 5, restarts: int = 20, see
     DataFrame
         ``cliques``, ``q_cliques`` (Q of the partition into cliques), ``q`` and ``n_modules`` (of the best
         partition found); one row a ring.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is no number, out of range, or ``cliques`` no list of whole numbers.
     """
-    cliques = _checks.wholes(cliques, "cliques", least=3)
     rows = []
     for c in cliques:
         A, labels = ring_of_cliques(c, size)
@@ -125,13 +112,7 @@ def q_of_restarts(A: Float[np.ndarray, "unit unit"], *, restarts: int = 50, seed
     DataFrame
         ``restart``, ``q``, ``n_modules``, ``ami`` (adjusted mutual information with the best partition:
         1 is identical, 0 as alike as chance); one row a run, best first.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If `A` is not as for `modlib.modularity`, or an argument is no number or out of range.
     """
-    restarts, seed = _checks.whole(restarts, "restarts", least=1), _checks.seed(seed)
     parts = [find_modules(A, restarts=1, seed=seed + k) for k in range(restarts)]
     best = max(parts, key=lambda part: part.q)
     rows = [

@@ -1,0 +1,115 @@
+"""The graphs of one hidden layer, their partitions, and how far two partitions agree beyond chance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from modlib.comparison import agreement_pairs
+from modlib.measures import VARIANTS, graphs
+
+#: The partitions that the page compares, chosen before looking: the two gradient measures are mirror images
+#: of each other (J Jᵀ with J = ∂h/∂x, Jᵀ J with J = ∂z/∂h), and normalised they do not see units' scales.
+OPENING = {"upstream": ("input_grad", True), "downstream": ("output_grad", True)}
+
+
+class Layer(NamedTuple):
+    """The eight graphs of one hidden layer of a network, and their partitions, in the order of `VARIANTS`."""
+
+    graphs: Float[np.ndarray, "variant unit unit"]
+    labels: Int[np.ndarray, "variant unit"]  # −1 for dead units
+
+
+def collect(S: Mapping[str, Sequence[Tensor]], partitions: pd.DataFrame) -> dict[tuple[str, int], Layer]:
+    """Put the graphs and partitions of several networks together, layer by layer.
+
+    Parameters
+    ----------
+    S
+        Similarity matrices as `modlib.similarity` returns them.
+    partitions
+        As `modlib.study.recompute.partitions` makes them of `S`: every network, layer and variant.
+
+    Returns
+    -------
+    dict
+        By network and number of the layer, networks in the order of the table.
+    """
+    names = partitions.network.unique()
+    labels = partitions.set_index(["network", "layer", "measure", "normalized"]).labels
+    stacked = [graphs(dict(S), layer) for layer in range(len(S["input_cov"]))]  # type: ignore[arg-type]
+    return {
+        (name, number): Layer(
+            A, np.stack([labels[name, number, *variant] for variant in VARIANTS]).astype(int)
+        )
+        for name, *layers in zip(names, *stacked, strict=True)
+        for number, A in enumerate(layers, start=1)
+    }
+
+
+class Agreement(NamedTuple):
+    """How far two partitions agree, and the 2.5 % point, mean and 97.5 % point of the same by chance."""
+
+    found: float
+    low: float
+    mean: float
+    high: float
+
+
+def crossing(
+    a: Int[np.ndarray, " unit"], b: Int[np.ndarray, " unit"], *, shuffles: int = 500, seed: int = 0
+) -> dict[str, Agreement]:
+    """Compare two partitions, and the first with shuffles of the second: same module sizes, no relation.
+
+    Parameters
+    ----------
+    a, b
+        Labels; units −1 in either are left out of both, also of the shuffling.
+    shuffles
+        How many.
+    seed
+        Of the shuffles.
+
+    Returns
+    -------
+    dict
+        For ``ecs``, element-centric similarity, and ``ami``, adjusted mutual information.
+    """
+    alive = (a >= 0) & (b >= 0)
+    a, b = a[alive], b[alive]
+    shuffled = np.random.default_rng(seed).permuted(np.tile(b, (shuffles, 1)), axis=1)
+    pairs = [[0, i] for i in range(1, shuffles + 2)]
+    found = agreement_pairs(np.concatenate([[a, b], shuffled]), pairs)
+
+    def beside_chance(values: Float[np.ndarray, " pair"]) -> Agreement:
+        low, high = np.quantile(values[1:], [0.025, 0.975])
+        return Agreement(float(values[0]), float(low), float(values[1:].mean()), float(high))
+
+    return {metric: beside_chance(found[metric]) for metric in ("ecs", "ami")}
+
+
+def crossings(layers: Mapping[tuple[str, int], Layer], *, shuffles: int = 500, seed: int = 0) -> pd.DataFrame:
+    """Compare the two partitions of `OPENING` in every layer: agreement, and what chance would give.
+
+    Returns
+    -------
+    DataFrame
+        One row a network and layer; for `ecs` and for `ami` a column `found`, the mean `by chance`, and the
+        value that 97.5 % of the shuffles stay below, all to three digits.
+    """
+    up, down = (VARIANTS.index(OPENING[family]) for family in ("upstream", "downstream"))
+    rows = {}
+    for key, layer in layers.items():
+        compared = crossing(layer.labels[up], layer.labels[down], shuffles=shuffles, seed=seed)
+        rows[key] = [
+            value for metric in compared.values() for value in (metric.found, metric.mean, metric.high)
+        ]
+    columns = pd.MultiIndex.from_product([["ecs", "ami"], ["found", "by chance", "97.5 % of chance"]])
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+    table.index = pd.MultiIndex.from_tuples(table.index, names=["network", "layer"])
+    return table.round(3) + 0.0  # not −0.0

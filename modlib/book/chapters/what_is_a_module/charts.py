@@ -1,0 +1,237 @@
+"""Charts of toy problems: a graph, a network with one hidden layer, Q by size, and restarts of the search."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import altair as alt
+import igraph as ig
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int
+
+from modlib.book.theme import COLOURS, NO_FRAME, properties
+
+UPSTREAM = [COLOURS["input_cov"], COLOURS["input_grad"]]
+DOWNSTREAM = [COLOURS["output_grad"], COLOURS["output_hess"]]
+NEUTRAL = "#6b7280"  # under white numbers; stands out on the light and on the dark page
+# Modules of a graph that belongs to neither family; the shape says the same to those who see no hue.
+MODULE_COLOURS = ["#8b5fbf", "#2f8f5b", "#b04a78", "#7c6a2e", "#4a6d8c"]
+MODULE_SHAPES = ["circle", "square", "diamond", "triangle-up", "cross"]
+
+
+def node_link(
+    A: Float[np.ndarray, "unit unit"] | Int[np.ndarray, "unit unit"],
+    labels: Int[np.ndarray, " unit"],
+    *,
+    title: str = "",
+    size: int = 260,
+    **page: str,
+) -> alt.LayerChart:
+    """Draw a weighted graph: units as points, weights as the strength of the lines.
+
+    Parameters
+    ----------
+    A
+        Adjacency matrix, symmetric and not negative.
+    labels
+        Module of each unit, shown by colour and shape.
+    title
+        Above the chart.
+    size
+        Width in pixels; the height follows from the graph.
+    page
+        Description, caption and name, as for `modlib.book.theme.properties`.
+
+    Returns
+    -------
+    LayerChart
+        With tooltips that name unit, module and degree.
+    """
+    i, j = np.nonzero(np.triu(A, 1))
+    place = _positions(len(A), i, j)
+    reach = 1.2 * np.abs(place).max(axis=0)
+    x, y = (
+        channel(f"{name}:Q", axis=None, scale=alt.Scale(domain=[-r, r], nice=False))
+        for channel, name, r in ((alt.X, "x", reach[0]), (alt.Y, "y", reach[1]))
+    )
+    edges = pd.DataFrame(
+        {"x": place[i, 0], "y": place[i, 1], "x2": place[j, 0], "y2": place[j, 1], "weight": A[i, j]}
+    ).assign(units=[f"{a + 1} – {b + 1}" for a, b in zip(i, j, strict=True)])
+    strength = alt.Scale(domain=[0, float(A.max())], range=[0.3, 3])
+    lines = (
+        alt.Chart(edges)
+        .mark_rule()
+        .encode(
+            x=x,
+            y=y,
+            x2="x2:Q",
+            y2="y2:Q",
+            strokeWidth=alt.StrokeWidth("weight:Q", scale=strength, legend=None),
+            tooltip=["units:N", alt.Tooltip("weight:Q", format=".2f")],
+        )
+    )
+    nodes = pd.DataFrame(
+        {"x": place[:, 0], "y": place[:, 1], "unit": np.arange(len(A)) + 1, "module": labels + 1}
+    ).assign(degree=A.sum(axis=1))
+    modules = _series("module", sorted(set(nodes["module"])))
+    points = (
+        alt.Chart(nodes)
+        .mark_point(size=420, filled=True, opacity=1)
+        .encode(
+            x=x,
+            y=y,
+            **{name: channel.legend(title="module") for name, channel in modules.items()},
+            tooltip=["unit:O", "module:N", alt.Tooltip("degree:Q", format=".2f")],
+        )
+    )
+    names = points.mark_text(fontSize=12, fontWeight="bold", color="white").encode(
+        text="unit:O", color=alt.value("white"), shape=alt.value("circle")
+    )
+    height = max(110, round(size * np.ptp(place[:, 1]) / max(np.ptp(place[:, 0]), 1e-9)))
+    return alt.layer(lines, points, names).properties(
+        width=size, height=height, title=title, view=NO_FRAME, **properties(**page)
+    )
+
+
+def _positions(
+    n_units: int, i: Int[np.ndarray, " edge"], j: Int[np.ndarray, " edge"]
+) -> Float[np.ndarray, "unit 2"]:
+    """Place the units of a graph around the origin, the first on the left."""
+    graph = ig.Graph(n_units, edges=list(zip(i.tolist(), j.tolist(), strict=True)))
+    # Kamada-Kawai starts from a circle: the same graph is always drawn the same way.
+    place = np.array(graph.layout_kamada_kawai().coords)
+    place -= (place.max(axis=0) + place.min(axis=0)) / 2
+    place[:, 0] *= -np.sign(place[0, 0]) or 1
+    return place
+
+
+def network_diagram(
+    w_in: Float[np.ndarray, "input unit"],
+    w_out: Float[np.ndarray, "unit class"],
+    upstream: Int[np.ndarray, " unit"],
+    downstream: Int[np.ndarray, " unit"],
+    **page: str,
+) -> alt.LayerChart:
+    """Draw a network with one hidden layer: inputs below, hidden units between, classes above.
+
+    Lines are weights, faint where small, dashed where negative. What a unit reads is drawn in the
+    colours of the upstream family, what it drives in those of the downstream family.
+
+    Parameters
+    ----------
+    w_in, w_out
+        Weights into and out of the hidden layer.
+    upstream, downstream
+        Group of inputs that each unit reads, group of classes that it drives; at most two of each.
+    page
+        Description, caption and name, as for `modlib.book.theme.properties`.
+
+    Returns
+    -------
+    LayerChart
+        With tooltips that give the weights.
+    """
+    kinds = {"input": w_in.shape[0], "unit": w_in.shape[1], "class": w_out.shape[1]}
+    places = [np.linspace(0, 1, n + 2)[1:-1] for n in kinds.values()]
+    lines: list[dict[str, Any]] = []
+    for y, weights in enumerate((w_in, w_out)):
+        largest = np.abs(weights).max()
+        for (a, b), weight in np.ndenumerate(weights):
+            colour = DOWNSTREAM[downstream[a] % 2] if y else UPSTREAM[upstream[b] % 2]
+            line = {"x": places[y][a], "y": y, "x2": places[y + 1][b], "y2": y + 1, "weight": weight}
+            look = {"colour": colour, "size": abs(weight) / largest, "negative": bool(weight < 0)}
+            lines.append(line | look)
+    points = [
+        {"x": x, "y": y, "name": f"{kind} {k}", "text": f"{k}"}
+        for y, kind in enumerate(kinds)
+        for k, x in enumerate(places[y], start=1)
+    ]
+    x_axis = alt.X("x:Q", axis=None, scale=alt.Scale(domain=[-0.1, 1]))
+    y_axis = alt.Y("y:Q", axis=None, scale=alt.Scale(domain=[-0.2, 2.2]))
+    edges = (
+        alt.Chart(pd.DataFrame(lines))
+        .mark_rule(strokeWidth=2)
+        .encode(
+            x=x_axis,
+            y=y_axis,
+            x2="x2:Q",
+            y2="y2:Q",
+            color=alt.Color("colour:N", scale=None),
+            opacity=alt.Opacity("size:Q", scale=alt.Scale(domain=[0, 1], range=[0, 1]), legend=None),
+            strokeDash=alt.condition("datum.negative", alt.value([5, 3]), alt.value([1, 0])),
+            tooltip=[alt.Tooltip("weight:Q", format=".2f")],
+        )
+    )
+    base = alt.Chart(pd.DataFrame(points)).encode(x=x_axis, y=y_axis, tooltip=["name:N"])
+    circles = base.mark_circle(size=460, color=NEUTRAL, opacity=1)
+    numbers = base.mark_text(color="white", fontWeight="bold").encode(text="text:N")
+    rows = pd.DataFrame({"x": [0.0] * 3, "y": [0, 1, 2], "text": ["inputs", "hidden units", "classes"]})
+    names = alt.Chart(rows).mark_text(align="center", fontSize=11).encode(x=x_axis, y=y_axis, text="text:N")
+    return alt.layer(edges, circles, numbers, names).properties(
+        width=460, height=280, view=NO_FRAME, **properties(**page)
+    )
+
+
+def q_against_size(table: pd.DataFrame, **page: str) -> alt.LayerChart:
+    """Draw the best Q found against the size of the graph: means as lines, single graphs as faint points.
+
+    Parameters
+    ----------
+    table
+        Columns ``units``, ``q`` and ``graphs``, which names the line; one row a graph.
+    page
+        Description, caption and name, as for `modlib.book.theme.properties`.
+    """
+    encoding: dict[str, Any] = {
+        "x": alt.X("units:Q", title="units in the graph", scale=alt.Scale(type="log", base=2, nice=False)),
+        "y": alt.Y("q:Q", title="best Q found", scale=alt.Scale(domainMin=0)),
+        **_series("graphs", list(table["graphs"].unique())),
+    }
+    means = table.groupby(["graphs", "units"], sort=False, as_index=False)["q"].mean()
+    single = alt.Chart(table).mark_point(size=25, opacity=0.5).encode(**encoding)
+    line = (
+        alt.Chart(means)
+        .mark_line(point={"filled": True, "size": 50})
+        .encode(**encoding, tooltip=["graphs:N", "units:Q", alt.Tooltip("q:Q", format=".3f")])
+    )
+    return alt.layer(single, line).properties(width=420, height=240, **properties(**page))
+
+
+def restarts_chart(table: pd.DataFrame, **page: str) -> alt.Chart:
+    """Draw how alike the partitions of many restarts are to the best one, against their Q.
+
+    Parameters
+    ----------
+    table
+        Columns ``q``, ``ami`` and ``graph``, which names the graph; one row a restart.
+    page
+        Description, caption and name, as for `modlib.book.theme.properties`.
+    """
+    names = list(table["graph"].unique())
+    chart: alt.Chart = (
+        alt.Chart(table)
+        .mark_point(filled=True, opacity=0.6)
+        .encode(
+            x=alt.X("relative:Q", title="Q of the restart ÷ best Q", scale=alt.Scale(zero=False, padding=10)),
+            y=alt.Y("ami:Q", title="agreement with the best (AMI)"),
+            **_series("graph", names),
+            # The first series is drawn large, so that it shows where later ones lie on top of it.
+            size=alt.Size("graph:N", scale=alt.Scale(domain=names, range=[220, 40]), legend=None),
+            tooltip=["graph:N", alt.Tooltip("q:Q", format=".3f"), alt.Tooltip("ami:Q", format=".2f")],
+        )
+        .transform_joinaggregate(best="max(q)", groupby=["graph"])
+        .transform_calculate(relative="datum.q / datum.best")
+        .properties(width=420, height=240, **properties(**page))
+    )
+    return chart
+
+
+def _series(field: str, names: list[Any]) -> dict[str, Any]:
+    """Tell series apart by colour and by shape, with a legend below the chart."""
+    colours = alt.Scale(domain=names, range=MODULE_COLOURS[: len(names)])
+    shapes = alt.Scale(domain=names, range=MODULE_SHAPES[: len(names)])
+    return {
+        "color": alt.Color(f"{field}:N", scale=colours, legend=alt.Legend(orient="bottom", title=None)),
+        "shape": alt.Shape(f"{field}:N", scale=shapes),
+    }

@@ -1,0 +1,140 @@
+"""Similarity matrices as heatmaps, their units sorted by module."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import altair as alt
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int
+
+from modlib.book.theme import COLOURS, NO_FRAME, properties
+
+NUMBERED = 16  # units, at most, that a heatmap writes the numbers of
+
+
+def heatmap(
+    S: Float[np.ndarray, "unit unit"],
+    labels: Int[np.ndarray, " unit"] | None = None,
+    *,
+    colour: str,
+    title: str = "",
+    size: int = 220,
+    **page: str,
+) -> alt.LayerChart:
+    """Draw the absolute values of a similarity matrix, with lines where one module ends.
+
+    Parameters
+    ----------
+    S
+        Similarity or adjacency matrix; its diagonal is left blank, as it takes no part in Q.
+    labels
+        Module of each unit. Units are sorted by it, dead ones (−1) last; without it they stay as they are.
+    colour
+        Colour of the largest value; smaller ones are fainter, and zero is the page itself.
+    title
+        Above the chart.
+    size
+        Width and height in pixels.
+    page
+        Description, caption and name, as for `modlib.book.theme.properties`.
+
+    Returns
+    -------
+    LayerChart
+        With tooltips that name the two units and their similarity.
+    """
+    n = len(S)
+    order = np.arange(n) if labels is None else np.lexsort((labels, labels < 0))
+    along: dict[str, Any] = {"scale": alt.Scale(domain=[0, n], nice=False), "axis": None}
+    down: dict[str, Any] = {"scale": alt.Scale(domain=[n, 0], nice=False), "axis": None}
+    layers = [_squares(S, order, colour, along, down)]
+    if n <= NUMBERED:
+        names = pd.DataFrame({"at": np.arange(n) + 0.5, "unit": order + 1})
+        text = alt.Chart(names).mark_text(fontSize=10)
+        layers += [
+            text.encode(x=alt.value(-9), y=alt.Y("at:Q", **down), text="unit:O"),
+            text.encode(x=alt.X("at:Q", **along), y=alt.value(-8), text="unit:O"),
+        ]
+    if labels is not None:
+        ends = np.nonzero(np.diff(labels[order]))[0] + 1
+        cuts = alt.Chart(pd.DataFrame({"cut": [0, *ends, n]})).mark_rule(strokeWidth=1.5)
+        layers += [cuts.encode(x=alt.X("cut:Q", **along)), cuts.encode(y=alt.Y("cut:Q", **down))]
+    return alt.layer(*layers).properties(
+        width=size, height=size, title=alt.Title(title, offset=14), view=NO_FRAME, **properties(**page)
+    )
+
+
+def _squares(
+    S: Float[np.ndarray, "unit unit"],
+    order: Int[np.ndarray, " unit"],
+    colour: str,
+    along: dict[str, Any],
+    down: dict[str, Any],
+) -> alt.Chart:
+    """Draw one square for each entry off the diagonal."""
+    row, column = np.nonzero(~np.eye(len(S), dtype=bool))
+    # Short names, and nothing that the browser can work out: this table is written into the page.
+    cells = pd.DataFrame({"r": row, "c": column, "s": _significant(np.abs(S[order[row], order[column]]))})
+    units = (order + 1).tolist()
+    strongest = max(float(cells["s"].max()), 1e-12)
+    return (
+        alt.Chart(cells)
+        .mark_rect(color=colour)
+        .encode(
+            x=alt.X("c:Q", **along),
+            x2="c2:Q",
+            y=alt.Y("r:Q", **down),
+            y2="r2:Q",
+            opacity=alt.Opacity("s:Q", scale=alt.Scale(domain=[0, strongest], range=[0.02, 1]), legend=None),
+            tooltip=["unit:O", "other:O", alt.Tooltip("s:Q", format=".3~g", title="similarity")],
+        )
+        .transform_calculate(
+            r2="datum.r + 1", c2="datum.c + 1", unit=f"{units}[datum.r]", other=f"{units}[datum.c]"
+        )
+    )
+
+
+def _significant(values: Float[np.ndarray, " cell"]) -> Float[np.ndarray, " cell"]:
+    """Round to a thousandth of the largest value: what the eye can tell, at a fifth of the page's size."""
+    top = float(values.max()) if values.size else 0.0
+    return np.round(values, max(0, 3 - int(np.floor(np.log10(top))))) if top > 0 else values
+
+
+def heatmaps(
+    matrices: Mapping[str, Float[np.ndarray, "unit unit"]],
+    labels: Mapping[str, Int[np.ndarray, " unit"]] | Int[np.ndarray, " unit"] | None = None,
+    *,
+    colours: Mapping[str, str] = COLOURS,
+    size: int = 200,
+    **page: str,
+) -> alt.ConcatChart:
+    """Draw several heatmaps, two in a row.
+
+    Parameters
+    ----------
+    matrices
+        Similarity matrices by measure, or by another title.
+    labels
+        One partition for all, or one for each matrix; see `heatmap`.
+    colours
+        Colour of each matrix; by default that of its measure.
+    size
+        Width and height of each in pixels.
+    page
+        Description, caption and name, as for `modlib.book.theme.properties`.
+    """
+    charts = [
+        heatmap(
+            S,
+            labels[title] if isinstance(labels, Mapping) else labels,
+            colour=colours[title],
+            description=f"Similarity of units by {title}",
+            title=title,
+            size=size,
+        )
+        for title, S in matrices.items()
+    ]
+    return alt.concat(*charts, columns=2).properties(**properties(**page))
