@@ -141,8 +141,7 @@ def floats(value: Any, name: str, *, ndim: int | None = None) -> np.ndarray:
     array = as_numpy(value, name)
     if ndim is not None and array.ndim != ndim:
         raise ValueError(f"{name} must have {ndim} axes, got shape {array.shape}")
-    with np.errstate(over="ignore"):  # of longer floats
-        return array.astype(np.float64)
+    return array.astype(np.float64)
 
 
 def finite(array: np.ndarray, name: str) -> None:

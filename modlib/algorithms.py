@@ -13,12 +13,12 @@ from modlib import _checks
 from modlib.clustering import (
     CONVERGED,
     Partition,
-    _canonical,
-    _igraph_random,
-    _leiden_runs,
-    _modularity_matrix,
-    _quality,
+    canonical_labels,
     checked_weights,
+    igraph_draws_from,
+    leiden_runs,
+    modularity_matrix,
+    sum_within,
 )
 
 MOVES = 5000
@@ -52,8 +52,7 @@ def find_modules_by(A: ArrayLike, optimiser: str, *, seed: int = 0) -> Partition
     Parameters
     ----------
     A
-        (unit, unit) weights as for `modlib.modularity`; the rounding-sized asymmetry that it allows is
-        averaged out.
+        (unit, unit) edge weights as for `modlib.modularity`; the asymmetry that it allows is averaged out.
     optimiser
         One of the above (`OPTIMISERS`).
     seed
@@ -100,30 +99,19 @@ def find_modules_by(A: ArrayLike, optimiser: str, *, seed: int = 0) -> Partition
     seed = _checks.seed(seed)
     weights = checked_weights(A)
     alive = weights.any(axis=1)
-    labels = np.full(len(weights), -1, dtype=np.int64)
-    if not alive.any():
-        return Partition(labels, np.nan, 0, np.nan, np.nan, np.full(1, np.nan))
-
-    weights = weights[np.ix_(alive, alive)]
-    B = _modularity_matrix(weights, 1.0)
-    found = _canonical(_SEARCHES[optimiser](weights, B, random.Random(seed)))
-    q = _quality(B, found)
-    share = np.bincount(found) / len(found)
-    labels[alive] = found
-    return Partition(
-        labels=labels,
-        q=q,
-        n_modules=len(share),
-        effective_modules=float(np.exp(-np.sum(share * np.log(share)))),
-        stability=np.nan,
-        restarts_q=np.array([q]),
-    )
+    found, q = np.zeros(0, dtype=np.int64), np.nan
+    if alive.any():
+        weights = weights[np.ix_(alive, alive)]
+        B = modularity_matrix(weights)
+        found = canonical_labels(_SEARCHES[optimiser](weights, B, random.Random(seed)))
+        q = sum_within(B, found)
+    return Partition.of_alive(found, alive, q=q, stability=np.nan, restarts_q=np.array([q]))
 
 
 def _leiden_once(
     weights: Float[np.ndarray, "unit unit"], B: Float[np.ndarray, "unit unit"], generator: random.Random
 ) -> Int[np.ndarray, " unit"]:
-    runs, _ = _leiden_runs(weights, B, 1.0, 1, generator)
+    runs, _ = leiden_runs(weights, B, 1.0, 1, generator)
     return np.asarray(runs[0])
 
 
@@ -133,13 +121,9 @@ def _louvain(
     rows, columns = np.nonzero(np.triu(weights))
     graph = igraph.Graph(n=len(weights), edges=np.stack([rows, columns], axis=1))
     edge_weights = weights[rows, columns]
-    with _igraph_random:
-        igraph.set_random_number_generator(generator)
-        try:
-            # Weights of about 1, so that no constant within igraph meets another unit of measure.
-            found = graph.community_multilevel(weights=(edge_weights / edge_weights.mean()).tolist())
-        finally:
-            igraph.set_random_number_generator(random)
+    with igraph_draws_from(generator):
+        # Weights of about 1, so that constants within igraph mean the same whatever the scale.
+        found = graph.community_multilevel(weights=(edge_weights / edge_weights.mean()).tolist())
     return np.array(found.membership, dtype=np.int64)
 
 

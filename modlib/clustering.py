@@ -2,6 +2,8 @@
 
 import random
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -24,16 +26,10 @@ NEAR_BEST = 0.01
 LEAST_NEAR = 5
 """So many of the best restarts count as near-best in any case: one that stands alone is not stable."""
 
-MOST_EXPONENT = 900
-"""Largest size of the exponent of two of the largest weight: sums of weights are then normal numbers."""
-
-MOST_LABEL = 2**63 - 1
-
 CONVERGED = 1e-12
 """A Leiden run ends with the first iteration that raises Q by no more than this."""
 
-# igraph has one random number generator for the whole process.
-_igraph_random = threading.Lock()
+_GENERATOR_OF_IGRAPH = threading.Lock()  # igraph has one random number generator for the whole process
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +65,23 @@ class Partition:
     stability: float
     restarts_q: Float[np.ndarray, " restart"]
 
+    @classmethod
+    def of_alive(
+        cls,
+        modules: Int[np.ndarray, " alive"],
+        alive: Bool[np.ndarray, " unit"],
+        *,
+        q: float,
+        stability: float,
+        restarts_q: Float[np.ndarray, " restart"],
+    ) -> "Partition":
+        """Make the partition of all units from the `canonical_labels` of those that are alive."""
+        labels = np.full(len(alive), -1, dtype=np.int64)
+        labels[alive] = modules
+        share = np.bincount(modules) / len(modules)
+        effective = float(np.exp(-np.sum(share * np.log(share)))) if len(share) else np.nan
+        return cls(labels, q, len(share), effective, stability, restarts_q)
+
 
 def modularity(A: ArrayLike, labels: ArrayLike, *, resolution: float = 1.0) -> float:
     """Modularity of a weighted graph cut into modules.
@@ -80,8 +93,8 @@ def modularity(A: ArrayLike, labels: ArrayLike, *, resolution: float = 1.0) -> f
     Parameters
     ----------
     A
-        (unit, unit) weights: symmetric (to 1e-6 of the largest), finite, not negative, zero diagonal, in any
-        unit of measure: Q does not depend on the scale.
+        (unit, unit) edge weights: symmetric (to 1e-6 of the largest), finite, not negative, zero diagonal. Q
+        does not depend on their scale.
     labels
         (unit,) integers; units with the same label form a module. Units labelled −1 take no part: Q is that
         of the graph left when they are removed with their edges.
@@ -109,12 +122,11 @@ def modularity(A: ArrayLike, labels: ArrayLike, *, resolution: float = 1.0) -> f
     >>> modularity(A, [0, 0, 1, 1]), modularity(A, [0, 0, 0, 0]), modularity(A, [0, 1, 0, 1])
     (0.5, 0.0, -0.5)
     """
-    weights = _as_given(A, "A")
+    weights = checked_weights(A)
     module = checked_labels(labels, len(weights))
     gamma = _checks.real(resolution, "resolution", above=0.0)
     kept = module >= 0
-    left = in_range(weights[np.ix_(kept, kept)])
-    return _quality(_modularity_matrix(left, gamma), module[kept])
+    return sum_within(modularity_matrix(weights[np.ix_(kept, kept)], gamma), module[kept])
 
 
 def find_modules(A: ArrayLike, *, restarts: int = 20, seed: int = 0, resolution: float = 1.0) -> Partition:
@@ -132,7 +144,7 @@ def find_modules(A: ArrayLike, *, restarts: int = 20, seed: int = 0, resolution:
     Parameters
     ----------
     A
-        (unit, unit) weights as for `modularity`; the rounding-sized asymmetry that it allows is averaged out.
+        (unit, unit) edge weights as for `modularity`; the asymmetry that it allows is averaged out.
     restarts
         Number of independent runs, at least 1.
     seed
@@ -176,39 +188,32 @@ def find_modules(A: ArrayLike, *, restarts: int = 20, seed: int = 0, resolution:
     seed = _checks.seed(seed)
 
     alive = weights.any(axis=1)
-    labels = np.full(len(weights), -1, dtype=np.int64)
     if not alive.any():
-        return Partition(labels, np.nan, 0, np.nan, np.nan, np.full(restarts, np.nan))
-
+        nothing, without_q = np.zeros(0, dtype=np.int64), np.full(restarts, np.nan)
+        return Partition.of_alive(nothing, alive, q=np.nan, stability=np.nan, restarts_q=without_q)
     weights = weights[np.ix_(alive, alive)]
-    B = _modularity_matrix(weights, gamma)
-    runs, q = _leiden_runs(weights, B, gamma, restarts, random.Random(seed))
+    B = modularity_matrix(weights, gamma)
+    runs, q = leiden_runs(weights, B, gamma, restarts, random.Random(seed))
     best = runs[int(q.argmax())]
-
     restarts_q = q[:restarts]
     top = restarts_q.max()
     n_near = max(LEAST_NEAR, np.count_nonzero(restarts_q >= top - NEAR_BEST * abs(top)))
     near = runs[np.argsort(-restarts_q, kind="stable")[:n_near]]
-    share = np.bincount(best) / len(best)
-    labels[alive] = best
-    return Partition(
-        labels=labels,
-        q=float(q.max()),
-        n_modules=len(share),
-        effective_modules=float(np.exp(-np.sum(share * np.log(share)))),
-        stability=float(np.mean([_element_centric(best, run) for run in near])),
-        restarts_q=restarts_q,
-    )
+    stability = float(np.mean([element_centric(best, run) for run in near]))
+    return Partition.of_alive(best, alive, q=float(q.max()), stability=stability, restarts_q=restarts_q)
 
 
-def _leiden_runs(
+def leiden_runs(
     weights: Float[np.ndarray, "unit unit"],
     B: Float[np.ndarray, "unit unit"],
     resolution: float,
     restarts: int,
     generator: random.Random,
 ) -> tuple[Int[np.ndarray, "run unit"], Float[np.ndarray, " run"]]:
-    """Canonical labels and Q of the independent restarts, then of the kicked runs."""
+    """Find the canonical labels and Q of independent restarts, then of the kicked runs.
+
+    `weights` are those of a graph without dead units, and `B` is its `modularity_matrix`.
+    """
     n_unit = len(weights)
     rows, columns = _upper_triangle(n_unit)
     edge_weights = weights[rows, columns]
@@ -236,22 +241,29 @@ def _leiden_runs(
                 n_iterations=1,
             )
             start, before, reached = found.membership, reached, found.quality
-        runs.append(_canonical(np.array(start, dtype=np.int64)))
-        q.append(_quality(B, runs[-1]))
+        runs.append(canonical_labels(np.array(start, dtype=np.int64)))
+        q.append(sum_within(B, runs[-1]))
 
-    with _igraph_random:
-        igraph.set_random_number_generator(generator)
-        try:
-            for _ in range(restarts):
-                run_leiden(None)
-            for _ in range(restarts - 1):
-                run_leiden(_kicked(runs[q.index(max(q))], generator))
-        finally:
-            igraph.set_random_number_generator(random)
+    with igraph_draws_from(generator):
+        for _ in range(restarts):
+            run_leiden(None)
+        for _ in range(restarts - 1):
+            run_leiden(kicked(runs[q.index(max(q))], generator))
     return np.stack(runs), np.array(q)
 
 
-def _kicked(labels: Int[np.ndarray, " unit"], generator: random.Random) -> list[int]:
+@contextmanager
+def igraph_draws_from(generator: random.Random) -> Iterator[None]:
+    """Let igraph draw from a generator, and then from Python's `random` module again, its default."""
+    with _GENERATOR_OF_IGRAPH:
+        igraph.set_random_number_generator(generator)
+        try:
+            yield
+        finally:
+            igraph.set_random_number_generator(random)
+
+
+def kicked(labels: Int[np.ndarray, " unit"], generator: random.Random) -> list[int]:
     """Move a random half of the units to random modules, a new one among them."""
     n_module = int(labels.max()) + 1
     moved = [
@@ -262,24 +274,24 @@ def _kicked(labels: Int[np.ndarray, " unit"], generator: random.Random) -> list[
     return [number[label] for label in moved]
 
 
-def _modularity_matrix(
-    weights: Float[np.ndarray, "unit unit"], resolution: float
+def modularity_matrix(
+    weights: Float[np.ndarray, "unit unit"], resolution: float = 1.0
 ) -> Float[np.ndarray, "unit unit"]:
-    """A_ij / 2m − γ k_i k_j / (2m)² (Newman 2006, eq. 3), summed over pairs that share a module to give Q."""
+    """A_ij / 2m − γ k_i k_j / (2m)² (Newman 2006, eq. 3), nan without edges; Q is its sum within modules."""
     total = weights.sum()
-    if not total > 0:
+    if not 0 < total < np.inf:
         return np.full_like(weights, np.nan)
     share = weights / total
     degree = share.sum(axis=1)
     return np.asarray(share - resolution * np.outer(degree, degree))
 
 
-def _quality(B: Float[np.ndarray, "unit unit"], labels: Int[np.ndarray, " unit"]) -> float:
+def sum_within(B: Float[np.ndarray, "unit unit"], labels: Int[np.ndarray, " unit"]) -> float:
     """Sum of B within modules: Q, or nan where there is nothing to sum."""
     return float(B[labels[:, None] == labels].sum()) if len(labels) else np.nan
 
 
-def _canonical(labels: Int[np.ndarray, " unit"]) -> Int[np.ndarray, " unit"]:
+def canonical_labels(labels: Int[np.ndarray, " unit"]) -> Int[np.ndarray, " unit"]:
     """Renumber modules by decreasing size, ties by first member."""
     _, first, inverse, size = np.unique(labels, return_index=True, return_inverse=True, return_counts=True)
     rank = np.empty(len(size), dtype=np.int64)
@@ -287,30 +299,21 @@ def _canonical(labels: Int[np.ndarray, " unit"]) -> Int[np.ndarray, " unit"]:
     return rank[inverse]
 
 
-def _element_centric(a: Int[np.ndarray, " unit"], b: Int[np.ndarray, " unit"]) -> float:
-    """Element-centric similarity from "same module" masks; `modlib.agreement` has the derivation."""
+def element_centric(a: Int[np.ndarray, " unit"], b: Int[np.ndarray, " unit"]) -> float:
+    """Element-centric similarity of two partitions, as `modlib.agreement` derives it, from few operations."""
     in_a, in_b = a[:, None] == a, b[:, None] == b
     return float(np.mean((in_a & in_b).sum(axis=1) / np.maximum(in_a.sum(axis=1), in_b.sum(axis=1))))
 
 
 @lru_cache(maxsize=32)
 def _upper_triangle(n_unit: int) -> tuple[Int[np.ndarray, " pair"], Int[np.ndarray, " pair"]]:
-    """Row and column of each pair of units, kept because one size comes back for every matrix of a sweep."""
+    """Row and column of each pair of units; kept, because a run has thousands of graphs of few sizes."""
     rows, columns = np.triu_indices(n_unit, k=1)
     return rows, columns
 
 
 def checked_weights(A: ArrayLike, name: str = "A") -> Float[np.ndarray, "unit unit"]:
-    """Float64 copy of a weight matrix, exactly symmetric; an error unless it is one.
-
-    Weights so large or so small that sums of them would not be numbers, or not accurate ones, come back in
-    another unit of measure, on which Q does not depend.
-    """
-    return in_range(_as_given(A, name))
-
-
-def _as_given(A: ArrayLike, name: str) -> Float[np.ndarray, "unit unit"]:
-    """Check a weight matrix as `checked_weights` does, but leave it in its unit of measure."""
+    """Return a copy of the matrix of edge weights, float64 and exactly symmetric, if it is one."""
     weights = _checks.floats(A, name)
     _checks.square(weights, name)
     _checks.finite(weights, name)
@@ -322,7 +325,7 @@ def _as_given(A: ArrayLike, name: str) -> Float[np.ndarray, "unit unit"]:
 
 
 def symmetric(matrix: Float[np.ndarray, "unit unit"], name: str) -> Float[np.ndarray, "unit unit"]:
-    """Average a matrix with its transpose; a ValueError if they differ by more than rounding."""
+    """Return the mean of a matrix and its transpose, if they differ by rounding only."""
     if not np.array_equal(matrix, matrix.T):
         largest = np.abs(matrix).max()
         gap = np.abs(matrix / largest - matrix.T / largest).max()
@@ -331,22 +334,12 @@ def symmetric(matrix: Float[np.ndarray, "unit unit"], name: str) -> Float[np.nda
                 f"{name} must be symmetric: |A_ij − A_ji| reaches {gap:.2g} of the largest entry, "
                 f"allowed is {SYMMETRY_TOLERANCE:g}"
             )
-        matrix = matrix / 2 + matrix.T / 2  # halved first, since a sum may be beyond all floats
+        matrix = (matrix + matrix.T) / 2
     return matrix
 
 
-def in_range(matrix: Float[np.ndarray, "unit unit"]) -> Float[np.ndarray, "unit unit"]:
-    """Multiply by a power of two if the largest entry is out of the range in which sums are exact enough.
-
-    (An entry smaller than the largest by 550 orders of magnitude may then be lost.)
-    """
-    _, exponent = np.frexp(np.abs(matrix).max(initial=0))
-    shift = int(np.clip(exponent, -MOST_EXPONENT, MOST_EXPONENT)) - int(exponent)
-    return np.asarray(np.ldexp(matrix, shift)) if shift else matrix
-
-
 def checked_labels(labels: ArrayLike, n_unit: int, name: str = "labels") -> Int[np.ndarray, " unit"]:
-    """Int64 labels; an error unless they are integers of at least −1, one a unit."""
+    """Return labels as int64, if they are integers of at least −1, one a unit."""
     module = _checks.as_numpy(labels, name)
     if module.shape != (n_unit,):
         raise ValueError(f"{name} must have one entry a unit, shape ({n_unit},), got {module.shape}")
@@ -354,13 +347,11 @@ def checked_labels(labels: ArrayLike, n_unit: int, name: str = "labels") -> Int[
 
 
 def checked_integers(labels: Shaped[np.ndarray, "..."], name: str) -> Int[np.ndarray, "..."]:
-    """Int64 labels of any shape; an error unless they are integers of at least −1."""
+    """Return labels of any shape as int64, if they are integers of at least −1."""
     if labels.size and not np.issubdtype(labels.dtype, np.integer):
         raise TypeError(f"{name} must be integers, got {labels.dtype}")
     if labels.size and (lowest := labels.min()) < -1:
         raise ValueError(f"{name} must be at least −1 (dead), got {lowest}")
-    if labels.size and (highest := labels.max()) > MOST_LABEL:
-        raise ValueError(f"{name} must be at most {MOST_LABEL}, got {highest}")
     return labels.astype(np.int64)
 
 

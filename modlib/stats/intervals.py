@@ -14,15 +14,15 @@ from math import comb
 
 import numpy as np
 from jaxtyping import Float, Shaped
-from scipy import special, stats
+from scipy import special
 
 from modlib import _checks
+from modlib._ranks import mean_ranks
 
 LEVEL = 0.95  # of all intervals
 FEWEST_SEEDS = 3  # of a bootstrap: two seeds have three different resamples, which show no spread to speak of
 FEWEST_LEVELS = 3  # of a trend: two levels are in order or not, by the toss of a coin
 FEWEST_SEEDS_OF_TREND = 5  # of its interval: correlations of three seeds often agree by chance (`coverage`)
-SIZES = (1e-60, 1e60)  # of numbers whose fourth powers are numbers of full accuracy
 ROUNDING = 1e-12  # a spread smaller than this, relative to the values, is rounding
 
 
@@ -72,8 +72,7 @@ def mean(values: Float[np.ndarray, " seed"] | Sequence[float], *, null: float = 
     Raises
     ------
     ValueError
-        If `values` are not one-dimensional, hold ±inf or are all next to nothing or beyond all measure
-        (1e-60, 1e60), or `null` is not finite.
+        If `values` are not one-dimensional or hold ±inf, or `null` is not finite.
     TypeError
         If they are no real numbers.
 
@@ -89,7 +88,7 @@ def mean(values: Float[np.ndarray, " seed"] | Sequence[float], *, null: float = 
     (2.0, -0.484, 4.484, 0.074, 3)
     """
     x = _seed_values(values, "values")
-    null = _checked_null(null)
+    null = _checks.real(null, "null")
     n = len(x)
     if n < 2:
         return _without_spread(float(x[0]) if n else np.nan, n)
@@ -132,7 +131,7 @@ def difference(
     (2.0, -0.267, 4.267, 1.6)
     """
     x, y = _seed_values(a, "a"), _seed_values(b, "b")
-    null = _checked_null(null)
+    null = _checks.real(null, "null")
     n_x, n_y = len(x), len(y)
     value = float(x.mean() - y.mean()) if n_x and n_y else np.nan
     if min(n_x, n_y) < 2:
@@ -232,8 +231,7 @@ def bootstrap(
     Raises
     ------
     ValueError
-        If there are fewer than 3 seeds or 100 draws, or `statistic` gives another shape, or numbers of a size
-        that `mean` refuses.
+        If there are fewer than 3 seeds or 100 draws, or `statistic` gives another shape.
     TypeError
         If an argument is no array, function or number.
 
@@ -258,7 +256,7 @@ def bootstrap(
     """
     if not callable(statistic):
         raise TypeError(f"statistic must be a function, got {_checks.shown(statistic)}")
-    sample, null = _checks.as_numpy(sample, "sample"), _checked_null(null)
+    sample, null = _checks.as_numpy(sample, "sample"), _checks.real(null, "null")
     draws, seed = _checks.whole(draws, "draws", least=100), _checks.seed(seed)
     if sample.ndim == 0 or len(sample) < FEWEST_SEEDS:
         raise ValueError(f"sample must have at least {FEWEST_SEEDS} seeds, got shape {sample.shape}")
@@ -271,7 +269,6 @@ def bootstrap(
     drawn = drawn[np.isfinite(drawn)]
     if not np.isfinite(value) or len(drawn) < draws / 2:
         return _without_spread(value, n)
-    _check_size(drawn, "what statistic gives")
     se = _sd(drawn) * np.sqrt(n / (n - 1))
     return _student(value, se, se * np.sqrt(n), n, float(n - 1), null, p_exact=2.0 ** (1 - n))
 
@@ -316,7 +313,6 @@ def checked_levels(
             f"{name} must be (seed, level), finite or nan, with at least {fewest_seeds} seeds and 1 level, "
             f"got shape {x.shape}"
         )
-    _check_size(x, name)
     return x
 
 
@@ -329,7 +325,7 @@ def _rank_correlations(
 
     def centred_ranks(values: Float[np.ndarray, "seed level"]) -> Float[np.ndarray, "seed level"]:
         # Absent levels rank last; the others have ranks 1 to `left`, whose mean is (left + 1) / 2.
-        ranks = stats.rankdata(np.where(there, values, np.inf), axis=1)
+        ranks = mean_ranks(np.where(there, values, np.inf))
         return np.where(there, ranks - (left[:, None] + 1) / 2, 0.0)
 
     x, y = centred_ranks(np.broadcast_to(strength, q.shape)), centred_ranks(q)
@@ -377,19 +373,4 @@ def _seed_values(
     x = _checks.floats(values, name)
     if x.ndim != 1 or np.isinf(x).any():
         raise ValueError(f"{name} must be one finite number (or nan) a seed, got shape {x.shape}: {x}")
-    _check_size(x, name)
     return np.asarray(x[~np.isnan(x)])
-
-
-def _check_size(x: np.ndarray, name: str) -> None:
-    """Refuse numbers whose squares, from which a spread is made, would be lost."""
-    known = x[~np.isnan(x)]
-    if (largest := np.abs(known).max(initial=0)) and not SIZES[0] <= largest <= SIZES[1]:
-        raise ValueError(f"{name} must be of a size from {SIZES[0]:g} to {SIZES[1]:g}, got {largest:g}")
-
-
-def _checked_null(null: float) -> float:
-    null = _checks.real(null, "null")
-    if abs(null) > SIZES[1]:
-        raise ValueError(f"null must be of a size up to {SIZES[1]:g}, got {null:g}")
-    return null
