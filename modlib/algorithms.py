@@ -32,7 +32,7 @@ ENTROPY_TOLERANCE = 1e-6
 
 
 def find_modules_by(A: ArrayLike, optimiser: str, *, seed: int = 0) -> Partition:
-    """Partition of large modularity by one run of a named optimiser, at resolution 1.
+    """Search for the partition of largest modularity by one run of a named optimiser, at resolution 1.
 
     ``leiden-once``
         One Leiden run (Traag, Waltman & van Eck 2019): `find_modules` with one restart and no kicks.
@@ -61,16 +61,12 @@ def find_modules_by(A: ArrayLike, optimiser: str, *, seed: int = 0) -> Partition
     Returns
     -------
     Partition
-        As `find_modules` returns it, but with `stability` nan, since there is nothing to compare with, and
-        the one `restarts_q` equal to `q`. A dead unit (no edges) is labelled −1; without edges q is nan,
-        n_modules 0 and all labels −1.
+        As `find_modules` returns it, but with `stability` nan, since there is nothing to compare with.
 
     Raises
     ------
-    ValueError
+    ValueError, TypeError
         If `A` or `seed` is not as above, or there is no such optimiser.
-    TypeError
-        If `A` does not hold real numbers, or `seed` is no whole number.
 
     Notes
     -----
@@ -151,7 +147,7 @@ def _spectral(
 def _monte_carlo(
     weights: Float[np.ndarray, "unit unit"], B: Float[np.ndarray, "unit unit"], generator: random.Random
 ) -> Int[np.ndarray, " unit"]:
-    """Plain floats and lists, since arrays of a handful of modules cost more to call than to compute."""
+    """Run the chain on plain floats and lists, which are faster than arrays of a handful of modules."""
     n_unit = len(B)
     start = _spectral(weights, B, generator)
     labels = start.tolist()
@@ -193,7 +189,7 @@ def _monte_carlo(
 
 
 def _drawn(gaps: list[float], uniform: float) -> int:
-    """Choice by a softmax of −`gaps` (the least is 0) at the target entropy; `uniform` in [0, 1) decides."""
+    """Choose by a softmax of −`gaps`, the least of which is 0, at the target entropy; `uniform` decides."""
     others = sorted(gaps)[1:]
     if not others:
         return 0
@@ -211,7 +207,7 @@ def _drawn(gaps: list[float], uniform: float) -> int:
 
 
 def _inverse_temperature(gaps: list[float], least: float) -> float:
-    """β at which a softmax of −β gap has the target entropy; `least` is the smallest gap but for the 0.
+    """Find β at which a softmax of −β gap has the target entropy; `least` is the smallest gap above 0.
 
     Newton's method on ln H, which is nearly linear in β from the starting point on: that is the solution for
     two choices, and every further choice only adds entropy.
@@ -232,7 +228,7 @@ def _inverse_temperature(gaps: list[float], least: float) -> float:
 
 
 def _two_choices() -> float:
-    """β times the gap at which two choices have the target entropy, by bisection."""
+    """Find β times the gap at which two choices have the target entropy, by bisection."""
     low, high = 0.0, 50.0
     for _ in range(60):
         middle = (low + high) / 2

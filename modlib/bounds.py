@@ -35,7 +35,7 @@ def modularity_bound(A: ArrayLike, *, time_limit: float = 60.0) -> float:
     Parameters
     ----------
     A
-        (unit, unit) weights as for `modularity`. Dead units take no part.
+        (unit, unit) edge weights as for `modularity`. Dead units take no part.
     time_limit
         Seconds after which the best bound so far is returned.
 
@@ -46,10 +46,8 @@ def modularity_bound(A: ArrayLike, *, time_limit: float = 60.0) -> float:
 
     Raises
     ------
-    ValueError
+    ValueError, TypeError
         If `A` is not as for `modularity`, or `time_limit` is not positive.
-    TypeError
-        If `A` does not hold real numbers, or `time_limit` is none.
 
     Notes
     -----

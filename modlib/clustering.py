@@ -108,10 +108,8 @@ def modularity(A: ArrayLike, labels: ArrayLike, *, resolution: float = 1.0) -> f
 
     Raises
     ------
-    ValueError
+    ValueError, TypeError
         If `A`, `labels` or `resolution` is not as above.
-    TypeError
-        If `A` does not hold real numbers, `labels` not integers, or `resolution` is no number.
 
     Examples
     --------
@@ -159,10 +157,8 @@ def find_modules(A: ArrayLike, *, restarts: int = 20, seed: int = 0, resolution:
 
     Raises
     ------
-    ValueError
+    ValueError, TypeError
         If `A`, `restarts`, `seed` or `resolution` is not as above.
-    TypeError
-        If one of them is no array or no number.
 
     Notes
     -----

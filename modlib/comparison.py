@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from modlib import _checks
 from modlib._contingency import METRICS, contingency_tables
 from modlib._ranks import mean_ranks
-from modlib.clustering import alive_units, checked_integers, checked_weights, modularity, symmetric
+from modlib.clustering import alive_units, checked_integers, checked_weights, symmetric
 
 CELLS_AT_ONCE = 1 << 20
 """Cells of contingency tables held at once (8 MiB an array); more pairs are worked through in blocks."""
@@ -132,49 +132,25 @@ def agreement_pairs(
     return result
 
 
-def transfer(A: ArrayLike, labels: ArrayLike) -> float:
-    """Modularity of one measure's graph under the partition found for another measure.
-
-    Units that either side calls dead are left out: those labelled −1 are removed from the graph, those
-    without an edge weigh nothing. Compare it with the modularity of the graph's own partition, of which it is
-    the part that the other measure's modules account for. One large module gives 0; shuffled labels give
-    −Σ_i d_i² n (1 − Σ_c p_c²) / (n − 1) on average, d_i the degrees and p_c the module sizes as shares of
-    their sums: −(1 − Σ_c p_c²) / (n − 1) where all n degrees are equal.
-
-    Parameters
-    ----------
-    A
-        (unit, unit) weights as for `modularity`.
-    labels
-        (unit,) integer labels, −1 for dead.
-
-    Returns
-    -------
-    float
-        In [−1/2, 1); nan if no edge is left.
-
-    Raises
-    ------
-    ValueError, TypeError
-        As `modularity`.
-    """
-    return modularity(A, labels)
-
-
 def transfers(A: ArrayLike, labels: ArrayLike) -> Float[np.ndarray, "matrix partition"]:
-    """Modularity of each of several graphs under each of several partitions; see `transfer`.
+    """Modularity of each of several graphs under each of several partitions, found for other measures.
+
+    Compare it with the modularity of the graph's own partition, of which it is the part that the other
+    measure's modules account for. One large module gives 0; shuffled labels give −Σ_i d_i² n (1 − Σ_c p_c²) /
+    (n − 1) on average, d_i the degrees and p_c the module sizes as shares of their sums.
 
     Parameters
     ----------
     A
-        (matrix, unit, unit) weights, each as for `modularity`.
+        (matrix, unit, unit) edge weights, each as for `modularity`.
     labels
         (partition, unit) integer labels, −1 for dead.
 
     Returns
     -------
     array
-        Entry (m, p): `transfer(A[m], labels[p])`.
+        Entry (m, p): the modularity of A[m] under labels[p], dead units of either side left out; nan if no
+        edge is left.
 
     Raises
     ------
@@ -194,8 +170,8 @@ def transfers(A: ArrayLike, labels: ArrayLike) -> Float[np.ndarray, "matrix part
         member = (label[:, None] == np.arange(label.max(initial=0) + 1)).astype(np.float64)  # unit, module
         between = member.T @ weights @ member  # matrix, module, module
         total = between.sum(axis=(1, 2))
-        share = np.divide(between, total[:, None, None], out=np.full_like(between, np.nan),
-                          where=total[:, None, None] > 0)  # fmt: skip
+        with np.errstate(invalid="ignore"):  # nan where no edge is left
+            share = between / total[:, None, None]
         q[:, p] = np.trace(share, axis1=1, axis2=2) - (share.sum(axis=2) ** 2).sum(axis=1)
     return q
 
@@ -219,10 +195,8 @@ def rank_correlation(S_a: ArrayLike, S_b: ArrayLike) -> float:
 
     Raises
     ------
-    ValueError
+    ValueError, TypeError
         If the matrices are not finite, square, symmetric (to 1e-6 of the largest entry) and of one shape.
-    TypeError
-        If they do not hold real numbers.
     """
     a, b = _checks.floats(S_a, "S_a"), _checks.floats(S_b, "S_b")
     for matrix, name in ((a, "S_a"), (b, "S_b")):
@@ -252,10 +226,8 @@ def rank_correlations(S: ArrayLike) -> Float[np.ndarray, "matrix matrix"]:
 
     Raises
     ------
-    ValueError
+    ValueError, TypeError
         If `S` is not finite, not of that shape, or a matrix is not symmetric.
-    TypeError
-        If it does not hold real numbers.
     """
     stack = _checks.floats(S, "S")
     if stack.ndim != 3 or stack.shape[1] != stack.shape[2]:
@@ -286,7 +258,8 @@ def _standard_ranks(values: Float[np.ndarray, "matrix pair"]) -> Float[np.ndarra
     """Ranks within each row, centred and of unit length; nan for a constant row."""
     centred = mean_ranks(values) - (values.shape[1] + 1) / 2
     length = np.linalg.norm(centred, axis=1, keepdims=True)
-    return np.asarray(np.divide(centred, length, out=np.full_like(centred, np.nan), where=length > 0))
+    with np.errstate(invalid="ignore"):
+        return np.asarray(centred / length)
 
 
 def _compact(labels: Int[np.ndarray, "partition unit"]) -> Int[np.ndarray, "partition unit"]:

@@ -194,11 +194,9 @@ def similarity(
 
     Raises
     ------
-    ValueError
+    ValueError, TypeError
         If a measure is unknown, there is no sample or no hidden layer, shapes do not fit, or numbers are not
         finite, or so large that a similarity is not.
-    TypeError
-        If an argument is of another kind.
 
     Notes
     -----
@@ -297,11 +295,9 @@ def similarity_of(
 
     Raises
     ------
-    ValueError
+    ValueError, TypeError
         If the measure is unknown, or needs a decoder or classes that are not given, a shape does not fit, or
         a number is not finite.
-    TypeError
-        If an argument is of another kind.
 
     Examples
     --------
@@ -362,10 +358,8 @@ def adjacency(
 
     Raises
     ------
-    ValueError
+    ValueError, TypeError
         If a matrix is not square, not finite, or not symmetric to 1e-6 of its own largest entry.
-    TypeError
-        If S is no tensor or array of real numbers, or `normalized` is not True or False.
     """
     S, normalized = _matrices(S), _checks.flag(normalized, "normalized")
     if count := int((~torch.isfinite(S)).sum()):

@@ -82,10 +82,8 @@ class MLPStack:
 
         Raises
         ------
-        ValueError
+        ValueError, TypeError
             If the shapes of the layers do not fit each other or an entry is not finite.
-        TypeError
-            If one is no array of real numbers.
         """
 
         def tensors(name: str, arrays: Sequence[object]) -> list[Tensor]:
@@ -116,11 +114,9 @@ class MLPStack:
 
         Raises
         ------
-        ValueError
+        ValueError, TypeError
             If there is no module; or one has no linear layer, one without bias, a layer of another kind or
             other shapes than the first module; or if it computes something else than the stack does.
-        TypeError
-            If one is no module.
         """
         modules = [_checks.instance(m, "each of modules", nn.Module) for m in _several(modules, "modules")]
         for number, module in enumerate(modules):

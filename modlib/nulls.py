@@ -20,8 +20,8 @@ from modlib.clustering import symmetric
 from modlib.measures import MEASURES, graphs, similarity
 from modlib.networks import MLPStack
 
-MOST_DIMENSIONS = 10_000  # beyond it a draw is as good as the constant matrix that its mean is
-ROUNDING = 1e-12  # what Q, a number of size 1, may be off by; draws that differ by less are the same
+MOST_DIMENSIONS = 10_000  # a draw with more of them hardly differs from its mean, a constant matrix
+ROUNDING = 1e-12  # of Q, a number of size 1
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ class NullTest:
 def null_test(value: float, draws: ArrayLike) -> NullTest:
     """Hold a Q against draws of a null; draws that are nan (a graph without edges) do not count.
 
-    Differences up to 1e-12 are taken for rounding: a graph with one possible partition, of two living units
-    say, has the same Q in every draw but for the last bit, and neither z nor p may hang on that bit.
+    Differences up to 1e-12 are taken for rounding: the Q of a graph with one possible partition differs from
+    draw to draw in the last bit only, and neither z nor p may depend on that bit.
 
     Returns
     -------
@@ -59,10 +59,8 @@ def null_test(value: float, draws: ArrayLike) -> NullTest:
 
     Raises
     ------
-    ValueError
+    ValueError, TypeError
         If there are fewer than two draws.
-    TypeError
-        If they are no real numbers.
 
     Examples
     --------
@@ -140,10 +138,8 @@ def random_associations(
 
     Raises
     ------
-    ValueError
+    ValueError, TypeError
         If R is not square, finite and symmetric, or its associations are above 1 on average.
-    TypeError
-        If it does not hold real numbers, or `generator` is none of NumPy's.
 
     Notes
     -----
@@ -151,10 +147,9 @@ def random_associations(
     v (1 − e)² (1 + 2e − e²) / (1 − e²), a tenth less than v at e = .2. So the test is too ready to reject
     layers whose units have much in common; the sizes in the chapter on chance show by how much.
 
-    Deviations: m is rounded up or down at random, so that 1/m (and with it v) is right on average, where the
-    authors round down, which makes the draws more variable than the data when m is small (ten or less for
-    the output gradient of the last layer). A mean below zero, possible only by rounding of size 1/n, is taken
-    as zero.
+    Deviations: m is rounded up or down at random, so that 1/m (and with it v) is right on average. The
+    authors round down, which makes the draws more variable than the data when m is small (ten or less for the
+    output gradient of the last layer). A mean below zero is taken as zero.
     """
     return _associations(_checked(R, "R", generator), "R", generator)
 

@@ -71,7 +71,6 @@ from modlib.comparison import (
     agreement_pairs,
     rank_correlation,
     rank_correlations,
-    transfer,
     transfers,
 )
 from modlib.measures import MEASURES, adjacency, family, normalise, similarity, similarity_of
@@ -134,7 +133,6 @@ CALLS = {
             | st.sampled_from([[[0, 2]], [[-1, 0]], [0, 1], [[0, 1, 0]], [[0.0, 1.0]], 3, [[2**63, 0]]]),
         },
     ),
-    "transfer": (transfer, {"A": A, "labels": LABELS}, {"A": NOT_WEIGHTS, "labels": NOT_LABELS}),
     "transfers": (
         transfers,
         {"A": np.stack([A, A]), "labels": np.stack([LABELS, LABELS])},

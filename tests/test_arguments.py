@@ -30,7 +30,7 @@ from modlib.algorithms import OPTIMISERS, find_modules_by
 from modlib.book import builder, on_record, parameters
 from modlib.bounds import modularity_bound
 from modlib.clustering import find_modules, modularity
-from modlib.comparison import agreement, agreement_pairs, rank_correlation, transfer, transfers
+from modlib.comparison import agreement, agreement_pairs, rank_correlation, transfers
 from modlib.measures import MEASURES, adjacency, similarity, similarity_of
 from modlib.networks import MLPStack
 from modlib.nulls import null_test, random_associations
@@ -211,7 +211,7 @@ def test_q_of_any_weights_is_exact(A, more):
     expected = exact_q(A, labels, resolution)
     found = [modularity(A, labels, resolution=resolution)]
     if resolution == 1:
-        found += [transfer(A, labels), transfers([A, A], [labels])[1, 0]]
+        found += [transfers([A, A], [labels])[1, 0]]
     assert found == pytest.approx([expected] * len(found), abs=1e-13, nan_ok=True)
 
 
@@ -254,7 +254,6 @@ def test_other_kinds_of_numbers_are_the_same_numbers(kind):
     assert modularity(other, LABELS) == modularity(plain, LABELS)
     assert find_modules(other, restarts=2).labels.tolist() == find_modules(plain, restarts=2).labels.tolist()
     assert find_modules_by(other, "spectral").q == find_modules_by(plain, "spectral").q
-    assert transfer(other, LABELS) == transfer(plain, LABELS)
     assert rank_correlation(other, S) == rank_correlation(plain, S)
     if kind != "sparse":  # which is a tensor, and adjacency wants a dense one
         assert torch.equal(adjacency(other).double(), torch.from_numpy(plain))
@@ -277,7 +276,7 @@ def test_names_of_modules_may_be_of_any_size(a, b):
 def test_next_to_nothing_has_nothing_to_say():
     for size in (0, 1, 3):
         empty, labels = np.zeros((size, size)), np.zeros(size, dtype=int)
-        assert np.isnan([modularity(empty, labels), transfer(empty, labels), modularity_bound(empty)]).all()
+        assert np.isnan([modularity(empty, labels), modularity_bound(empty)]).all()
         assert np.isnan(rank_correlation(empty, empty))
         assert np.isnan(transfers(empty[None], labels[None])).all()
         for part in (find_modules(empty), *(find_modules_by(empty, name) for name in OPTIMISERS)):

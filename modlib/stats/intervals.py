@@ -71,10 +71,8 @@ def mean(values: Float[np.ndarray, " seed"] | Sequence[float], *, null: float = 
 
     Raises
     ------
-    ValueError
+    ValueError, TypeError
         If `values` are not one-dimensional or hold ±inf, or `null` is not finite.
-    TypeError
-        If they are no real numbers.
 
     Notes
     -----
@@ -164,10 +162,8 @@ def trend(strength: Float[np.ndarray, " level"], q: Float[np.ndarray, "seed leve
 
     Raises
     ------
-    ValueError
+    ValueError, TypeError
         If shapes do not match, there are fewer than 3 levels, `strength` is not finite or `q` holds ±inf.
-    TypeError
-        If they do not hold real numbers.
 
     Notes
     -----
@@ -230,10 +226,8 @@ def bootstrap(
 
     Raises
     ------
-    ValueError
+    ValueError, TypeError
         If there are fewer than 3 seeds or 100 draws, or `statistic` gives another shape.
-    TypeError
-        If an argument is no array, function or number.
 
     Notes
     -----

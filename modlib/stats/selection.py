@@ -84,10 +84,8 @@ def difference_of_best(
 
     Raises
     ------
-    ValueError
+    ValueError, TypeError
         If an entry is not (seed, level) or holds ±inf, if seeds differ in number, or as for `bootstrap`.
-    TypeError
-        If `pairs` are not pairs of arrays of real numbers.
 
     Notes
     -----

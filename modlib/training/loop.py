@@ -156,10 +156,8 @@ def train(
 
     Raises
     ------
-    ValueError
+    ValueError, TypeError
         If a setting is out of range or does not fit the stack.
-    TypeError
-        If an argument is of another kind.
 
     Notes
     -----
