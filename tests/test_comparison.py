@@ -88,9 +88,7 @@ def test_transfer_of_the_authors_code():
     graphs = [authors.graph(name) for name in values["names"]]
     assert len(values["pairs"]) == 138
     for (a, b), ab, ba in zip(values["pairs"], values["transfer_ab"], values["transfer_ba"], strict=True):
-        assert modularity(graphs[a], values["labels"][b]) == pytest.approx(
-            ab, abs=5e-7
-        )  # theirs is in float32
+        assert modularity(graphs[a], values["labels"][b]) == pytest.approx(ab, abs=5e-7)  # in float32
         assert modularity(graphs[b], values["labels"][a]) == pytest.approx(ba, abs=5e-7)
 
 
