@@ -10,7 +10,7 @@ import worlds
 from bs4 import BeautifulSoup
 
 from modlib.book.chapters.verdict import charts as verdict_charts
-from modlib.book.chapters.verdict import tables as outcomes
+from modlib.book.chapters.verdict import tables
 from modlib.paper import claims
 from modlib.paper.claims import CLAIMS
 
@@ -146,7 +146,7 @@ def test_the_paper_stands_once_beside_ours_by_both_protocols(both_protocols):
     once = counts.index.get_level_values("claim").isin(["survives choices", "more than nulls"])
     assert {tuple(c) for c in counts[~once]} == {tuple(sorted(verdict_charts.SERIES.values()))}
     assert {len(c) for c in counts[once]} == {2}  # asked of one protocol, and the paper
-    expected = outcomes.beside_paper(both_protocols).query("experiment in ['base', 'base-v1']")
+    expected = tables.with_paper_value(both_protocols).query("experiment in ['base', 'base-v1']")
     expected = expected.drop_duplicates(["claim", "item"])
     assert len(counts) == len(expected)
     paper = table[table.series == verdict_charts.SERIES["paper"]]
