@@ -10,7 +10,7 @@ import pandas as pd
 
 from modlib.book import benchmark_records
 from modlib.book.benchmark_records import Device
-from modlib.book.chapters.speed import tables as speed
+from modlib.book.chapters.speed import estimates
 
 _DEVICE = click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 _ROUNDS = click.option("--rounds", type=click.IntRange(min=1), default=7, show_default=True)
@@ -100,7 +100,7 @@ def growth(save: bool, only: tuple[str, ...]) -> None:
         raise click.UsageError(f"--only must be one of {', '.join(growth.SIZES)}; got {unknown[0]!r}")
     sizes = {what: growth.SIZES[what] for what in only or growth.SIZES}
     table = growth.measure(sizes)
-    fitted = speed.exponents(table)
+    fitted = estimates.exponents(table)
     click.echo(table.to_string(index=False))
     click.echo(fitted.to_string(index=False))
     if not only:

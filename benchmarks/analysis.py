@@ -25,7 +25,7 @@ from benchmarks import published
 from benchmarks.timing import race
 from modlib import data
 from modlib.book.benchmark_records import Device
-from modlib.book.chapters.speed.tables import ratios, spread
+from modlib.book.chapters.speed.estimates import ratios, spread
 from modlib.clustering import find_modules, modularity
 from modlib.comparison import agreement_pairs, rank_correlations, transfers
 from modlib.measures import VARIANTS, graphs, similarity

@@ -16,7 +16,7 @@ import pandas as pd
 from benchmarks import analysis, training
 from modlib.book import benchmark_records
 from modlib.book.benchmark_records import Device, RecordError
-from modlib.book.chapters.speed.tables import ratios
+from modlib.book.chapters.speed.estimates import ratios
 
 FLOOR = 0.5
 """Share of the ratio on record below which a ratio has collapsed."""

@@ -31,7 +31,7 @@ from benchmarks.loop import HOWS, How, train_alone
 from benchmarks.timing import race
 from modlib import data
 from modlib.book.benchmark_records import Device
-from modlib.book.chapters.speed.tables import fastest, ratios, spread
+from modlib.book.chapters.speed.estimates import fastest, ratios, spread
 from modlib.study import catalogue
 from modlib.study.plan import Experiment, Setting, Shard
 from modlib.study.provenance import cores

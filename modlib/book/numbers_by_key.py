@@ -14,7 +14,6 @@ from modlib.book.chapters.cluster import tables as cost
 from modlib.book.chapters.deviations import tables as deviations
 from modlib.book.chapters.elsewhere import tables as elsewhere
 from modlib.book.chapters.robustness import tables as robustness
-from modlib.book.chapters.speed import tables as speed
 
 Number = int | float | str | None
 
@@ -26,7 +25,6 @@ SOURCES: tuple[Callable[[str], Mapping[str, Number]], ...] = (
     elsewhere.numbers,
     deviations.numbers,
     cost.numbers,
-    speed.numbers,
     robustness.numbers,
 )
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from benchmarks import growth
-from modlib.book.chapters.speed import tables as speed
+from modlib.book.chapters.speed import estimates
 
 
 def test_exponents_are_those_of_the_largest_sizes():
@@ -18,7 +18,7 @@ def test_exponents_are_those_of_the_largest_sizes():
     table = pd.DataFrame({"what": "a", "size": size, "seconds": seconds, "mib": 3.0 * size**2})
     flat = pd.DataFrame({"what": "b", "size": size, "seconds": 2.0, "mib": 0.01})
     left_out = pd.DataFrame({"what": "c", "size": [1, 2], "seconds": [1.0, np.nan], "mib": [1.0, np.nan]})
-    found = speed.exponents(pd.concat([table, flat, left_out])).set_index("what")
+    found = estimates.exponents(pd.concat([table, flat, left_out])).set_index("what")
     assert list(found.index) == ["a", "b"]
     assert found.loc["a", "time"] == pytest.approx(1.5)
     assert found.loc["a", "memory"] == pytest.approx(2)

@@ -1,13 +1,18 @@
 """What the page on performance says is what the records say, and says so where there are none."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from modlib.book import benchmark_records
 from modlib.book import vega as charts_of_the_book
-from modlib.book.chapters.speed import charts
-from modlib.book.chapters.speed import tables as speed
+from modlib.book.chapters.speed import charts, tables
+from modlib.book.numbers import citations, value
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
@@ -20,26 +25,41 @@ def timed(**seconds):
     return pd.DataFrame(rows, columns=["contestant", "round", "seconds"])
 
 
+def only(table, **labels):
+    """Return the row of a table that has these labels."""
+    for name, label in labels.items():
+        table = table[table[name] == label]
+    (row,) = table.to_dict("records")
+    return row
+
+
 @pytest.mark.usefixtures("empty")
-def test_without_records_every_goal_is_not_measured_and_every_number_is_none():
-    assert set(speed.goals().met) == {"not measured"}
-    assert set(speed.goals().measured) == {"n/a"}
-    assert set(speed.numbers("paper").values()) == {None}
+def test_without_records_every_goal_is_not_measured_and_tables_are_empty():
+    assert set(tables.goals().met) == {"not measured"}
+    assert set(tables.goals().measured) == {"n/a"}
+    for make in (
+        tables.machines, tables.training, tables.epochs, tables.base, tables.analysis, tables.partitions,
+        tables.growth, tables.powers, tables.fewer_images, tables.fewer_edges,
+    ):  # fmt: skip
+        assert make("paper").empty
+    assert tables.builds("paper").seconds.isna().all()  # the book is built to measure them
+    assert tables.pages("paper").isna().all(axis=None)
 
 
 @pytest.mark.usefixtures("empty")
 @pytest.mark.parametrize(("loop", "met"), [([6.0, 6.0, 6.0], "yes"), ([5.9, 5.9, 6.1], "no")])
 def test_a_goal_is_met_if_the_median_of_the_ratio_is_what_was_asked(loop, met):
     benchmark_records.write("training", "cpu", timed(stack=[2.0] * 3, loop=loop, products=[0.8] * 3), {})
-    goals = speed.goals().set_index("what")
+    goals = tables.goals().set_index("what")
     assert goals.loc["training: stack over one network at a time", "met"] == met
     products = goals.loc["training: matrix products alone, of the stack's time"]
     assert (products.measured, products.met) == ("40 %", "yes")
-    found = speed.numbers("quick")
-    assert found["speed_loop"] == np.median(loop) / 2
-    assert found["speed_milliseconds_stack"] == 2000
-    assert found["speed_bound"] == np.median(loop) / 0.8
-    assert found["speed_cuda_loop"] is None
+    training = tables.training("quick")
+    assert only(training, device="cpu", ratio="loop")["times"] == np.median(loop) / 2
+    assert only(training, device="cpu", ratio="bound")["times"] == np.median(loop) / 0.8
+    assert only(training, ratio="products")["percent_times"] == 40
+    assert set(training.device) == {"cpu"}
+    assert only(tables.epochs("quick"), contestant="stack")["milliseconds"] == 2000
 
 
 @pytest.mark.usefixtures("empty")
@@ -49,44 +69,50 @@ def test_a_gpu_is_held_against_the_fastest_loop_and_the_plain_one_is_told_too():
         "loop (fused)": [600.0] * 3, "loop (graphed)": [299.0] * 3, "products": [0.6] * 3,
     }  # fmt: skip
     benchmark_records.write("training", "cpu", timed(**contestants), {})
-    on_gpu = speed.measured("cpu")
-    assert (on_gpu["loop"], on_gpu["loop_fused"], on_gpu["uncompiled"]) == (299, 600, 2)
-    assert on_gpu["products"] == pytest.approx(60)
+    times = tables.training("paper").set_index("ratio").times
+    assert (times["loop"], times["plain loop"], times["plain stack"]) == (299, 600, 2)
+    assert times["products"] == pytest.approx(0.6)
 
 
 @pytest.mark.usefixtures("empty")
-def test_stages_of_base_are_medians():
+def test_stages_of_base_are_medians(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a GPU")
     rows = [("training", 0, 9.0), ("training", 1, 30.0), ("training", 2, 9.5), ("modules", 0, 61.0)]
     table = pd.DataFrame(rows, columns=["stage", "round", "seconds"])
-    benchmark_records.write("base", "cpu", table, {"first": {"training": 31.0, "modules": 61.0}})
-    found = speed.measured("cpu")
-    assert (found["base_training"], found["base_modules"], found["base_first"]) == (9.5, 61, 31)
+    benchmark_records.write("base", "cuda", table, {"first": {"training": 31.0, "modules": 61.0}})
+    found = tables.base("paper").set_index("stage")
+    assert found.loc["training"].to_dict() == {"seconds": 9.5, "first": 31}
+    assert found.loc["modules"].to_dict() == {"seconds": 61, "first": 61}
+    goals = tables.goals().set_index("what")
+    assert goals.met["on a GPU: the 270 networks of base trained"] == "yes"
+    assert goals.met["beside a GPU, 16 cores: their modules and agreement"] == "no"
 
 
 @pytest.mark.usefixtures("empty")
 def test_a_goal_with_a_most_is_missed_above_it():
-    modules = pd.DataFrame({"gain": [0.1, 0.0, -1e-12, -0.2]})
+    modules = pd.DataFrame({"network": "n", "gain": [0.1, 0.0, -1e-12, -0.2]})
     benchmark_records.write("analysis-q", "cpu", modules, {})
-    goals = speed.goals().set_index("what")
-    assert goals.loc["graphs of which the published method finds a higher Q", "met"] == "no"
-    found = speed.measured("cpu")
-    assert (found["q_higher"], found["q_equal"], found["q_lower"]) == (1, 2, 1)
-    assert found["q_most_lower"] == 0.2
+    goal = "graphs of which the published method finds a higher Q"
+    assert tables.goals().set_index("what").met[goal] == "no"
+    (found,) = tables.partitions("paper").to_dict("records")
+    assert (found["higher"], found["equal"], found["lower"]) == (1, 2, 1)
+    assert found["most_lower"] == 0.2
     benchmark_records.write("analysis-q", "cpu", modules.head(3), {})
-    assert speed.goals().set_index("what").loc[goals.index[3], "met"] == "yes"
+    assert tables.goals().set_index("what").met[goal] == "yes"
 
 
 def test_every_number_that_is_cited_is_on_record():
-    found = speed.numbers("paper")
-    assert [key for key, value in found.items() if value is None] == []
+    cells = [cell for _, cell in citations(ROOT) if cell.chapter == "speed"]
+    assert len(cells) > 70
+    assert [str(cell) for cell in cells if value(cell, "paper") is None] == []
 
 
 def test_tables_of_the_page_are_those_of_the_records():
-    table = speed.contestants()
-    assert list(table.index) == list(speed.PARTS)
+    table = tables.analysis("paper")
+    assert table.part.tolist() == list(tables.PARTS)
     assert (table["from"] <= table.times).all()
     assert (table.times <= table["to"]).all()
-    powers = speed.powers()
+    powers = tables.powers("paper").set_index("what")
     assert (powers["from"] < powers["to"]).all()
     assert abs(powers.memory["similarity by images"]) < 0.1  # flat
     assert powers.time["similarity by images"] == pytest.approx(1, abs=0.15)

@@ -6,8 +6,8 @@ import altair as alt
 import pandas as pd
 from IPython.display import HTML
 
-from modlib.book import benchmark_records
-from modlib.book.chapters.speed import tables as speed
+from modlib.book.chapters.speed import tables
+from modlib.book.chapters.speed.estimates import SMALLEST, exponents
 from modlib.book.html_table import text_table
 from modlib.book.theme import COLOURS, GREY, MEASURE_LABELS, measure_colour, properties
 
@@ -45,7 +45,7 @@ def _log(field: str, title: str, axis: type[alt.X] | type[alt.Y]) -> alt.X | alt
 
 def goals() -> HTML:
     """Set what was measured beside what was asked for, for reading."""
-    return text_table(speed.goals(), (8, 3.5, 3.5, 3.5))
+    return text_table(tables.goals(), (8, 3.5, 3.5, 3.5))
 
 
 def growth(by: str, *, name: str = "", caption: str = "") -> alt.HConcatChart:
@@ -56,13 +56,12 @@ def growth(by: str, *, name: str = "", caption: str = "") -> alt.HConcatChart:
     by
         A key of `CURVES`.
     """
-    table = benchmark_records.read("growth", "cpu").table.dropna()
+    table = tables.growth("paper")
     table = table[table.what.str.endswith(f" by {by}")]
-    table = table.assign(curve=table.what.str.removesuffix(f" by {by}"))
-    fits = speed.exponents(table).set_index("what")
-    # Memory too little to be told from none lies on the lower edge.
+    fits = exponents(table).set_index("what")
     table = table.assign(
-        mib=table.mib.clip(lower=speed.SMALLEST),
+        curve=table.what.str.removesuffix(f" by {by}"),
+        mib=table.mib.clip(lower=SMALLEST),  # less lies on the lower edge
         time_power=table.what.map(fits.time),
         memory_power=table.what.map(fits.memory),
     ).drop(columns="what")
@@ -71,61 +70,63 @@ def growth(by: str, *, name: str = "", caption: str = "") -> alt.HConcatChart:
     colour = alt.Color(
         "curve:N", sort=order, scale=alt.Scale(domain=order, range=_HUES[: len(order)]), legend=legend
     )
-    panels = []
-    for field, title, power in (
-        ("seconds", "seconds, one thread", "time_power"),
-        ("mib", "most memory held (MiB)", "memory_power"),
-    ):
-        panels.append(
-            alt.Chart(table.round(6))
-            .mark_line(point=alt.OverlayMarkDef(size=45, filled=True))
-            .encode(
-                x=_log("size", by, alt.X),
-                y=_log(field, title, alt.Y),
-                color=colour,
-                tooltip=[
-                    alt.Tooltip("curve:N", title="what"),
-                    alt.Tooltip("size:Q", title=by, format=","),
-                    alt.Tooltip("seconds:Q", format=".3g"),
-                    alt.Tooltip("mib:Q", title="MiB", format=".3g"),
-                    alt.Tooltip(f"{power}:Q", title="grows with power", format=".2f"),
-                ],
-            )
-            .properties(width=245, height=220)
+    tooltips = [
+        alt.Tooltip("curve:N", title="what"),
+        alt.Tooltip("size:Q", title=by, format=","),
+        alt.Tooltip("seconds:Q", format=".3g"),
+        alt.Tooltip("mib:Q", title="MiB", format=".3g"),
+    ]
+    time, memory = (
+        alt.Chart(table.round(6))
+        .mark_line(point=alt.OverlayMarkDef(size=45, filled=True))
+        .encode(
+            x=_log("size", by, alt.X),
+            y=_log(field, title, alt.Y),
+            color=colour,
+            tooltip=[*tooltips, alt.Tooltip(f"{power}:Q", title="grows with power", format=".2f")],
         )
-    chart: alt.HConcatChart = alt.hconcat(*panels, spacing=24).properties(
-        **properties(
-            description=f"Seconds and most memory held by {', '.join(order)} as the number of {by} grows, "
-            "on logarithmic axes.",
-            caption=caption,
-            name=name,
+        .properties(width=245, height=220)
+        for field, title, power in (
+            ("seconds", "seconds, one thread", "time_power"),
+            ("mib", "most memory held (MiB)", "memory_power"),
         )
     )
-    return chart
+    return _beside(
+        time,
+        memory,
+        description=f"Seconds and most memory held by {', '.join(order)} as the number of {by} grows, "
+        "on logarithmic axes.",
+        caption=caption,
+        name=name,
+    )
 
 
 def fewer_images(*, name: str = "", caption: str = "") -> alt.HConcatChart:
     """Error of graphs, and share of Q given up, when similarities are formed from fewer images."""
-    table = benchmark_records.read("growth-images", "cpu").table
-    table = table[~table.normalized & (table.error > _SAME)]
-    keys = ["images", "measure"]
-    rows = table.groupby(keys).agg(
-        error=("error", "median"), low_error=("error", _lower), high_error=("error", _upper),
-        lost=("lost", "median"), low_lost=("lost", _lower), high_lost=("lost", _upper),
-    ).reset_index()  # fmt: skip
-    panels = [
-        _with_quartiles(rows, field, title)
-        for field, title in (("error", "distance from the whole graph"), ("lost", "share of Q given up"))
-    ]
-    chart: alt.HConcatChart = alt.hconcat(*panels, spacing=24).properties(
-        **properties(
-            description="How far a graph from some of the 10,000 test images is from that of all, and what "
-            "share of the whole graph's Q its modules give up, by measure: medians and quartiles over "
-            "networks, layers and draws.",
-            caption=caption,
-            name=name,
-        )
+    table = tables.on_record("growth-images")
+    graphs = table[~table.normalized & (table.error > _SAME)].groupby(["images", "measure"])
+    rows = pd.concat(
+        [
+            graphs[field].quantile(level).rename(f"{end}{field}")
+            for field in ("error", "lost")
+            for end, level in (("", 0.5), ("low_", 0.25), ("high_", 0.75))
+        ],
+        axis=1,
+    ).reset_index()
+    return _beside(
+        _with_quartiles(rows, "error", "distance from the whole graph"),
+        _with_quartiles(rows, "lost", "share of Q given up"),
+        description="How far a graph from some of the 10,000 test images is from that of all, and what "
+        "share of the whole graph's Q its modules give up, by measure: medians and quartiles over "
+        "networks, layers and draws.",
+        caption=caption,
+        name=name,
     )
+
+
+def _beside(*panels: alt.Chart | alt.LayerChart | alt.FacetChart, **about: str) -> alt.HConcatChart:
+    """Put two panels side by side; `about` is what `properties` takes."""
+    chart: alt.HConcatChart = alt.hconcat(*panels, spacing=24).properties(**properties(**about))
     return chart
 
 
@@ -135,23 +136,15 @@ def _with_quartiles(rows: pd.DataFrame, field: str, title: str) -> alt.LayerChar
     colour = measure_colour(
         legend=alt.Legend(title=None, orient="top", columns=2, labelExpr=MEASURE_LABELS, symbolOpacity=1)
     )
-    if field == "error":
-        axis, scale = (
-            alt.Axis(format="~%", values=[0.001, 0.01, 0.1, 1]),
-            alt.Scale(type="log", nice=False, padding=8),
-        )
-    else:  # nothing may be lost, which has no logarithm
-        axis, scale = alt.Axis(format="~%", tickCount=5), alt.Scale()
-    y = alt.Y(f"{field}:Q", title=title, axis=axis, scale=scale)
-    span = base.mark_rule(strokeWidth=1.5, opacity=0.6).encode(
-        x=x,
-        y=alt.Y(f"low_{field}:Q", title=title, axis=axis, scale=scale),
-        y2=f"high_{field}:Q",
-        color=colour,
-    )
+    axis, scale = alt.Axis(format="~%", tickCount=5), alt.Scale()
+    if field == "error":  # what is lost can be nothing, which has no logarithm
+        axis = alt.Axis(format="~%", values=[0.001, 0.01, 0.1, 1])
+        scale = alt.Scale(type="log", nice=False, padding=8)
+    middle, low = (alt.Y(f"{end}{field}:Q", title=title, axis=axis, scale=scale) for end in ("", "low_"))
+    span = base.mark_rule(strokeWidth=1.5, opacity=0.6).encode(x=x, y=low, y2=f"high_{field}:Q", color=colour)
     line = base.mark_line(point=alt.OverlayMarkDef(size=40, filled=True)).encode(
         x=x,
-        y=y,
+        y=middle,
         color=colour,
         tooltip=[
             "measure:N",
@@ -164,30 +157,20 @@ def _with_quartiles(rows: pd.DataFrame, field: str, title: str) -> alt.LayerChar
     return alt.layer(span, line).properties(width=245, height=220)
 
 
-def _lower(values: pd.Series) -> float:
-    return float(values.quantile(0.25))
-
-
-def _upper(values: pd.Series) -> float:
-    return float(values.quantile(0.75))
-
-
 def pages(*, name: str = "", caption: str = "") -> alt.LayerChart | alt.FacetChart:
     """Weight of every page and the time until it can be used, on a desk and on a phone.
 
-    Without pages until there is a record: to measure them, the book is built, this chart and all.
+    The chart is empty until there is a record: to measure the pages, the book is built with this chart.
     """
-    stored = benchmark_records.read_if_there("book-pages", "cpu")
-    table = pd.DataFrame(columns=list(PAGES)).astype(PAGES) if stored is None else stored.table
+    table = tables.on_record("book-pages")
+    if table.empty:
+        table = pd.DataFrame(columns=list(PAGES)).astype(PAGES)
     table = table.assign(
-        megabytes=table.own_bytes / speed.MEGABYTE,
-        shared=table.shared_bytes / speed.MEGABYTE,
+        megabytes=table.own_bytes / tables.MEGABYTE,
+        shared=table.shared_bytes / tables.MEGABYTE,
         page=table.page.str.split("/").str[-1].str.removesuffix(".html"),
     )
-    heaviest, slowest = (
-        next(goal.asked for goal in speed.GOALS if goal.key == key)
-        for key in ("page_heaviest", "page_slowest")
-    )
+    heaviest, slowest = (goal.asked for goal in tables.GOALS if goal.table is tables.pages)
     colour = alt.Color(
         "window:N",
         scale=alt.Scale(domain=["desk", "phone"], range=["#1b6ca8", "#d95f02"]),

@@ -1,87 +1,194 @@
-"""How fast modlib is, as the benchmarks put it on record: ratios, curves and what was asked for."""
+"""How fast modlib is, as the benchmarks put it on record; the records are the same at both profiles."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 
-from modlib.book import benchmark_records
-from modlib.book.benchmark_records import Device, Record
+from modlib.book.benchmark_records import Device, read_if_there
+from modlib.book.chapters.speed.estimates import exponents, fastest, raced, ratios, spread
+from modlib.book.numbers import Maker, offered
 
 #: Devices that benchmarks may be on record for.
 DEVICES: tuple[Device, ...] = ("cpu", "cuda")
-#: Ratios of the analysis of one network, and of training, by what they are called on record.
+#: Parts of the analysis of a network.
 PARTS = ("whole", "similarity", "modules", "agreement")
+#: Ratios of training, the slower contestant and the faster; a form by its full name where it raced.
+TRAINING_RATIOS = {
+    "loop": ("loop", "stack"),
+    "products": ("products", "stack"),
+    "bound": ("loop", "products"),
+    "plain loop": ("loop (fused)", "stack"),
+    "plain stack": ("stack (plain)", "stack (compiled)"),
+}
+BUILDS = ("nothing built", "nothing changed", "a chapter changed")
 MEGABYTE = 1e6  # bytes
-#: Ratios of training with a way of doing it that is not the fastest: name, slow and fast.
-_FORMS = (("loop_fused", "loop (fused)", "stack"), ("uncompiled", "stack (plain)", "stack (compiled)"))
-#: Difference up to which Q is the same.
-ROUNDING = 1e-9
-SMALLEST = 0.1  # MiB: less is none, of which there is no power
+ROUNDING = 1e-9  # values of Q that differ by no more are the same
 
 
-class Spread(NamedTuple):
-    """The middle of some numbers, and how far they lie apart: extremes and quartiles."""
-
-    lowest: float
-    lower: float
-    median: float
-    upper: float
-    highest: float
-
-    def __str__(self) -> str:
-        return f"{self.median:.3g} ({self.lower:.3g} to {self.upper:.3g})"
+def on_record(name: str, device: Device = "cpu") -> pd.DataFrame:
+    """Return the table of a record; an empty one if there is none."""
+    record = read_if_there(name, device)
+    return pd.DataFrame() if record is None else record.table
 
 
-def ratios(table: pd.DataFrame, slow: str, fast: str) -> np.ndarray:
-    """Seconds of one contestant over those of another, within each round (and network, if there are several).
-
-    A contestant that came in several forms, ``"loop (2 × 1 thread)"`` and so on, is asked for by what they
-    have in common, ``"loop"``, and stands for its fastest form.
-    """
-    keys = [column for column in table.columns if column not in ("contestant", "seconds")]
-    wide = table.pivot(index=keys, columns="contestant", values="seconds")
-    return np.asarray(wide[fastest(table, slow)] / wide[fastest(table, fast)])
-
-
-def fastest(table: pd.DataFrame, contestant: str) -> str:
-    """Name of a contestant's form with the lowest median; see `ratios`."""
-    is_form = (table.contestant == contestant) | table.contestant.str.startswith(f"{contestant} (")
-    if not is_form.any():
-        raise ValueError(
-            f"contestant must be one of {', '.join(table.contestant.unique())}; got {contestant!r}"
-        )
-    return str(table[is_form].groupby("contestant").seconds.median().idxmin())
-
-
-def spread(values: np.ndarray) -> Spread:
-    """Extremes, quartiles and median."""
-    return Spread(*np.quantile(values, [0, 0.25, 0.5, 0.75, 1]).tolist())
-
-
-def exponents(table: pd.DataFrame, *, last: int = 3) -> pd.DataFrame:
-    """Fit powers to the largest sizes: seconds ~ size^`time`, MiB ~ size^`memory`.
-
-    Parameters
-    ----------
-    table
-        Points: `what`, `size`, `seconds` and `mib` (nan both where there is none).
-    last
-        How many of the largest sizes that were measured.
-    """
+@offered("device")
+def machines(_profile: str) -> pd.DataFrame:
+    """Describe the machines on which training was timed."""
     rows = []
-    for what, group in table.dropna(subset="seconds").groupby("what", sort=False):
-        end = group.nlargest(last, "size")
-        if len(end) < 2:
-            continue
-        held = end.mib.clip(lower=SMALLEST)
-        fits = [np.polyfit(np.log(end["size"]), np.log(of), 1)[0] for of in (end.seconds, held)]
-        rows.append({"what": what, "from": int(end["size"].min()), "time": fits[0], "memory": fits[1]})
+    for device in DEVICES:
+        if record := read_if_there("training", device):
+            of = record.machine
+            with_gpu = f"{of['device']} with " if device == "cuda" else ""
+            name = f"{with_gpu}{of['cpu']}, {of['cores']} cores, {of['memory_gib']:g} GiB"
+            rows.append({"device": device, "name": f"{name}; torch {of['versions']['torch']}"})
     return pd.DataFrame(rows)
+
+
+@offered("device", "ratio")
+def training(_profile: str) -> pd.DataFrame:
+    """Ratios of seconds in training, within rounds: medians and quartiles, as multiples and in per cent."""
+    rows = []
+    for device in DEVICES:
+        table = on_record("training", device)
+        for ratio, (slow, fast) in TRAINING_RATIOS.items():
+            if not table.empty and raced(table, slow).any() and raced(table, fast).any():
+                times = spread(ratios(table, slow, fast))
+                rows.append({"device": device, "ratio": ratio, "times": times.median,
+                             "lower": times.lower, "upper": times.upper})  # fmt: skip
+    found = pd.DataFrame(rows, columns=["device", "ratio", "times", "lower", "upper"])
+    return found.assign(**{f"percent_{of}": 100 * found[of] for of in ("times", "lower", "upper")})
+
+
+@offered("device", "contestant")
+def epochs(_profile: str) -> pd.DataFrame:
+    """Milliseconds that training takes for a network and epoch, in the fastest form of each contestant."""
+    rows = []
+    for device in DEVICES:
+        table = on_record("training", device)
+        for contestant in () if table.empty else ("loop", "stack"):
+            seconds = table[table.contestant == fastest(table, contestant)].seconds
+            rows.append({"device": device, "contestant": contestant, "milliseconds": 1000 * seconds.median()})
+    return pd.DataFrame(rows)
+
+
+@offered("stage")
+def base(_profile: str) -> pd.DataFrame:
+    """Seconds of each stage of the experiment base on a GPU, and of the first time, compiling included."""
+    record = read_if_there("base", "cuda")
+    if record is None:
+        return pd.DataFrame()
+    medians = record.table.groupby("stage", as_index=False).seconds.median()
+    return medians.assign(first=medians.stage.map(record.about["first"]))
+
+
+@offered("part")
+def analysis(_profile: str) -> pd.DataFrame:
+    """Seconds of the analysis of a network, by part, and how many `times` longer the published method takes.
+
+    `modlib` and `published` are medians; `times` is the median of their ratio over networks and rounds, and
+    `from` and `to` are its quartiles.
+    """
+    table = on_record("analysis")
+    rows = []
+    for part in () if table.empty else PARTS:
+        seconds = {
+            side: table[table.contestant == f"{side}: {part}"].seconds.median()
+            for side in ("modlib", "published")
+        }
+        times = spread(ratios(table, f"published: {part}", f"modlib: {part}"))
+        rows.append({"part": part, **seconds, "times": times.median, "from": times.lower, "to": times.upper})
+    return pd.DataFrame(rows)
+
+
+@offered()
+def partitions(_profile: str) -> pd.DataFrame:
+    """Graphs on which the Q of modlib's search is higher, lower or the same as that of the published one."""
+    table = on_record("analysis-q")
+    if table.empty:
+        return table
+    gain = table.gain
+    higher, lower = int((gain > ROUNDING).sum()), int((gain < -ROUNDING).sum())
+    row = {"networks": table.network.nunique(), "graphs": len(gain), "higher": higher, "lower": lower,
+           "equal": len(gain) - higher - lower, "most_higher": max(0.0, gain.max()),
+           "most_lower": max(0.0, -gain.min())}  # fmt: skip
+    return pd.DataFrame([row])
+
+
+@offered("what", "size")
+def growth(_profile: str) -> pd.DataFrame:
+    """Seconds and most memory held (MiB) of every point of the curves of growth."""
+    return on_record("growth").dropna()
+
+
+@offered("what")
+def powers(profile: str) -> pd.DataFrame:
+    """Powers by which time and memory grow, and the largest point of each curve.
+
+    `from` and `to` are the sizes that the powers of `time` and `memory` are fitted to; `seconds` and `mib`
+    are those of the largest.
+    """
+    table = growth(profile)
+    if table.empty:
+        return table
+    largest = table.sort_values("size").groupby("what").last().rename(columns={"size": "to"})
+    found = exponents(table).join(largest, on="what")
+    return found[["what", "from", "to", "time", "memory", "seconds", "mib"]]
+
+
+@offered("images")
+def fewer_images(_profile: str) -> pd.DataFrame:
+    """Error of graphs from fewer images, and share of Q given up, in per cent: medians and a quartile."""
+    table = on_record("growth-images")
+    if table.empty:
+        return table
+    found = table.groupby("images").agg(
+        error=("error", "median"),
+        lost=("lost", "median"),
+        lost_upper=("lost", lambda lost: lost.quantile(0.75)),
+    )
+    return (100 * found).reset_index()
+
+
+@offered("neighbours")
+def fewer_edges(_profile: str) -> pd.DataFrame:
+    """How much faster a search is if each unit keeps its strongest edges, and the share of Q given up (%)."""
+    table = on_record("growth-sparse")
+    if table.empty:
+        return table
+    whole = table[table.neighbours == 0].seconds.item()
+    return table.assign(times=whole / table.seconds, lost=100 * table.lost)
+
+
+@offered("build")
+def builds(_profile: str) -> pd.DataFrame:
+    """Seconds to build the book; nan until they are measured, for which the book is built."""
+    table = on_record("book-builds")
+    found = table if not table.empty else pd.DataFrame({"build": [], "seconds": []})
+    return found.set_index("build").reindex(BUILDS).rename_axis("build").reset_index()
+
+
+@offered()
+def pages(_profile: str) -> pd.DataFrame:
+    """Weight of the book's pages (MB) and seconds until they can be used; nan until they are measured."""
+    table = on_record("book-pages")
+    columns = ["pages", "heaviest", "typical_weight", "shared", "slowest", "typical_seconds"]
+    if table.empty:
+        return pd.DataFrame([dict.fromkeys(columns, float("nan"))])
+    desk = table[table.window == "desk"]
+    own, seconds = desk.own_bytes / MEGABYTE, table.seconds
+    row = (len(desk), own.max(), own.median(), desk.shared_bytes.max() / MEGABYTE, seconds.max(),
+           seconds.median())  # fmt: skip
+    return pd.DataFrame([dict(zip(columns, row, strict=True))])
+
+
+def suite(_profile: str) -> pd.DataFrame:
+    """Minutes that ``make test`` takes."""
+    record = read_if_there("suite", "cpu")
+    return (
+        pd.DataFrame() if record is None else pd.DataFrame({"minutes": [record.about["wall"]["test"] / 60]})
+    )
 
 
 # ---------------------------------------------------------------- what was asked for
@@ -93,42 +200,53 @@ class Goal:
 
     Attributes
     ----------
-    key
-        Name of the number.
     what
-        The same in words.
-    device
-        Where.
+        In words.
+    table, row, column
+        Where the measurement stands: a table of this module, labels of its first columns, and the column.
     asked
-        The least that is enough, or with `most` the most that is.
-    most
-        Whether less is better.
+        The least that is enough, or with `most` the most.
     unit
         What is counted.
+    most
+        Whether less is better.
     """
 
-    key: str
     what: str
-    device: Device
+    table: Maker
+    row: tuple[str, ...]
+    column: str
     asked: float
     unit: str = ""
     most: bool = False
 
+    def measured(self) -> float | None:
+        """Return what was measured; None where nothing is on record."""
+        table = self.table("paper")
+        for name, label in zip(table.columns, self.row, strict=False):
+            table = table[table[name] == label]
+        value = None if table.empty else table[self.column].item()
+        return None if value is None or pd.isna(value) else float(value)
+
 
 GOALS = (
-    Goal("loop", "training: stack over one network at a time", "cpu", 3.0, "×"),
-    Goal("products", "training: matrix products alone, of the stack's time", "cpu", 40.0, "%"),
-    Goal("analysis_whole", "analysis of a network, over the published method", "cpu", 500.0, "×"),
-    Goal("q_lower", "graphs of which the published method finds a higher Q", "cpu", 0.0, most=True),
-    Goal("page_heaviest", "heaviest page, without shared scripts", "cpu", 1.5, "MB", most=True),
-    Goal("page_slowest", "slowest page, until it can be used", "cpu", 2.0, "s", most=True),
-    Goal("minutes_test", "make test, on two cores", "cpu", 10.0, "min", most=True),
-    Goal("loop", "on a GPU, training: stack over one network at a time", "cuda", 300.0, "×"),
-    Goal("products", "on a GPU, training: matrix products, of the stack's time", "cuda", 60.0, "%"),
-    Goal("base_training", "on a GPU: the 270 networks of base trained", "cuda", 10.0, "s", most=True),
-    Goal("base_similarity", "on a GPU: their similarities", "cuda", 1.0, "s", most=True),
-    Goal("base_modules", "beside a GPU, 16 cores: their modules and agreement", "cuda", 60.0, "s", most=True),
-)
+    Goal("training: stack over one network at a time", training, ("cpu", "loop"), "times", 3.0, "×"),
+    Goal("training: matrix products alone, of the stack's time", training, ("cpu", "products"),
+         "percent_times", 40.0, "%"),
+    Goal("analysis of a network, over the published method", analysis, ("whole",), "times", 500.0, "×"),
+    Goal("graphs of which the published method finds a higher Q", partitions, (), "lower", 0.0, most=True),
+    Goal("heaviest page, without shared scripts", pages, (), "heaviest", 1.5, "MB", most=True),
+    Goal("slowest page, until it can be used", pages, (), "slowest", 2.0, "s", most=True),
+    Goal("make test, on two cores", suite, (), "minutes", 10.0, "min", most=True),
+    Goal("on a GPU, training: stack over one network at a time", training, ("cuda", "loop"), "times",
+         300.0, "×"),
+    Goal("on a GPU, training: matrix products, of the stack's time", training, ("cuda", "products"),
+         "percent_times", 60.0, "%"),
+    Goal("on a GPU: the 270 networks of base trained", base, ("training",), "seconds", 10.0, "s", most=True),
+    Goal("on a GPU: their similarities", base, ("similarity",), "seconds", 1.0, "s", most=True),
+    Goal("beside a GPU, 16 cores: their modules and agreement", base, ("modules",), "seconds", 60.0, "s",
+         most=True),
+)  # fmt: skip
 
 
 def goals() -> pd.DataFrame:
@@ -139,11 +257,9 @@ def goals() -> pd.DataFrame:
     DataFrame
         One row a goal: `what`, `asked`, `measured` (texts) and `met`: yes, no, or not measured.
     """
-    found = {device: measured(device) for device in DEVICES}
     rows = []
     for goal in GOALS:
-        value = found[goal.device].get(goal.key)
-        unit = f" {goal.unit}" if goal.unit else ""
+        value, unit = goal.measured(), f" {goal.unit}" if goal.unit else ""
         met = "not measured"
         if value is not None:
             met = "yes" if (value <= goal.asked if goal.most else value >= goal.asked) else "no"
@@ -153,217 +269,3 @@ def goals() -> pd.DataFrame:
              "measured": "n/a" if value is None else f"{value:.3g}{unit}", "met": met}
         )  # fmt: skip
     return pd.DataFrame(rows)
-
-
-# ---------------------------------------------------------------- tables of the page
-
-
-def contestants(device: Device = "cpu") -> pd.DataFrame:
-    """Seconds of the analysis of a network, part by part: modlib's, the published method's, and their ratio.
-
-    Returns
-    -------
-    DataFrame
-        Indexed by part: `modlib` and `published` (medians, seconds), `times`, the median of their ratio over
-        networks and rounds, and its quartiles `from` and `to`.
-    """
-    return _parts(benchmark_records.read("analysis", device).table)
-
-
-def _parts(table: pd.DataFrame) -> pd.DataFrame:
-    medians = table.groupby("contestant").seconds.median()
-    rows = []
-    for part in PARTS:
-        times = spread(ratios(table, f"published: {part}", f"modlib: {part}"))
-        sides = {side: medians[f"{side}: {part}"] for side in ("modlib", "published")}
-        rows.append({"part": part, **sides, "times": times.median, "from": times.lower, "to": times.upper})
-    return pd.DataFrame(rows).set_index("part")
-
-
-def powers() -> pd.DataFrame:
-    """Powers of growth and the largest point of each curve.
-
-    Returns
-    -------
-    DataFrame
-        Indexed by what grows by what: `from` and `to`, sizes that the powers of `time` and `memory` are
-        fitted to, and `seconds` and `mib` at the largest.
-    """
-    table = benchmark_records.read("growth", "cpu").table.dropna()
-    largest = table.sort_values("size").groupby("what").last()
-    fits = exponents(table).set_index("what")
-    return fits.assign(to=largest["size"], seconds=largest.seconds, mib=largest.mib)[
-        ["from", "to", "time", "memory", "seconds", "mib"]
-    ]
-
-
-def machine(name: str, device: Device = "cpu") -> str:
-    """Say on what machine a record was measured."""
-    found = benchmark_records.read(name, device).machine
-    with_gpu = f"{found['device']} with " if device == "cuda" else ""
-    return (
-        f"{with_gpu}{found['cpu']}, {found['cores']} cores, {found['memory_gib']:g} GiB; "
-        f"torch {found['versions']['torch']}"
-    )
-
-
-# ---------------------------------------------------------------- what is on record
-
-
-def _of_training(record: Record) -> dict[str, int | float]:
-    table = record.table
-    found: dict[str, int | float] = {}
-    for name, slow, fast, unit in (
-        ("loop", "loop", "stack", 1),
-        ("products", "products", "stack", 100),
-        ("bound", "loop", "products", 1),
-    ):
-        times = spread(unit * ratios(table, slow, fast))
-        found |= {name: times.median, f"{name}_lower": times.lower, f"{name}_upper": times.upper}
-    for name in ("loop", "stack"):
-        of_fastest = table[table.contestant == fastest(table, name)]
-        found[f"milliseconds_{name}"] = 1000 * float(of_fastest.seconds.median())
-    for name, slow, fast in _FORMS:  # a form by its full name, where it raced
-        if {slow, fast} <= {"stack", *table.contestant}:
-            found[name] = spread(ratios(table, slow, fast)).median
-    return found
-
-
-def _of_base(record: Record) -> dict[str, int | float]:
-    found = {f"base_{stage}": float(s.median()) for stage, s in record.table.groupby("stage").seconds}
-    return {**found, "base_first": float(record.about["first"]["training"])}
-
-
-def _of_suite(record: Record) -> dict[str, int | float]:
-    return {"minutes_test": record.about["wall"]["test"] / 60}
-
-
-def _of_analysis(record: Record) -> dict[str, int | float]:
-    table = record.table
-    found: dict[str, int | float] = {"networks": table.network.nunique()}
-    for row in _parts(table).reset_index().to_dict("records"):
-        part = row["part"]
-        found |= {f"analysis_{part}": row["times"], f"analysis_{part}_lower": row["from"],
-                  f"analysis_{part}_upper": row["to"]}  # fmt: skip
-        found |= {f"seconds_{side}_{part}": row[side] for side in ("modlib", "published")}
-    return found
-
-
-def _of_modules(record: Record) -> dict[str, int | float]:
-    gain = record.table.gain
-    return {
-        "q_graphs": len(gain), "q_higher": int((gain > ROUNDING).sum()),
-        "q_lower": int((gain < -ROUNDING).sum()), "q_equal": int((gain.abs() <= ROUNDING).sum()),
-        "q_most_lower": max(0.0, -float(gain.min())), "q_most_higher": max(0.0, float(gain.max())),
-    }  # fmt: skip
-
-
-def _of_growth(record: Record) -> dict[str, int | float]:
-    table = record.table
-    found: dict[str, int | float] = {}
-    for point in table.dropna().to_dict("records"):
-        name = f"{_slug(point['what'])}_{{}}_{point['size']}"
-        found |= {name.format(of): point[of] for of in ("seconds", "mib")}
-    for fit in exponents(table).to_dict("records"):
-        found |= {f"{_slug(fit['what'])}_{of}": fit[of] for of in ("time", "memory")}
-    return found
-
-
-def _of_sparse(record: Record) -> dict[str, int | float]:
-    table = record.table
-    whole = float(table[table.neighbours == 0].seconds.iloc[0])
-    found: dict[str, int | float] = {"sparse_units": int(table.units.iloc[0])}
-    for row in table[table.neighbours > 0].to_dict("records"):
-        k = row["neighbours"]
-        found |= {f"sparse_lost_{k}": 100 * row["lost"], f"sparse_times_{k}": whole / row["seconds"]}
-    return found
-
-
-def _of_images(record: Record) -> dict[str, int | float]:
-    table = record.table
-    found: dict[str, int | float] = {}
-    for n, group in table.groupby("images"):
-        found |= {f"images_{of}_{n}": 100 * float(group[of].median()) for of in ("error", "lost")}
-        found[f"images_most_lost_{n}"] = 100 * float(group.lost.quantile(0.75))
-    return found
-
-
-def _of_builds(record: Record) -> dict[str, int | float]:
-    table = record.table
-    return {f"build_{_slug(row['build'])}": row["seconds"] for row in table.to_dict("records")}
-
-
-def _of_pages(record: Record) -> dict[str, int | float]:
-    table = record.table
-    desk = table[table.window == "desk"]
-    return {
-        "pages": len(desk), "page_heaviest": float(desk.own_bytes.max()) / MEGABYTE,
-        "page_median": float(desk.own_bytes.median()) / MEGABYTE,
-        "page_shared": float(desk.shared_bytes.max()) / MEGABYTE,
-        "page_slowest": float(table.seconds.max()), "page_typical": float(table.seconds.median()),
-    }  # fmt: skip
-
-
-_READERS: dict[str, Callable[[Record], dict[str, int | float]]] = {
-    "training": _of_training,
-    "base": _of_base,
-    "analysis": _of_analysis,
-    "analysis-q": _of_modules,
-    "growth": _of_growth,
-    "growth-sparse": _of_sparse,
-    "growth-images": _of_images,
-    "book-builds": _of_builds,
-    "book-pages": _of_pages,
-    "suite": _of_suite,
-}
-
-
-def measured(device: Device) -> dict[str, int | float]:
-    """Everything that is on record for a device, by name; see `numbers`."""
-    found: dict[str, int | float] = {}
-    for name, read in _READERS.items():
-        if (stored := benchmark_records.read_if_there(name, device)) is not None:
-            found |= read(stored)
-    return found
-
-
-def _slug(words: object) -> str:
-    return str(words).lower().replace(" by ", " ").replace(" ", "_")
-
-
-#: Numbers that the pages cite, by device; None until they are on record.
-CITED: dict[Device, tuple[str, ...]] = {
-    "cpu": (
-        "loop", "loop_lower", "loop_upper", "products", "products_lower", "products_upper",
-        "bound", "milliseconds_loop", "milliseconds_stack",
-        *(f"analysis_{part}{end}" for part in PARTS for end in ("", "_lower", "_upper")),
-        *(f"seconds_{side}_{part}" for side in ("modlib", "published") for part in PARTS),
-        "networks", "q_graphs", "q_higher", "q_equal", "q_lower", "q_most_higher", "q_most_lower",
-        "similarity_units_time", "one_leiden_run_units_time", "agreement_units_time", "bound_units_time",
-        "similarity_units_seconds_4096", "one_leiden_run_units_seconds_4096", "bound_units_seconds_64",
-        "similarity_images_time", "similarity_images_mib_1000", "similarity_images_mib_1000000",
-        "similarity_images_seconds_1000000", "training_networks_time", "training_networks_mib_10000",
-        "training_networks_seconds_10000", "similarity_networks_time",
-        "sparse_units", *(f"sparse_{what}_{k}" for what in ("lost", "times") for k in (8, 32, 128, 512)),
-        *(f"images_{what}_{n}" for what in ("error", "lost", "most_lost") for n in (100, 1000)),
-        "build_nothing_built", "build_nothing_changed", "build_a_chapter_changed",
-        "pages", "page_heaviest", "page_median", "page_shared", "page_slowest", "page_typical",
-    ),
-    "cuda": (
-        "loop", "loop_lower", "loop_upper", "loop_fused", "products", "products_lower", "products_upper",
-        "uncompiled", "milliseconds_loop", "milliseconds_stack",
-        "base_training", "base_first", "base_similarity", "base_modules",
-    ),
-}  # fmt: skip
-
-
-def numbers(_profile: str) -> dict[str, float | int | str | None]:
-    """Numbers that the page on speed cites, ``speed_…`` and ``speed_cuda_…``; the same at both profiles."""
-    found: dict[str, float | int | str | None] = {}
-    for device, keys in CITED.items():
-        values = measured(device)
-        prefix = "speed_" if device == "cpu" else f"speed_{device}_"
-        found |= {f"{prefix}{key}": values.get(key) for key in keys}
-        measured_on = benchmark_records.read_if_there("training", device) is not None
-        found[f"{prefix}machine"] = machine("training", device) if measured_on else None
-    return found

@@ -1,0 +1,86 @@
+"""Ratios, spreads and powers, from the tables that benchmarks put on record."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+SMALLEST = 0.1  # MiB; memory below it cannot be told from none, of which no power can be fitted
+
+
+class Spread(NamedTuple):
+    """Median, quartiles and extremes of some numbers."""
+
+    lowest: float
+    lower: float
+    median: float
+    upper: float
+    highest: float
+
+
+def spread(values: np.ndarray) -> Spread:
+    """Return median, quartiles and extremes."""
+    return Spread(*np.quantile(values, [0, 0.25, 0.5, 0.75, 1]).tolist())
+
+
+def ratios(table: pd.DataFrame, slow: str, fast: str) -> np.ndarray:
+    """Seconds of one contestant over those of another, within each round (and network, if there are several).
+
+    A contestant that raced in several forms, ``"loop (2 × 1 thread)"`` and so on, is asked for by what their
+    names share, ``"loop"``, and is represented by its fastest form.
+    """
+    keys = [column for column in table.columns if column not in ("contestant", "seconds")]
+    wide = table.pivot(index=keys, columns="contestant", values="seconds")
+    return np.asarray(wide[fastest(table, slow)] / wide[fastest(table, fast)])
+
+
+def raced(table: pd.DataFrame, contestant: str) -> pd.Series:
+    """Say of each row whether it is of a contestant, in whatever form."""
+    return (table.contestant == contestant) | table.contestant.str.startswith(f"{contestant} (")
+
+
+def fastest(table: pd.DataFrame, contestant: str) -> str:
+    """Name of the form of a contestant with the lowest median; see `ratios`.
+
+    Raises
+    ------
+    ValueError
+        If no such contestant raced.
+    """
+    forms = table[raced(table, contestant)]
+    if forms.empty:
+        raise ValueError(
+            f"contestant must be one of {', '.join(table.contestant.unique())}; got {contestant!r}"
+        )
+    return str(forms.groupby("contestant").seconds.median().idxmin())
+
+
+def exponents(table: pd.DataFrame, *, last: int = 3) -> pd.DataFrame:
+    """Fit powers to the largest sizes: seconds ~ size^`time`, MiB ~ size^`memory`.
+
+    Parameters
+    ----------
+    table
+        Points: `what`, `size`, `seconds` and `mib` (both nan where a point was not measured).
+    last
+        How many of the largest sizes that were measured to fit.
+
+    Returns
+    -------
+    DataFrame
+        One row for each curve of at least two points: `what`, `from` (the smallest size fitted), `time` and
+        `memory`.
+    """
+    rows = []
+    for what, group in table.dropna(subset="seconds").groupby("what", sort=False):
+        end = group.nlargest(last, "size")
+        if len(end) < 2:
+            continue
+        time, memory = (
+            np.polyfit(np.log(end["size"]), np.log(values), 1)[0]
+            for values in (end.seconds, end.mib.clip(lower=SMALLEST))
+        )
+        rows.append({"what": what, "from": int(end["size"].min()), "time": time, "memory": memory})
+    return pd.DataFrame(rows)
