@@ -10,10 +10,8 @@ import numpy as np
 from modlib.book.chapters.certainty import tables as certainty
 from modlib.book.chapters.chance import tables as chance
 from modlib.book.chapters.choices import tables as choices
-from modlib.book.chapters.cluster import tables as cost
 from modlib.book.chapters.deviations import tables as deviations
 from modlib.book.chapters.elsewhere import tables as elsewhere
-from modlib.book.chapters.robustness import tables as robustness
 
 Number = int | float | str | None
 
@@ -24,8 +22,6 @@ SOURCES: tuple[Callable[[str], Mapping[str, Number]], ...] = (
     choices.numbers,
     elsewhere.numbers,
     deviations.numbers,
-    cost.numbers,
-    robustness.numbers,
 )
 
 

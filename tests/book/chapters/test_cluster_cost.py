@@ -3,7 +3,7 @@
 import pytest
 import worlds
 
-from modlib.book.chapters.cluster import tables as cost
+from modlib.book.chapters.cluster.tables import cost
 from modlib.study import catalogue, schema, store
 
 
@@ -25,19 +25,17 @@ def stored(tmp_path, monkeypatch):
 def test_cost_is_that_of_a_network_times_their_number(stored):
     results = stored("cpu (x86_64)")
     assert (int(results.networks.trained.sum()), len(results.networks)) == (20, 30)
-    found = cost.numbers("paper")
-    assert found["cost_core_seconds"] == pytest.approx(200 / 20 + 60 / 30)
-    assert found["cost_core_hours_1e3"] == pytest.approx(12 * 1000 / 3600)
-    assert found["cost_days_on_100_cores_1e7"] == pytest.approx(12 * 1e7 / 3600 / 24 / 100)
+    found = cost("paper").set_index("networks")
+    assert found.core_seconds["one"] == pytest.approx(200 / 20 + 60 / 30)
+    assert found.core_hours["a thousand"] == pytest.approx(12 * 1000 / 3600)
+    assert found.days_on_100_cores["ten million"] == pytest.approx(12 * 1e7 / 3600 / 24 / 100)
     folder = store.folder_of(catalogue.get("base", "paper"))
     room = sum(path.stat().st_size for path in folder.glob("*.parquet"))
-    assert found["cost_kib"] == pytest.approx(room / 1024 / 30)
-    assert found["cost_gib_1e5"] == pytest.approx(room / 30 * 1e5 / 2**30)
+    assert found.kib["one"] == pytest.approx(room / 1024 / 30)
+    assert found.gib["a hundred thousand"] == pytest.approx(room / 30 * 1e5 / 2**30)
 
 
 def test_a_gpu_or_no_tables_say_nothing_of_cores(stored):
-    names = cost.numbers("paper").keys()
-    assert set(cost.numbers("paper").values()) == {None}
+    assert cost("paper").set_index("networks").isna().all(axis=None)
     stored("NVIDIA H100 80GB HBM3")
-    assert set(cost.numbers("paper").values()) == {None}
-    assert cost.numbers("paper").keys() == names
+    assert cost("paper").set_index("networks").isna().all(axis=None)

@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
+from modlib.book.numbers import offered
 from modlib.study import catalogue, store
 
-#: Networks of grids that one might think of, as powers of ten.
-POWERS = (3, 5, 7)
+GRIDS = {"one": 1, "a thousand": 10**3, "a hundred thousand": 10**5, "ten million": 10**7}
 
 
-def numbers(profile: str) -> dict[str, float | int | str | None]:
-    """Numbers that the page on clusters cites; None until base is stored, or if a GPU made its tables.
+@offered("networks")
+def cost(profile: str) -> pd.DataFrame:
+    """Processor time and room that grids of networks like those of base cost.
 
-    ``cost_core_seconds`` a network, trained and analysed, and ``cost_kib`` of its rows in the tables;
-    ``cost_core_hours_1e<power>``, ``cost_days_on_100_cores_1e<power>`` and ``cost_gib_1e<power>`` of 10^power
-    networks.
+    In proportion to what base took to train a network, to analyse one, and to store its rows; nan until base
+    is stored, or if a GPU made its tables.
     """
-    keys = ["cost_core_seconds", "cost_kib"]
-    keys += [f"cost_{what}_1e{n}" for what in ("core_hours", "days_on_100_cores", "gib") for n in POWERS]
-    found: dict[str, float | int | str | None] = dict.fromkeys(keys)
     results = store.read_if_stored(catalogue.get("base", profile))
-    if results is None or not str(results.manifest.get("device", "")).startswith("cpu"):
-        return found
-    seconds, trained = results.manifest["seconds"], int(results.networks.trained.sum())
-    each = seconds["training"] / trained + seconds["analysis"] / len(results.networks)
-    files = results.manifest["files"]
-    kib = sum(file["bytes"] for name, file in files.items() if name.endswith(".parquet")) / 1024
-    found |= {"cost_core_seconds": each, "cost_kib": kib / len(results.networks)}
-    for power in POWERS:
-        hours = each * 10**power / 3600
-        found |= {f"cost_core_hours_1e{power}": hours, f"cost_days_on_100_cores_1e{power}": hours / 2400}
-        found[f"cost_gib_1e{power}"] = kib / len(results.networks) * 10**power / 2**20
-    return found
+    seconds = size = float("nan")
+    if results is not None and str(results.manifest.get("device", "")).startswith("cpu"):
+        took, networks, files = results.manifest["seconds"], results.networks, results.manifest["files"]
+        seconds = took["training"] / networks.trained.sum() + took["analysis"] / len(networks)
+        size = sum(files[name]["bytes"] for name in files if name.endswith(".parquet")) / len(networks)
+    number = pd.Series(GRIDS)
+    table = pd.DataFrame({"core_seconds": seconds * number, "core_hours": seconds * number / 3600})
+    table["days_on_100_cores"] = table.core_hours / 24 / 100
+    table["kib"], table["gib"] = size * number / 2**10, size * number / 2**30
+    return table.reset_index(names="networks")

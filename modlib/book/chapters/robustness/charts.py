@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import altair as alt
-import pandas as pd
 from IPython.display import HTML
 
-from modlib.book import benchmark_records
-from modlib.book.chapters.robustness import tables as robustness
+from modlib.book.benchmark_records import read
+from modlib.book.chapters.robustness import tables
 from modlib.book.html_table import text_table
 from modlib.book.theme import GREY, properties
 
@@ -15,18 +14,17 @@ _GOOD, _REFUSED, _BAD = "#1b6ca8", "#4fb3d9", "#d95f02"
 
 
 def hostile(*, name: str = "", caption: str = "") -> alt.Chart:
-    """Damaged files of each kind by what came of reading them."""
-    table = robustness.hostile()
-    kinds = table.file.tolist()
-    rows = table.melt(["file", "files"], list(robustness.OUTCOMES), "outcome", "number")
-    rows = rows.assign(said=rows.outcome.map(robustness.OUTCOMES), share=rows.number / rows.files)
-    order = list(robustness.OUTCOMES.values())
+    """Show what came of reading damaged files, kind by kind."""
+    table = tables.hostile()
+    order = list(tables.READINGS.values())
+    rows = table.melt(["file", "files"], list(tables.READINGS), "outcome", "number")
+    rows = rows.assign(said=rows.outcome.map(tables.READINGS), share=rows.number / rows.files)
     chart: alt.Chart = (
         alt.Chart(rows.assign(rank=rows.said.map(order.index)).round(4))
         .mark_bar()
         .encode(
             x=alt.X("number:Q", title="damaged files", stack="zero"),
-            y=alt.Y("file:N", sort=kinds, title=None, axis=alt.Axis(labelLimit=200)),
+            y=alt.Y("file:N", sort=table.file.tolist(), title=None, axis=alt.Axis(labelLimit=200)),
             color=alt.Color(
                 "said:N",
                 scale=alt.Scale(domain=order, range=[_GOOD, _REFUSED, _BAD, GREY]),
@@ -55,40 +53,34 @@ def hostile(*, name: str = "", caption: str = "") -> alt.Chart:
 
 
 def properties_tried() -> HTML:
-    """Properties that hold for any input, for reading."""
-    return text_table(robustness.properties(), (16, 4))
+    """List the properties that hold for any input."""
+    return text_table(tables.properties(), (16, 4))
 
 
 def survivors() -> HTML:
-    """Faults that no test noticed, those of a function with the same reason in one row."""
-    found = robustness.survivors()
+    """Faults that no test noticed; those in one function with the same reason share a row."""
+    why = "why it makes no difference"
+    found = tables.survivors().rename(columns={"reason": why})
+    found["where"] = found.module + "." + found.function.replace("", "(top)")
     found["fault"] = found.before + " → " + found.after
-    rows = found.groupby(["module", "function", "reason"], sort=False, dropna=False).fault.agg(" · ".join)
-    table = rows.reset_index()
-    table.insert(0, "where", table.module + "." + table.function.where(table.function != "", "(top)"))
-    named = table.rename(columns={"reason": "why it makes no difference"})
-    return text_table(named[["where", "fault", "why it makes no difference"]], (8, 10, 11))
+    rows = found.groupby(["where", why], sort=False, dropna=False).fault.agg(" · ".join).reset_index()
+    return text_table(rows[["where", "fault", why]], (8, 10, 11))
 
 
 def mutants(*, name: str = "", caption: str = "") -> alt.HConcatChart:
     """Faults put into the code, by module and kind, caught or not."""
-    table = benchmark_records.read("mutation", "cpu").table
-    table = table.assign(outcome=table.outcome.replace({"caught by time": "caught"}))
-    rows = pd.DataFrame(table.groupby(["module", "kind", "outcome"]).size().rename("number")).reset_index()
-    kinds = table.kind.value_counts().index.tolist()
-    most = int(rows.groupby(["module", "kind"]).number.sum().max())
+    table = read("mutation", "cpu").table.replace({"outcome": {"caught by time": "caught"}})
+    rows = table.groupby(["module", "kind", "outcome"]).size().reset_index(name="number")
+    kinds = table.kind.value_counts()
+    most = int(table.groupby(["module", "kind"]).size().max())
+    scale = alt.Scale(domain=[0, most])
     panels = [
         alt.Chart(rows, title=module)
         .transform_filter(alt.FieldEqualPredicate(field="module", equal=module))
         .mark_bar()
         .encode(
-            x=alt.X(
-                "number:Q",
-                title="faults",
-                scale=alt.Scale(domain=[0, most]),
-                axis=alt.Axis(tickMinStep=1, tickCount=4),
-            ),
-            y=alt.Y("kind:N", scale=alt.Scale(domain=kinds), title=None),
+            x=alt.X("number:Q", title="faults", scale=scale, axis=alt.Axis(tickMinStep=1, tickCount=4)),
+            y=alt.Y("kind:N", scale=alt.Scale(domain=kinds.index.tolist()), title=None),
             color=alt.Color(
                 "outcome:N",
                 scale=alt.Scale(domain=["caught", "survived"], range=[_GOOD, _BAD]),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from modlib.book import benchmark_records
+from modlib.book.benchmark_records import read, read_if_there
+from modlib.book.numbers import offered
 
 #: Test files whose tests try to break something, and what they try.
 TRIALS = {
@@ -12,53 +14,48 @@ TRIALS = {
     "test_hostile_files": "damaged and hostile files",
     "test_arguments": "bad arguments, parameters and options",
     "test_properties": "properties that hold for any input",
-    "test_cluster": "workers killed, connections cut",
+    "test_dask": "workers killed, connections cut",
 }
-#: What comes of a damaged file, and how a reader is told.
-OUTCOMES = {
+#: What can come of reading a damaged file, and the words for it.
+READINGS = {
     "equal": "the right data",
     "refused": "refused",
     "wrong": "wrong data",
     "crashed": "no clear end",
 }
-#: What tells one mutant from another.
-MUTANT = ["module", "function", "line", "kind", "before", "after"]
+#: What tells one mutant from another. The line does not: it moves when code is added above.
+MUTANT = ["module", "function", "kind", "before", "after"]
 
 
 def hostile() -> pd.DataFrame:
-    """Count damaged files by kind: `file`, `files`, and a column each of `OUTCOMES`."""
-    table = benchmark_records.read("hostile", "cpu").table
-    return table.groupby("file", sort=False, as_index=False)[["files", *OUTCOMES]].sum()
+    """Count damaged files by kind: `file`, `files`, and one column for each of `READINGS`."""
+    table = read("hostile", "cpu").table
+    return table.groupby("file", sort=False, as_index=False)[["files", *READINGS]].sum()
 
 
 def trials() -> pd.DataFrame:
     """Count what was tried, by test file: `tried`, `tests`, `cases`, `failed`, `skipped`, `seconds`."""
-    table = benchmark_records.read("suite", "cpu").table
-    table = table[table.file.isin(TRIALS)]
-    counts = table.groupby("file").agg(
+    table = read("suite", "cpu").table
+    file = table.file.replace("test_cluster", "test_dask")  # it had the former name when first measured
+    counts = table.groupby(file.map(TRIALS).rename("tried")).agg(
         tests=("test", "size"), cases=("cases", "sum"), failed=("failed", "sum"), skipped=("skipped", "sum"),
         seconds=("seconds", "sum"),
     )  # fmt: skip
-    counts = counts.reindex([file for file in TRIALS if file in counts.index])
-    counts.insert(0, "tried", counts.index.map(TRIALS))
-    return counts.reset_index(drop=True)
+    return counts.reindex([tried for tried in TRIALS.values() if tried in counts.index]).reset_index()
 
 
 def properties() -> pd.DataFrame:
     """Properties as sentences, out of the names of their tests: `property`, `holds`."""
-    table = benchmark_records.read("suite", "cpu").table
-    table = table[table.file == "test_properties"]
+    table = read("suite", "cpu").table.query("file == 'test_properties'")
+    sentences = [test.removeprefix("test_").replace("_", " ").capitalize() for test in table.test]
     return pd.DataFrame(
-        {
-            "property": [_sentence(test) for test in table.test],
-            "holds": table.failed.map({0: "yes"}).fillna("no"),
-        }
-    ).reset_index(drop=True)
+        {"property": sentences, "holds": ["no" if failed else "yes" for failed in table.failed]}
+    )
 
 
 def mutants() -> pd.DataFrame:
     """Count faults put into the code: `module`, `mutants`, `caught`, `survived`, `percent` caught."""
-    table = benchmark_records.read("mutation", "cpu").table
+    table = read("mutation", "cpu").table
     counts = table.assign(caught=table.outcome != "survived").groupby("module", sort=False).caught
     found = counts.agg(mutants="size", caught="sum").reset_index()
     return found.assign(survived=found.mutants - found.caught, percent=100 * found.caught / found.mutants)
@@ -67,53 +64,49 @@ def mutants() -> pd.DataFrame:
 def survivors() -> pd.DataFrame:
     """Faults that no test noticed, and why: the columns of `MUTANT` and `reason`.
 
-    A reason is a person's, written beside the records; nan where there is none.
+    Reasons are written by a person and stored beside the records; nan where there is none.
     """
-    table = benchmark_records.read("mutation", "cpu").table.fillna("")  # no function: the top of the module
+    table = read("mutation", "cpu").table.fillna("")  # no function: the top of the module
     reasons = pd.read_csv(benchmark_records.FOLDER / "survivors.csv").fillna("")
-    keys = [key for key in MUTANT if key != "line"]  # lines move
-    return table.loc[table.outcome == "survived", MUTANT].merge(reasons, on=keys, how="left")
+    return table.loc[table.outcome == "survived", MUTANT].merge(reasons, on=MUTANT, how="left")
 
 
-def _sentence(test: str) -> str:
-    words = test.removeprefix("test_").replace("_", " ")
-    return words[0].upper() + words[1:]
+# ---------------------------------------------------------------- numbers in prose
 
 
-#: Numbers that the page cites, None until they are on record.
-KEYS = (
-    "files", "equal", "refused", "wrong", "crashed", "kinds", "kills", "ends", "argument_cases", "properties",
-    "mutants", "caught", "survived", "percent", "least_percent", "minutes_test", "minutes_long", "tests",
-    "failed", "skipped",
-)  # fmt: skip
+@offered()
+def damaged(_profile: str) -> pd.DataFrame:
+    """How many damaged files were read, of how many kinds, and what came of reading them."""
+    if not read_if_there("hostile", "cpu"):
+        return pd.DataFrame()
+    table = hostile()
+    return pd.DataFrame([{"kinds": len(table), **table[["files", *READINGS]].sum()}])
 
 
-def numbers(_profile: str) -> dict[str, float | int | str | None]:
-    """Numbers that the page on robustness cites, ``robust_…``; the same at both profiles."""
-    found: dict[str, float | int | str | None] = dict.fromkeys(KEYS)
-    if benchmark_records.read_if_there("hostile", "cpu"):
-        table = hostile()
-        found |= {"files": int(table.files.sum()), "kinds": len(table)}
-        found |= {outcome: int(table[outcome].sum()) for outcome in OUTCOMES}
-    if suite := benchmark_records.read_if_there("suite", "cpu"):
-        table = suite.table
-        killed = suite.about["found"].get(
-            "test_killed_at_fifty_random_moments_it_ends_in_the_same_tables", {}
-        )
-        found |= {
-            "kills": killed.get("kills"), "ends": killed.get("ends"),
-            "argument_cases": int(table[table.file == "test_arguments"].cases.sum()),
-            "properties": int((table.file == "test_properties").sum()),
-            "minutes_test": suite.about["wall"]["test"] / 60,
-            "minutes_long": suite.about["wall"]["test-all"] / 60,
-            "tests": int(table.cases.sum()), "failed": int(table.failed.sum()),
-            "skipped": int(table.skipped.sum()),
-        }  # fmt: skip
-    if benchmark_records.read_if_there("mutation", "cpu"):
-        table = mutants()
-        found |= {name: int(table[name].sum()) for name in ("mutants", "caught", "survived")}
-        found |= {
-            "percent": 100 * float(table.caught.sum() / table.mutants.sum()),
-            "least_percent": float(table.percent.min()),
-        }
-    return {f"robust_{key}": value for key, value in found.items()}
+@offered()
+def suite(_profile: str) -> pd.DataFrame:
+    """Cases of all tests, of bad arguments and of properties; minutes of both suites; and kills of a run."""
+    record = read_if_there("suite", "cpu")
+    if record is None:
+        return pd.DataFrame()
+    table, minutes = record.table, {part: seconds / 60 for part, seconds in record.about["wall"].items()}
+    killed = next((found for found in record.about["found"].values() if "kills" in found), {})
+    row = {
+        "tests": table.cases.sum(), "failed": table.failed.sum(), "skipped": table.skipped.sum(),
+        "argument_cases": table[table.file == "test_arguments"].cases.sum(),
+        "properties": (table.file == "test_properties").sum(),
+        "minutes": minutes["test"], "minutes_long": minutes["test-all"],
+        "kills": killed.get("kills"), "ends": killed.get("ends"),
+    }  # fmt: skip
+    return pd.DataFrame([row])
+
+
+@offered()
+def faults(_profile: str) -> pd.DataFrame:
+    """How many faults were put into the code and caught, and the share caught (%), in all and at least."""
+    if not read_if_there("mutation", "cpu"):
+        return pd.DataFrame()
+    table = mutants()
+    row = table[["mutants", "caught", "survived"]].sum()
+    percent = 100 * row.caught / row.mutants
+    return pd.DataFrame([{**row, "percent": percent, "least_percent": table.percent.min()}])
