@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from modlib.book.theme import COLOURS, NO_FRAME, properties
+from modlib.book.theme import COLOURS, NO_FRAME, Layered, properties
 
 NUMBERED = 16  # units, at most, that a heatmap writes the numbers of
 
@@ -23,7 +23,7 @@ def heatmap(
     title: str = "",
     size: int = 220,
     **page: str,
-) -> alt.LayerChart:
+) -> Layered:
     """Draw the absolute values of a similarity matrix, with lines where one module ends.
 
     Parameters
@@ -43,7 +43,7 @@ def heatmap(
 
     Returns
     -------
-    LayerChart
+    Layered
         With tooltips that name the two units and their similarity.
     """
     n = len(S)
@@ -80,7 +80,7 @@ def _squares(
     cells = pd.DataFrame({"r": row, "c": column, "s": _significant(np.abs(S[order[row], order[column]]))})
     units = (order + 1).tolist()
     strongest = max(float(cells["s"].max()), 1e-12)
-    return (
+    squares: alt.Chart = (
         alt.Chart(cells)
         .mark_rect(color=colour)
         .encode(
@@ -95,6 +95,7 @@ def _squares(
             r2="datum.r + 1", c2="datum.c + 1", unit=f"{units}[datum.r]", other=f"{units}[datum.c]"
         )
     )
+    return squares
 
 
 def _significant(values: Float[np.ndarray, " cell"]) -> Float[np.ndarray, " cell"]:

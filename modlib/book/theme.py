@@ -5,7 +5,7 @@ Upstream measures are blue and downstream measures orange on every page; a regul
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import altair as alt
 import numpy as np
@@ -26,6 +26,7 @@ MEASURE_LABELS = " : ".join(f"datum.label == '{m}' ? '{NAMES[m]}'" for m in MEAS
 GREY = "#8a8f98"  # what is compared with: nulls, zero lines, the paper; legible on white and dark pages
 FAMILY_COLOURS = {"upstream": "#1b6ca8", "downstream": "#d95f02", "across": "#7f7f7f"}
 REGULARIZERS = {"dropout": "dropout", "l1": "L1", "l2": "L2", "none": "untrained"}
+Layered: TypeAlias = alt.LayerChart | alt.FacetChart  # what `properties` of layers may be, to a type checker
 NO_FRAME = alt.ViewBackground(stroke=None)  # of charts without axes
 SHAPES = {"dropout": "circle", "l1": "triangle-up", "l2": "square", "none": "cross"}
 

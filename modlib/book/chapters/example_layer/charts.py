@@ -17,6 +17,7 @@ from modlib.book.chapters.example_layer.payload import (
     variant_name,
 )
 from modlib.book.chapters.example_layer.tables import OPENING, Layer
+from modlib.book.theme import Layered
 from modlib.measures import VARIANTS
 
 CELL = 4  # width and height of a matrix cell in whole pixels, so that cells meet without seams
@@ -96,7 +97,7 @@ def _controls(layers: Mapping[tuple[str, int], Layer]) -> list[alt.Parameter]:
 # and `downstream` the partitions, all set by the menus.
 
 
-def _panel(family: str, n: int) -> alt.LayerChart:
+def _panel(family: str, n: int) -> Layered:
     """Draw the matrix in the order of the partition that the menu named like the family has chosen."""
     x: dict[str, Any] = {"scale": alt.Scale(domain=[0, n], nice=False, zero=False), "axis": None}
     y: dict[str, Any] = {"scale": alt.Scale(domain=[n, 0], nice=False, zero=False), "axis": None}
@@ -177,7 +178,7 @@ def _label(family: str, unit: str) -> str:
     return f"{label} < 0 ? 'dead' : '' + ({label} + 1)"
 
 
-def _table(n: int) -> alt.LayerChart:
+def _table(n: int) -> Layered:
     """Draw how many units each upstream module shares with each downstream module."""
     axis: dict[str, Any] = {"grid": False, "ticks": False, "domain": False}
     counted = (
@@ -213,7 +214,7 @@ def _table(n: int) -> alt.LayerChart:
     )
 
 
-def _scores() -> alt.LayerChart:
+def _scores() -> Layered:
     """Draw the agreement of the two partitions beside the range that shuffled labels reach."""
     rows = alt.Axis(labelLimit=190, domain=False, ticks=False, grid=False)
     scores = (

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from modlib.book.theme import COLOURS, NO_FRAME, properties
+from modlib.book.theme import COLOURS, NO_FRAME, Layered, properties
 
 UPSTREAM = [COLOURS["input_cov"], COLOURS["input_grad"]]
 DOWNSTREAM = [COLOURS["output_grad"], COLOURS["output_hess"]]
@@ -27,7 +27,7 @@ def node_link(
     title: str = "",
     size: int = 260,
     **page: str,
-) -> alt.LayerChart:
+) -> Layered:
     """Draw a weighted graph: units as points, weights as the strength of the lines.
 
     Parameters
@@ -45,7 +45,7 @@ def node_link(
 
     Returns
     -------
-    LayerChart
+    Layered
         With tooltips that name unit, module and degree.
     """
     i, j = np.nonzero(np.triu(A, 1))
@@ -112,7 +112,7 @@ def network_diagram(
     upstream: Int[np.ndarray, " unit"],
     downstream: Int[np.ndarray, " unit"],
     **page: str,
-) -> alt.LayerChart:
+) -> Layered:
     """Draw a network with one hidden layer: inputs below, hidden units between, classes above.
 
     Lines are weights, faint where small, dashed where negative. What a unit reads is drawn in the
@@ -129,7 +129,7 @@ def network_diagram(
 
     Returns
     -------
-    LayerChart
+    Layered
         With tooltips that give the weights.
     """
     kinds = {"input": w_in.shape[0], "unit": w_in.shape[1], "class": w_out.shape[1]}
@@ -173,7 +173,7 @@ def network_diagram(
     )
 
 
-def q_against_size(table: pd.DataFrame, **page: str) -> alt.LayerChart:
+def q_against_size(table: pd.DataFrame, **page: str) -> Layered:
     """Draw the best Q found against the size of the graph: means as lines, single graphs as faint points.
 
     Parameters
