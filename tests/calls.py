@@ -79,7 +79,7 @@ from modlib.nulls import null_test, permute_weights, random_associations, random
 from modlib.paper.family_pairs import agreement_matrix, family_agreement
 from modlib.paper.released_code import try_all
 from modlib.paper.simulations.rotations import rotated
-from modlib.paper.verdicts import judge, table, verdict
+from modlib.paper.verdicts import by_claim, judge, verdict
 from modlib.planted import crossed_network, planted_graph, random_graph, ring_of_cliques
 from modlib.stats.intervals import bootstrap, difference, holm, mean, trend
 from modlib.stats.selection import difference_of_best, held_out_best
@@ -465,8 +465,8 @@ CALLS = {
         {"items": ITEMS},
         {"items": NOT_ITEMS},
     ),
-    "table": (
-        table,
+    "by_claim": (
+        by_claim,
         {"items": judge(ITEMS)},
         {"items": NOT_ITEMS | st.just(ITEMS)},
     ),

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from modlib.measures import VARIANTS, family
-from modlib.paper import evidence, reported
+from modlib.paper import claims, reported
 from modlib.study.store import Results
 
 LEVELS = [("l2", 1e-5), ("l2", 1e-2), ("l1", 1e-3), ("dropout", 0.2), ("dropout", 0.6)]
@@ -30,7 +30,7 @@ ECS = {
 }
 CORRECTED = {"true": (0.5, 0.5, 0.1), "false": (-0.3, -0.3, -0.1), "noise": (0.0, 0.0, 0.0)}  # AMI, ARI, RMI
 MODULES = {"true": (5.0, 3.0), "false": (8.0, 7.0), "noise": (5.0, 5.0)}  # strongest dropout; penalties
-LOSS = {"true": 0.01, "false": 0.1, "noise": evidence.ACCURACY_MARGIN}
+LOSS = {"true": 0.01, "false": 0.1, "noise": claims.ACCURACY_MARGIN}
 PAIRS = ("upstream", "downstream", "across")
 
 

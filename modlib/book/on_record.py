@@ -19,7 +19,7 @@ import pandas as pd
 
 from modlib.book import inputs
 from modlib.book.numbers import numbers
-from modlib.paper import claims, verdicts
+from modlib.paper import judgement, verdicts
 from modlib.study import catalogue, project, store
 
 PROFILE = "paper"
@@ -114,8 +114,8 @@ def _recomputed() -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
     base = catalogue.get("base", PROFILE)
     if not store.is_stored(base):  # `numbers` would begin to compute it
         raise FileNotFoundError(store.folder_of(base) / "manifest.json")
-    items = claims.table(PROFILE)
-    return items, verdicts.table(items), numbers(PROFILE, project.ROOT)
+    items = judgement.stored_items(PROFILE)
+    return items, verdicts.by_claim(items), numbers(PROFILE, project.ROOT)
 
 
 def _unreadable_tables() -> Iterator[str]:

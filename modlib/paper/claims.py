@@ -1,48 +1,56 @@
-"""The paper's claims, each with the statistic that tests it and the experiments in which it is tested.
+"""The paper's claims, each with the function that tests it and the experiments in which it is tested.
 
-Statistics, thresholds, margins (`modlib.paper.evidence`) and the rule (`modlib.paper.verdicts`) were fixed
-before the outcome of any was computed, though not in ignorance: the experiment `base` had been described in
-the book's chapters on the two findings, and trial runs of its grid by both protocols had been looked at.
-Three things changed before the tables of the other experiments were judged, none for its outcome: intervals
-of the best of several levels are those of the bootstrap, after simulations
-(`modlib.paper.simulations.coverage`) showed those by Student's t to be too short; the rule asks in another
-order (`modlib.paper.verdicts`), which left all verdicts on `base` as they were; and the claim on shuffled
-labels was added, before its tables of the paper profile were there.
+Statistics, thresholds, margins and the rule (`modlib.paper.verdicts`) were fixed before the outcome of any
+was computed, though not in ignorance: the experiment `base` had been described in the book's chapters on the
+two findings, and results of trial runs of its grid by both protocols were known. Three things changed before
+the tables of the other experiments were judged, none for its outcome. Intervals of the best of several levels
+are those of the bootstrap, after simulations (`modlib.paper.simulations.coverage`) showed those by Student's
+t to be too short. The rule asks in another order (`modlib.paper.verdicts`), which left all verdicts on `base`
+as they were. And the claim on shuffled labels was added, before its tables of the paper profile existed.
 
-Three more changed after all verdicts were known, when a review found the claims too kind: choices now include
-all levels of L1 and L2 and the graphs of one family, which averages over all graphs had hidden; the
-similarity null counts beyond what untrained networks exceed it by; and trained networks are compared with
-untrained ones of other seeds.
+Three more changed after all verdicts were known, when a review found the claims too kind. Choices now include
+all levels of L1 and L2 and the graphs of one family, which averages over all graphs had hidden. The
+similarity null counts by how much trained networks exceed it beyond what untrained networks do. And trained
+networks are compared with untrained ones of other seeds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
 
-from modlib.paper import evidence, reported, verdicts
-from modlib.paper.evidence import Item
-from modlib.stats.intervals import Estimate
-from modlib.study import catalogue, store
-from modlib.study.store import Results
+from modlib.measures import UPSTREAM
+from modlib.paper import contrasts, evidence, family_pairs, reported
+from modlib.paper.evidence import Case, Item, by_seed
+from modlib.paper.graph_names import graph_key, graph_name
+from modlib.stats.intervals import difference, mean
+from modlib.stats.selection import difference_of_best
+from modlib.study.accuracy_filter import GRAPH, LEVEL, WEIGHT_PENALTIES
 
-EXPERIMENTS = ("base", "base-v1", "wide", "deep", "fashion")
-CLOSE_UP = "close-up"  # some of base's settings, looked at in more ways
-#: Untrained networks held against nulls, of the same shape and on the same images as an experiment.
-UNTRAINED = {CLOSE_UP: "untrained", "base-v1": "untrained", "fashion": "untrained-fashion"}
-SHUFFLED, KEPT = "labels-shuffled", "labels-kept"
-# What stands in the column `experiment` for claims about several experiments together.
-ELSEWHERE = "elsewhere"
-LABELS = "labels"
-COLUMNS = [
-    "claim", "experiment", "item", "value", "low", "high", "n", "p", "p_holm", "paper", "direction",
-    "threshold", "outcome",
-]  # fmt: skip
+TESTED_IN = ("base", "base-v1", "wide", "deep", "fashion")
+CLOSE_UP = "close-up"  # some of the settings of base, analysed in more ways
+TRUE_LABELS, SHUFFLED_LABELS = "labels-kept", "labels-shuffled"
+#: What stands in the column `experiment` for claims about several experiments together.
+TOGETHER = (ELSEWHERE, BOTH_LABELS) = ("elsewhere", "labels")
+
+#: Largest rise of downstream agreement that counts as none: a tenth of the paper's own value, rounded.
+DOWNSTREAM_MARGIN = 0.05
+MODULES_MARGIN = 1.0  # largest change in the number of modules that counts as none
+ACCURACY_MARGIN = 0.05  # loss of test accuracy up to which a network still counts as accurate
+#: Kinds of choices of `modlib.paper.multiverse` that leave the partitions as they are, and the other kinds.
+SAME_PARTITIONS = ("metric", "levels", "accuracy filter", "graphs", "graphs of all levels", "layer")
+OWN_PARTITIONS = ("images", "optimiser")
+#: Choices of graphs under which the findings are tested in other experiments, beside all of them.
+ELSEWHERE_GRAPHS = ("upstream only", "downstream only", "no measure with itself")
+
 _FINDING_1 = "its first finding: dropout raises modularity strongly, weight penalties only modestly"
 _FINDING_2 = "its second finding: partitions agree within a family but hardly across families"
+_AGREEMENT_FIGURE = "its figure of agreement, trained beside untrained"
+_CLUSTERS = "its number of clusters, the exponential of the entropy of their sizes"
+
+Test = Callable[[Case], Iterator[Item]]
 
 
 @dataclass(frozen=True)
@@ -55,15 +63,10 @@ class Claim:
         Short name, as in the tables.
     statement, where, statistic
         In words: what is claimed, where Lange et al. (2022) make it, what is computed.
-    items
-        From an experiment's tables, and whether the paper's figures are of that experiment, to items.
-    beside_untrained
-        Instead: from an experiment's tables, those of its untrained networks (`UNTRAINED`), and whether the
-        paper's figures are of that experiment, to items.
+    test
+        Yields the items of the claim in an experiment.
     experiments
-        Where it is tested, one by one; or the name under which it is tested on several together.
-    together
-        Instead: from the tables of all experiments by name to items, for a claim about several.
+        Where it is tested: names of experiments, or one of `TOGETHER`.
     of_paper
         Whether the paper makes it, in words or in a figure; the others are ours.
     """
@@ -72,250 +75,264 @@ class Claim:
     statement: str
     where: str
     statistic: str
-    items: Callable[[Results, bool], Iterator[Item]] | None
-    experiments: tuple[str, ...] = EXPERIMENTS
-    together: Callable[[Mapping[str, Results]], Iterator[Item]] | None = None
-    beside_untrained: Callable[[Results, Results, bool], Iterator[Item]] | None = None
-    of_paper: bool = True
+    test: Test
+    experiments: tuple[str, ...]
+    of_paper: bool
 
 
-def _holds_elsewhere(results: Mapping[str, Results]) -> Iterator[Item]:
-    for name in EXPERIMENTS[1:]:
-        if name in results:
-            for item in evidence.holds_elsewhere(results[name], name in reported.LIKE_THE_FIGURES):
-                yield replace(item, label=f"{name}; {item.label}")
-        else:
-            yield _no_data(f"{name}; no tables")
+#: Every claim, in the order of this file.
+CLAIMS: list[Claim] = []
 
 
-def _more_with_a_task(results: Mapping[str, Results]) -> Iterator[Item]:
-    missing = [name for name in (KEPT, SHUFFLED) if name not in results]
-    if missing:
-        yield _no_data(f"no tables of {' and '.join(missing)}")
-    else:
-        yield from evidence.more_with_a_task(results[KEPT], results[SHUFFLED])
+def claim(
+    statement: str,
+    where: str,
+    statistic: str,
+    *,
+    experiments: tuple[str, ...] = TESTED_IN,
+    of_paper: bool = True,
+) -> Callable[[Test], Test]:
+    """Register the function below as the test of a claim; its name, with hyphens, is the claim's."""
+
+    def register(test: Test) -> Test:
+        test.__doc__ = f"{statement}\n\n{statistic}"
+        name = test.__name__.replace("_", "-")
+        CLAIMS.append(Claim(name, statement, where, statistic, test, experiments, of_paper))
+        return test
+
+    return register
 
 
-CLAIMS = (
-    Claim(
-        "dropout-raises-q",
-        "Dropout raises Q.",
-        _FINDING_1,
-        "Q at the level of dropout that is best on the other seeds, less Q at the weakest L2, seed by seed.",
-        evidence.dropout_raises_q,
-    ),
-    Claim(
-        "weights-raise-less",
-        "L1 and L2 raise Q less than dropout does, among networks that are as accurate.",
-        _FINDING_1,
-        "Q at the best level of dropout less Q at the best level of L1 or L2, both best on the other seeds; "
-        "among levels at least as accurate as the least accurate dropout.",
-        evidence.weights_raise_less,
-    ),
-    Claim(
-        "weights-raise-less-anywhere",
-        "L1 and L2 raise Q less than dropout does, at whatever accuracy.",
-        _FINDING_1,
-        "The same over all levels that pass the accuracy filter.",
-        evidence.weights_raise_less_anywhere,
-    ),
-    Claim(
-        "within-families-high",
-        "Partitions by measures of one family agree well.",
-        _FINDING_2,
-        "Mean element-centric similarity within a family, against the midpoint between the paper's mean "
-        "across families and its lowest value within one.",
-        evidence.within_families_high,
-    ),
-    Claim(
-        "across-families-low",
-        "Partitions by measures of different families agree little.",
-        _FINDING_2,
-        "Mean element-centric similarity across families, against the same midpoint.",
-        evidence.across_families_low,
-    ),
-    Claim(
-        "across-above-chance",
-        "Agreement across families is low, but above chance.",
-        "its figure of agreement, trained beside untrained; not in its abstract",
-        "Mean adjusted mutual information and mean adjusted Rand index across families, dead units left out.",
-        evidence.across_above_chance,
-        of_paper=False,
-    ),
-    Claim(
-        "training-raises-upstream",
-        "Training raises agreement within upstream.",
-        "its figure of agreement, trained beside untrained",
-        "Mean element-centric similarity within upstream, trained less untrained networks (Welch).",
-        evidence.training_raises_upstream,
-    ),
-    Claim(
-        "training-leaves-downstream",
-        "Training does not raise agreement within downstream.",
-        "its figure of agreement, trained beside untrained; not in its abstract",
-        "Mean element-centric similarity within downstream, trained less untrained networks (Welch): no more "
-        "than a margin of a tenth of the paper's own value.",
-        evidence.training_leaves_downstream,
-        of_paper=False,
-    ),
-    Claim(
-        "dropout-keeps-modules",
-        "Dropout keeps the number of modules.",
-        "its number of clusters, the exponential of the entropy of their sizes",
-        "Effective number of modules at the strongest dropout less that at the weakest L2: within one.",
-        evidence.dropout_keeps_modules,
-    ),
-    Claim(
-        "strong-penalties-shrink-upstream",
-        "Strong L1 and L2 leave fewer upstream modules.",
-        "its number of clusters, the exponential of the entropy of their sizes",
-        "Effective number of modules at the strongest L1, and L2, that passes the filter, less that at the "
-        "weakest L2; upstream graphs.",
-        evidence.strong_penalties_shrink_upstream,
-    ),
-    Claim(
-        "accurate-where-modular",
-        "Networks stay accurate where dropout makes them most modular.",
-        "its figure of test accuracy",
-        "Test accuracy at the weakest L2 less that at the strongest dropout: below .05.",
-        evidence.accurate_where_modular,
-    ),
-    Claim(
-        "survives-choices",
-        "Both findings, on average over graphs and layers, survive the choice of metric, optimiser, filter, "
-        "levels, graphs, layer and number of images.",
-        "both findings, under choices that it made one way",
-        "Both effects, means over graphs and layers, with one analysis choice changed at a time (and levels "
-        "together with graphs): best dropout less best L1 or L2, and agreement within less across families.",
-        evidence.survives_choices,
-        ("base", CLOSE_UP),
-        of_paper=False,
-    ),
-    Claim(
-        "holds-elsewhere",
-        "Both findings, on average over graphs and layers, hold by another protocol, at other widths, depths "
-        "and on other data.",
-        "both findings; its experiments with other widths and depths (Fashion-MNIST is ours)",
-        "Both effects, means over graphs and layers, in each experiment: at matched accuracy and over all "
-        "levels, upstream and downstream by themselves, and agreement without that of a measure with itself.",
-        None,
-        (ELSEWHERE,),
-        _holds_elsewhere,
-    ),
-    Claim(
-        "more-than-nulls",
-        "Q is larger than what the same search finds in networks and graphs made without modules.",
-        "its figure of Q, trained beside untrained networks; the other nulls are asked here",
-        "Q less that of untrained networks; Q less the mean of permuted weights; and Q less the mean of the "
-        "similarity null, beyond what that is in untrained networks. At the weakest L2 and at the strongest "
-        "dropout held against nulls.",
-        None,
-        tuple(UNTRAINED),
-        of_paper=False,
-        beside_untrained=evidence.more_than_nulls,
-    ),
-    Claim(
-        "more-with-a-task",
-        "Q is larger where labels can be learnt than where they must be memorised.",
-        "not a claim of the paper; asked here",
-        "Q of networks trained on true labels less Q of those trained on the same images with shuffled "
-        "labels, at the weakest L2 and at the strongest dropout, seed by seed.",
-        None,
-        (LABELS,),
-        _more_with_a_task,
-        of_paper=False,
-    ),
+@claim(
+    "Dropout raises Q.",
+    _FINDING_1,
+    "Q at the level of dropout that is best on the other seeds, less Q at the weakest L2, seed by seed.",
 )
+def dropout_raises_q(case: Case) -> Iterator[Item]:
+    for graph in contrasts.levels(case.results.modules, case.trained):
+        found = difference_of_best([(graph.dropout, graph.plain)])
+        yield Item(graph_name(*graph.key), found, paper=case.in_paper(reported.dropout_gain, *graph.key))
 
 
-def table(profile: str) -> pd.DataFrame:
-    """All items of all claims in the experiments whose tables are stored; none is computed.
+@claim(
+    "L1 and L2 raise Q less than dropout does, among networks that are as accurate.",
+    _FINDING_1,
+    "Q at the best level of dropout less Q at the best level of L1 or L2, both best on the other seeds; "
+    "among levels at least as accurate as the least accurate dropout.",
+)
+def weights_raise_less(case: Case) -> Iterator[Item]:
+    yield from _dropout_less_weights(case, matched=True)
 
-    Parameters
-    ----------
-    profile
-        ``"quick"`` or ``"paper"``.
 
-    Returns
-    -------
-    DataFrame
-        One row an item: `claim`, `experiment`, `item`; `value` with its 95 % interval `low` to `high`, `n`
-        seeds, `p` (two-sided, against the threshold; nan where only the interval is judged) and `p_holm`;
-        `paper`, the same statistic from the paper's figures, nan if they do not give it; `direction`,
-        `threshold` and `outcome` as in `modlib.paper.verdicts.judge`.
+@claim(
+    "L1 and L2 raise Q less than dropout does, at whatever accuracy.",
+    _FINDING_1,
+    "The same over all levels that pass the accuracy filter.",
+)
+def weights_raise_less_anywhere(case: Case) -> Iterator[Item]:
+    yield from _dropout_less_weights(case, matched=False)
 
-    Raises
-    ------
-    ValueError
-        If there is no such profile.
-    StoreError
-        If stored tables are damaged.
-    """
-    results = stored(profile)
-    state = tuple(
-        (name, found.manifest["digest"], str(found.manifest["files"])) for name, found in results.items()
+
+def _dropout_less_weights(case: Case, *, matched: bool) -> Iterator[Item]:
+    least = contrasts.least_accurate_dropout(case.trained) if matched else 0.0
+    for graph in contrasts.levels(case.results.modules, case.trained, min_accuracy=least):
+        paper = case.in_paper(reported.dropout_less_weights, *graph.key, matched=matched)
+        found = difference_of_best([(graph.dropout, graph.weights)])
+        yield Item(graph_name(*graph.key), found, paper=paper)
+
+
+@claim(
+    "Partitions by measures of one family agree well.",
+    _FINDING_2,
+    "Mean element-centric similarity within a family, against the midpoint between the paper's mean "
+    "across families and its lowest value within one.",
+)
+def within_families_high(case: Case) -> Iterator[Item]:
+    yield from evidence.agreement_of(case, ("upstream", "downstream"), "above")
+
+
+@claim(
+    "Partitions by measures of different families agree little.",
+    _FINDING_2,
+    "Mean element-centric similarity across families, against the same midpoint.",
+)
+def across_families_low(case: Case) -> Iterator[Item]:
+    yield from evidence.agreement_of(case, ("across",), "below")
+
+
+@claim(
+    "Agreement across families is low, but above chance.",
+    f"{_AGREEMENT_FIGURE}; not in its abstract",
+    "Mean adjusted mutual information and mean adjusted Rand index across families, dead units left out.",
+    of_paper=False,
+)
+def across_above_chance(case: Case) -> Iterator[Item]:
+    for metric in ("ami", "ari"):
+        seeds = family_pairs.families_by_seed(case.results.agreement, case.trained, metric)
+        for layer, group in seeds.groupby("layer"):
+            yield Item(f"across, {metric.upper()}, layer {layer}", mean(group.across.to_numpy()))
+
+
+@claim(
+    "Training raises agreement within upstream.",
+    _AGREEMENT_FIGURE,
+    "Mean element-centric similarity within upstream, trained less untrained networks (Welch).",
+)
+def training_raises_upstream(case: Case) -> Iterator[Item]:
+    yield from evidence.raised_by_training(case, "upstream", "above", 0.0)
+
+
+@claim(
+    "Training does not raise agreement within downstream.",
+    f"{_AGREEMENT_FIGURE}; not in its abstract",
+    "Mean element-centric similarity within downstream, trained less untrained networks (Welch): no more "
+    "than a margin of a tenth of the paper's own value.",
+    of_paper=False,
+)
+def training_leaves_downstream(case: Case) -> Iterator[Item]:
+    yield from evidence.raised_by_training(case, "downstream", "not above", DOWNSTREAM_MARGIN)
+
+
+@claim(
+    "Dropout keeps the number of modules.",
+    _CLUSTERS,
+    "Effective number of modules at the strongest dropout less that at the weakest L2: within one.",
+)
+def dropout_keeps_modules(case: Case) -> Iterator[Item]:
+    for key, values in evidence.modules_lost(case, "dropout"):
+        yield Item(graph_name(*key), mean(values), "within", MODULES_MARGIN)
+
+
+@claim(
+    "Strong L1 and L2 leave fewer upstream modules.",
+    _CLUSTERS,
+    "Effective number of modules at the strongest L1, and L2, that passes the filter, less that at the "
+    "weakest L2; upstream graphs.",
+)
+def strong_penalties_shrink_upstream(case: Case) -> Iterator[Item]:
+    for penalty in WEIGHT_PENALTIES:
+        for key, values in evidence.modules_lost(case, penalty):
+            if key[1] in UPSTREAM:
+                yield Item(f"{penalty.upper()}, {graph_name(*key)}", mean(values), "below")
+
+
+@claim(
+    "Networks stay accurate where dropout makes them most modular.",
+    "its figure of test accuracy",
+    "Test accuracy at the weakest L2 less that at the strongest dropout: below .05.",
+)
+def accurate_where_modular(case: Case) -> Iterator[Item]:
+    # No network is filtered out here: the filter goes by the accuracy, which is what is asked about.
+    trained = case.results.networks[case.results.networks.trained]
+    wide = trained.pivot_table(index="seed", columns=LEVEL, values="test_accuracy")
+    strength = trained[trained.regularizer == "dropout"].strength.max()
+    if np.isnan(strength):
+        return
+    loss = (wide[contrasts.weakest_l2(trained)] - wide["dropout", strength]).to_numpy(dtype=float)
+    found, paper = mean(loss, null=ACCURACY_MARGIN), case.in_paper(reported.accuracy_loss)
+    yield Item(f"dropout {strength:g}", found, "below", ACCURACY_MARGIN, paper)
+
+
+@claim(
+    "Both findings, on average over graphs and layers, survive the choice of metric, optimiser, filter, "
+    "levels, graphs, layer and number of images.",
+    "both findings, under choices that it made one way",
+    "Both effects, means over graphs and layers, with one analysis choice changed at a time (and levels "
+    "together with graphs): best dropout less best L1 or L2, and agreement within less across families.",
+    experiments=("base", CLOSE_UP),
+    of_paper=False,
+)
+def survives_choices(case: Case) -> Iterator[Item]:
+    # Tables with rows in `choices` are asked about those choices only, beside the default: their networks
+    # are some of those of base, which answers for the others.
+    own = len(case.results.choices) > 0
+    kinds = ("default", *(OWN_PARTITIONS if own else SAME_PARTITIONS))
+    for item in evidence.under_choices(case.results, kinds, case):
+        yield replace(item, paper=np.nan) if own else item  # the paper's figures show all levels
+
+
+@claim(
+    "Both findings, on average over graphs and layers, hold by another protocol, at other widths, depths "
+    "and on other data.",
+    "both findings; its experiments with other widths and depths (Fashion-MNIST is ours)",
+    "Both effects, means over graphs and layers, in each experiment: at matched accuracy and over all "
+    "levels, upstream and downstream by themselves, and agreement without that of a measure with itself.",
+    experiments=(ELSEWHERE,),
+)
+def holds_elsewhere(case: Case) -> Iterator[Item]:
+    asked = ("default", "levels: all", *(f"graphs: {choice}" for choice in ELSEWHERE_GRAPHS))
+    for name in TESTED_IN[1:]:
+        if name not in case.tables:
+            yield evidence.no_data(f"{name}; no tables")
+            continue
+        there = replace(case, experiment=name)
+        for item in evidence.under_choices(there.results, ("default", "levels", "graphs"), there):
+            if item.label.split("; ")[0] in asked:
+                yield replace(item, label=f"{name}; {item.label}")
+
+
+@claim(
+    "Q is larger than what the same search finds in networks and graphs made without modules.",
+    "its figure of Q, trained beside untrained networks; the other nulls are asked here",
+    "Q less that of untrained networks; Q less the mean of permuted weights; and Q less the mean of the "
+    "similarity null, beyond what that is in untrained networks. At the weakest L2 and at the strongest "
+    "dropout held against nulls.",
+    experiments=tuple(evidence.UNTRAINED_BESIDE),
+    of_paper=False,
+)
+def more_than_nulls(case: Case) -> Iterator[Item]:
+    # Untrained networks are a null themselves. They exceed the similarity null too, since their dimensions
+    # are as unequal as any layer's: what counts is how much farther from it trained networks are.
+    untrained = case.untrained
+    if untrained is None or case.results.nulls.empty or untrained.nulls.empty:
+        return
+    others = family_pairs.other_seeds(untrained.networks, case.trained).network
+    levels = case.trained[["network", *LEVEL, "seed"]]
+    tested, searched = (
+        table.merge(levels, on="network") for table in (case.results.nulls, case.results.modules)
     )
-    if state not in _JUDGED:
-        _JUDGED.clear()
-        _JUDGED[state] = items(results)
-    return _JUDGED[state].copy()
+    q_before, nulls_before = (
+        table[table.network.isin(others)] for table in (untrained.modules, untrained.nulls)
+    )
+    tested["excess"] = tested.q - tested["mean"]
+    nulls_before = nulls_before.assign(excess=nulls_before.q - nulls_before["mean"])
+    for name, level in evidence.plain_and_strongest_dropout(tested).items():
+        for key, group in searched[evidence.at_level(searched, level)].groupby(GRAPH):
+            before = evidence.of_graph(q_before, key).q.to_numpy(dtype=float)
+            paper = case.in_paper(reported.excess_over_untrained, level, *graph_key(key))
+            label = f"{name}, untrained, {graph_name(*graph_key(key))}"
+            yield Item(label, difference(by_seed(group, "q"), before), paper=paper)
+        for (null, *key), group in tested[evidence.at_level(tested, level)].groupby(["null", *GRAPH]):
+            excess = by_seed(group, "excess")
+            before = evidence.of_graph(nulls_before[nulls_before.null == null], key).excess.to_numpy(
+                dtype=float
+            )
+            found = difference(excess, before) if null == "similarity" else mean(excess)
+            yield Item(f"{name}, {null}, {graph_name(*graph_key(key))}", found)
 
 
-#: The table asked for last, by what it was computed from: it takes seconds, and callers ask for the same.
-_JUDGED: dict[tuple[tuple[str, str, str], ...], pd.DataFrame] = {}
-
-
-def stored(profile: str) -> dict[str, Results]:
-    """Tables of the experiments that claims are tested in, by name, as far as they are stored."""
-    names = (*EXPERIMENTS, CLOSE_UP, *dict.fromkeys(UNTRAINED.values()), KEPT, SHUFFLED)
-    found = {name: store.read_if_stored(catalogue.get(name, profile)) for name in names}
-    return {name: results for name, results in found.items() if results is not None}
-
-
-def items(results: Mapping[str, Results]) -> pd.DataFrame:
-    """Judge the items of all claims, from the tables of experiments by name; columns as for `table`."""
-    rows = []
-    for claim in CLAIMS:
-        for name in claim.experiments:
-            rows += _rows(claim, name, _found(claim, name, results))
-    raw = [column for column in COLUMNS if column not in ("p_holm", "outcome")]
-    return verdicts.judge(pd.DataFrame(rows, columns=raw))[COLUMNS]
-
-
-def _found(claim: Claim, name: str, results: Mapping[str, Results]) -> list[Item]:
-    """Items of a claim in an experiment; none where its tables are not stored."""
-    like_paper = name in reported.LIKE_THE_FIGURES
-    if claim.together is not None:
-        return list(claim.together(results)) if results else []
-    if name not in results:
-        return []
-    if claim.items is not None:
-        found = list(claim.items(results[name], like_paper))
-    elif claim.beside_untrained is not None and UNTRAINED[name] in results:
-        found = list(claim.beside_untrained(results[name], results[UNTRAINED[name]], like_paper))
-    else:
-        found = []
-    return found or [_no_data("no rows in the tables")]
-
-
-def _no_data(label: str) -> Item:
-    return Item(label, Estimate(**dict.fromkeys(("value", "low", "high", "p", "effect"), np.nan), n=0))
-
-
-def _rows(claim: Claim, experiment: str, found: Iterable[Item]) -> list[dict[str, object]]:
-    return [
-        {
-            "claim": claim.id,
-            "experiment": experiment,
-            "item": item.label,
-            "value": item.estimate.value,
-            "low": item.estimate.low,
-            "high": item.estimate.high,
-            "n": item.estimate.n,
-            "p": item.estimate.p if item.direction in ("above", "below") else float("nan"),
-            "paper": item.paper,
-            "direction": item.direction,
-            "threshold": item.threshold,
-        }
-        for item in found
-    ]
+@claim(
+    "Q is larger where labels can be learnt than where they must be memorised.",
+    "not a claim of the paper; asked here",
+    "Q of networks trained on true labels less Q of those trained on the same images with shuffled "
+    "labels, at the weakest L2 and at the strongest dropout, seed by seed.",
+    experiments=(BOTH_LABELS,),
+    of_paper=False,
+)
+def more_with_a_task(case: Case) -> Iterator[Item]:
+    # Networks of both kinds see the same images in the same order from the same start. There is no filter:
+    # nothing can be learnt from shuffled labels that a test would show.
+    missing = [name for name in (TRUE_LABELS, SHUFFLED_LABELS) if name not in case.tables]
+    if missing:
+        yield evidence.no_data(f"no tables of {' and '.join(missing)}")
+        return
+    true, shuffled = (
+        results.modules.merge(results.networks.query("trained")[["network", *LEVEL, "seed"]], on="network")
+        .groupby([*GRAPH, *LEVEL, "seed"])
+        .q.mean()
+        for results in (case.tables[TRUE_LABELS], case.tables[SHUFFLED_LABELS])
+    )
+    table = (true - shuffled).dropna().rename("more").reset_index()
+    for name, level in evidence.plain_and_strongest_dropout(table).items():
+        for key, group in table[evidence.at_level(table, level)].groupby(GRAPH):
+            yield Item(f"{name}, {graph_name(*graph_key(key))}", mean(group.more.to_numpy(dtype=float)))

@@ -111,7 +111,7 @@ def levels(modules: pd.DataFrame, networks: pd.DataFrame, *, min_accuracy: float
     return found
 
 
-def contrasts(results: Results, *, min_accuracy: float = 0.0) -> pd.DataFrame:
+def by_graph(results: Results, *, min_accuracy: float = 0.0) -> pd.DataFrame:
     """Gain in Q by dropout and by weight penalties, and which gain is larger, by layer and graph.
 
     Parameters
@@ -150,7 +150,7 @@ def contrasts(results: Results, *, min_accuracy: float = 0.0) -> pd.DataFrame:
 
 
 def both_ways(results: Results) -> pd.DataFrame:
-    """Contrasts at matched accuracy and over all levels: `contrasts` twice, told apart by `levels`.
+    """Contrasts at matched accuracy and over all levels: `by_graph` twice, told apart by `levels`.
 
     The column `levels` has the names in `LEVELS_COMPARED`. Holm's correction is for each of the two by
     itself, since they answer two questions and are reported beside each other, not the better of them.
@@ -158,7 +158,7 @@ def both_ways(results: Results) -> pd.DataFrame:
     least = (least_accurate_dropout(kept_networks(results)), 0.0)
     return pd.concat(
         [
-            contrasts(results, min_accuracy=accuracy).assign(levels=name)
+            by_graph(results, min_accuracy=accuracy).assign(levels=name)
             for name, accuracy in zip(LEVELS_COMPARED, least, strict=True)
         ],
         ignore_index=True,

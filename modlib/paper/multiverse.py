@@ -24,10 +24,10 @@ EFFECTS = {
     "within less across": "agreement within families (mean of both) less agreement across families",
 }
 Q_EFFECT, AGREEMENT_EFFECT = EFFECTS
-METRICS = ("ecs", "ami", "ari", "rmi", "vi", "matching", "rank_correlation")
-FILTERS = (0.0, 0.8, 0.9, 0.95)  # least test accuracy of a network; 0 is no filter
+CHOSEN_METRICS = ("ecs", "ami", "ari", "rmi", "vi", "matching", "rank_correlation")
+CHOSEN_FILTERS = (0.0, 0.8, 0.9, 0.95)  # least test accuracy of a network; 0 is no filter
 #: Graphs that could be the ones to look at, by name: measures, and whether normalised (None: both).
-GRAPHS: dict[str, tuple[tuple[str, ...], bool | None]] = {
+CHOSEN_GRAPHS: dict[str, tuple[tuple[str, ...], bool | None]] = {
     "raw only": (tuple(MEASURES), False),
     "normalised only": (tuple(MEASURES), True),
     "upstream only": (UPSTREAM, None),
@@ -35,10 +35,9 @@ GRAPHS: dict[str, tuple[tuple[str, ...], bool | None]] = {
     "without the input gradient": (tuple(m for m in MEASURES if m != "input_grad"), None),
     "without the Hessian": (tuple(m for m in MEASURES if m != "output_hess"), None),
 }
-COLUMNS = ["choice_kind", "choice", "effect", "value", "low", "high", "n", "p"]
 
 
-def table(results: Results) -> pd.DataFrame:
+def effects(results: Results) -> pd.DataFrame:
     """Both effects under each analysis choice.
 
     The default: networks of at least 0.8 test accuracy, levels of L1 and L2 as accurate as dropout, all eight
@@ -55,14 +54,12 @@ def table(results: Results) -> pd.DataFrame:
         interval `low` to `high`, `n` seeds and `p`, two-sided against 0. Images and optimisers are those that
         the table `choices` has.
     """
-    rows = [
-        [kind, choice, effect, found.value, found.low, found.high, found.n, found.p]
-        for kind, choice, effect, found in _estimates(results)
-    ]
-    return pd.DataFrame(rows, columns=COLUMNS).reset_index(drop=True)
+    names = ("value", "low", "high", "n", "p")
+    rows = [[*labels, *(getattr(found, name) for name in names)] for *labels, found in _estimates(results)]
+    return pd.DataFrame(rows, columns=["choice_kind", "choice", "effect", *names])
 
 
-def default(results: Results) -> dict[str, Estimate]:
+def default_effects(results: Results) -> dict[str, Estimate]:
     """Both effects under the default choices, by the names in `EFFECTS`."""
     kept = _trained(results)
     return {
@@ -74,19 +71,19 @@ def default(results: Results) -> dict[str, Estimate]:
 def _estimates(results: Results) -> Iterator[tuple[str, str, str, Estimate]]:
     modules, agreement = results.modules, results.agreement
     kept = _trained(results)
-    for effect, found in default(results).items():
+    for effect, found in default_effects(results).items():
         yield "default", "default", effect, found
-    for metric in METRICS:
+    for metric in CHOSEN_METRICS:
         if metric in agreement and metric != "ecs":
             yield "metric", metric, AGREEMENT_EFFECT, _agreement_effect(agreement, kept, metric)
     yield "levels", "all", Q_EFFECT, _q_effect(modules, kept, matched=False)
-    for least in FILTERS:
+    for least in CHOSEN_FILTERS:
         if least != MIN_ACCURACY:
             some = _trained(results, least)
             name = f"at least {least:g}" if least else "none"
             yield "accuracy filter", f"{name}, all levels", Q_EFFECT, _q_effect(modules, some, matched=False)
             yield "accuracy filter", name, AGREEMENT_EFFECT, _agreement_effect(agreement, some)
-    for name, (measures, normalized) in GRAPHS.items():
+    for name, (measures, normalized) in CHOSEN_GRAPHS.items():
         here = _graphs(modules, measures, normalized)
         yield "graphs", name, Q_EFFECT, _q_effect(here, kept)
         yield "graphs of all levels", name, Q_EFFECT, _q_effect(here, kept, matched=False)

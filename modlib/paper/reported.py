@@ -49,41 +49,41 @@ def excess_over_untrained(level: tuple[str, float], layer: int, measure: str, no
 
 
 def under_choice(kind: str, choice: str, effect: str) -> float:
-    """Both findings in one number each under a choice of `multiverse.table`; nan if figures lack it.
+    """Both findings in one number each under a choice of `multiverse.effects`; nan if figures lack it.
 
     The figures show means over networks that pass the 0.8 filter, by graph and level, and agreement by pair
     of graphs over both layers together.
     """
     if effect == multiverse.AGREEMENT_EFFECT:
-        pairs = {
-            ("default", "default"): lambda table: table,
-            ("graphs", "raw only"): lambda table: table[~table.normalized_a & ~table.normalized_b],
-            ("graphs", "normalised only"): lambda table: table[table.normalized_a & table.normalized_b],
-            ("graphs", "no measure with itself"): lambda table: table[table.measure_a != table.measure_b],
-        }
-        if (kind, choice) not in pairs:
+        rows = {
+            ("default", "default"): "index == index",
+            ("graphs", "raw only"): "not normalized_a and not normalized_b",
+            ("graphs", "normalised only"): "normalized_a and normalized_b",
+            ("graphs", "no measure with itself"): "measure_a != measure_b",
+        }.get((kind, choice))
+        if rows is None:
             return float("nan")
-        within = [pairs[kind, choice](_pairs(pair)).ecs_trained.mean() for pair in ("upstream", "downstream")]
-        return float(np.mean(within) - pairs[kind, choice](_pairs("across")).ecs_trained.mean())
-    graphs = [
-        (layer, measure, normalized)
+        pairs = ("upstream", "downstream", "across")
+        upstream, downstream, across = (_pairs(pair).query(rows).ecs_trained.mean() for pair in pairs)
+        return float((upstream + downstream) / 2 - across)
+    matched = kind not in ("levels", "graphs of all levels")
+    contrasts = [
+        dropout_less_weights(layer, measure, normalized, matched=matched)
         for layer in (1, 2)
         for measure in MEASURES
         for normalized in (False, True)
-        if _looked_at(kind, choice, layer, measure, normalized)
+        if _is_chosen(kind, choice, layer, measure, normalized)
     ]
-    matched = kind not in ("levels", "graphs of all levels")
-    each = [dropout_less_weights(*graph, matched=matched) for graph in graphs]
-    return float(np.mean(each)) if each else float("nan")
+    return float(np.mean(contrasts)) if contrasts else float("nan")
 
 
-def _looked_at(kind: str, choice: str, layer: int, measure: str, normalized: bool) -> bool:
-    """Whether a choice looks at a graph; no graph for choices that the figures do not tell."""
+def _is_chosen(kind: str, choice: str, layer: int, measure: str, normalized: bool) -> bool:
+    """Whether a graph is one that a choice looks at; none is where the figures do not tell."""
     if kind in ("default", "levels"):
         return True
     if kind == "layer":
         return choice == f"{layer} only"
-    measures, wanted = multiverse.GRAPHS.get(choice, ((), None))
+    measures, wanted = multiverse.CHOSEN_GRAPHS.get(choice, ((), None))
     return kind.startswith("graphs") and measure in measures and wanted in (None, normalized)
 
 

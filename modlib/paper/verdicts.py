@@ -72,22 +72,11 @@ def judge(items: pd.DataFrame) -> pd.DataFrame:
     sure = judged.p_holm <= ALPHA
     higher, lower = items.low > items.threshold, items.high < items.threshold
     inside = (items.low > -items.threshold) & lower
-    supported = pd.Series(
-        np.select(
-            [items.direction == "above", items.direction == "below", items.direction == "within"],
-            [higher & sure, lower & sure, inside],
-            lower,
-        ),
-        index=items.index,
-    ).astype(bool)
-    contradicted = pd.Series(
-        np.select(
-            [items.direction == "above", items.direction == "below", items.direction == "within"],
-            [lower & sure, higher & sure, higher | (items.high < -items.threshold)],
-            (items.low > 0) & ~lower,
-        ),
-        index=items.index,
-    ).astype(bool)
+    sides = [items.direction == direction for direction in ("above", "below", "within")]
+    supported = np.select(sides, [higher & sure, lower & sure, inside], lower).astype(bool)
+    outside = higher | (items.high < -items.threshold)
+    rises = (items.low > 0) & ~lower
+    contradicted = np.select(sides, [lower & sure, higher & sure, outside], rises).astype(bool)
     enough = items.n >= LEAST_SEEDS
     judged["outcome"] = np.select(
         [items.value.isna() | (items.n == 0), supported & enough, contradicted & enough],
@@ -134,13 +123,13 @@ def verdict(supported: int, contradicted: int, items: int) -> str:
     return "holds in part"
 
 
-def table(items: pd.DataFrame) -> pd.DataFrame:
+def by_claim(items: pd.DataFrame) -> pd.DataFrame:
     """Verdict on every claim in every experiment.
 
     Parameters
     ----------
     items
-        As `modlib.paper.claims.table` returns them: judged.
+        As `modlib.paper.judgement.stored_items` returns them: judged.
 
     Returns
     -------

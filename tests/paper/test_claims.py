@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 import worlds
 
-from modlib.paper import claims, evidence, reported, verdicts
-from modlib.paper.claims import CLAIMS, EXPERIMENTS
+from modlib.paper import claims, evidence, judgement, reported, verdicts
+from modlib.paper.claims import CLAIMS, TESTED_IN
 from modlib.paper.graph_names import graph_name
+from modlib.stats import intervals
 from modlib.study import accuracy_filter, catalogue, schema, store
 
 N_ITEMS = {  # of one experiment with two layers
@@ -34,14 +35,14 @@ WHERE = {"holds-elsewhere": "elsewhere", "more-than-nulls": "fashion", "more-wit
 @pytest.fixture(scope="module")
 def judged():
     """Items of the three worlds."""
-    return {truth: claims.items(worlds.world(truth)) for truth in ("true", "false", "noise")}
+    return {truth: judgement.judged_items(worlds.world(truth)) for truth in ("true", "false", "noise")}
 
 
 @pytest.mark.parametrize(
     ("truth", "expected"), [("true", "holds"), ("false", "does not hold"), ("noise", "cannot be said")]
 )
 def test_every_claim_gets_the_verdict_of_its_world(judged, truth, expected):
-    table = verdicts.table(judged[truth])
+    table = verdicts.by_claim(judged[truth])
     assert len(table) == 11 * 2 + 2 + 2 + 2  # base and fashion; choices, nulls; several together
     wrong = table[table.verdict != expected]
     assert wrong.empty, wrong.to_string()
@@ -61,8 +62,25 @@ def test_choices_are_shared_between_two_experiments(judged):
         lambda labels: {i.split(";")[0].split(":")[0] for i in labels}
     )
     assert kinds["close-up"] == {"default", "images", "optimiser"}
-    assert kinds["base"] == {"default", *evidence.SAME_PARTITIONS}
+    assert kinds["base"] == {"default", *claims.SAME_PARTITIONS}
     assert (table.experiment == "close-up").sum() == 2 * 3
+
+
+def test_a_claim_is_a_statement_beside_its_test(monkeypatch):
+    """A toy claim, registered here, is seen in the tables of items and verdicts."""
+    monkeypatch.setattr(claims, "CLAIMS", registered := [])
+    monkeypatch.setattr(judgement, "CLAIMS", registered)
+
+    @claims.claim("Networks are accurate.", "nowhere", "Test accuracy of trained networks.")
+    def networks_are_accurate(case):
+        accuracy = case.trained.groupby("seed").test_accuracy.mean().to_numpy()
+        yield evidence.Item("all layers", intervals.mean(accuracy, null=0.5), threshold=0.5)
+
+    items = judgement.judged_items({"wide": worlds.results("true"), "deep": worlds.results("true")})
+    assert items.claim.to_list() == ["networks-are-accurate"] * 2
+    assert items.experiment.to_list() == ["wide", "deep"]
+    assert verdicts.by_claim(items).verdict.to_list() == ["holds"] * 2
+    assert "Test accuracy of trained networks." in networks_are_accurate.__doc__
 
 
 def test_claims_are_told_apart_by_id_and_said_in_words():
@@ -71,13 +89,12 @@ def test_claims_are_told_apart_by_id_and_said_in_words():
         assert claim.statement.endswith(".")
         assert claim.where
         assert claim.statistic
-        assert set(claim.experiments) <= {*EXPERIMENTS, "close-up", "elsewhere", "labels"}
-        assert [claim.items, claim.together, claim.beside_untrained].count(None) == 2
+        assert set(claim.experiments) <= {*TESTED_IN, "close-up", "elsewhere", "labels"}
 
 
 @pytest.mark.parametrize("layers", [(1,), (1, 2, 3, 4, 5)])
 def test_any_number_of_layers(layers):
-    table = claims.items({"deep": worlds.results("true", layers=layers)})
+    table = judgement.judged_items({"deep": worlds.results("true", layers=layers)})
     counts = table.groupby("claim").size()
     assert counts["dropout-raises-q"] == 8 * len(layers)
     assert counts["within-families-high"] == 2 * len(layers)
@@ -114,23 +131,23 @@ def test_averages_do_not_hide_a_family_in_which_a_finding_fails():
     found.modules.loc[graphs & found.modules.network.str.startswith("dropout"), "q"] -= 0.4
     found.modules.loc[~graphs & found.modules.network.str.startswith("dropout"), "q"] += 0.4
     for claim, label in (("survives-choices", ""), ("holds-elsewhere", "base-v1; ")):
-        items = claims.items({"base": found, "base-v1": found}).query(f"claim == '{claim}'")
+        items = judgement.judged_items({"base": found, "base-v1": found}).query(f"claim == '{claim}'")
         outcome = items.set_index("item").outcome
         assert outcome[f"{label}default; dropout less weights"] == "supported"
         assert outcome[f"{label}graphs: upstream only; dropout less weights"] == "supported"
         assert outcome[f"{label}graphs: downstream only; dropout less weights"] == "contradicted"
-        assert set(verdicts.table(items).verdict) == {"holds in part"}
+        assert set(verdicts.by_claim(items).verdict) == {"holds in part"}
 
 
 def test_untrained_networks_of_the_seeds_of_trained_ones_take_no_part():
     """The world's untrained networks of shared seeds stand far apart from the others."""
     found = worlds.world("true")
-    nulls = claims.items(found).query("claim == 'more-than-nulls'")
+    nulls = judgement.judged_items(found).query("claim == 'more-than-nulls'")
     assert (nulls.outcome == "supported").all()
     base = found["base"]
     shared = base.networks[~base.networks.trained & base.networks.seed.isin(range(4))].network
     base.agreement.loc[base.agreement.network.isin(shared), "ecs"] = 9.0
-    after = claims.items({"base": base}).query("claim == 'training-raises-upstream'")
+    after = judgement.judged_items({"base": base}).query("claim == 'training-raises-upstream'")
     assert after.value.to_numpy() == pytest.approx(0.2, abs=0.01)
 
 
@@ -140,7 +157,7 @@ def test_matched_accuracy_tells_two_claims_apart():
     rival = found.networks.network[(found.networks.regularizer == "l1")]
     found.modules.loc[found.modules.network.isin(rival), "q"] += 0.5
     found.networks.loc[found.networks.network.isin(rival), "test_accuracy"] = 0.9
-    table = verdicts.table(claims.items({"fashion": found})).set_index("claim").verdict
+    table = verdicts.by_claim(judgement.judged_items({"fashion": found})).set_index("claim").verdict
     assert table["weights-raise-less"] == "holds"
     assert table["weights-raise-less-anywhere"] == "does not hold"
     assert table["dropout-raises-q"] == "holds"
@@ -151,7 +168,7 @@ def test_a_claim_that_is_true_of_some_graphs_holds_in_part():
     graphs = found.modules.measure.isin(["output_grad", "output_hess"])
     dropout = found.modules.network.str.startswith("dropout")
     found.modules.loc[graphs & dropout, "q"] -= 0.4
-    table = claims.items({"wide": found})
+    table = judgement.judged_items({"wide": found})
     raises = table[table.claim == "dropout-raises-q"]
     against = raises[raises.outcome == "contradicted"].item
     assert set(against) == {
@@ -160,18 +177,18 @@ def test_a_claim_that_is_true_of_some_graphs_holds_in_part():
         for m in ("output_grad", "output_hess")
         for n in (False, True)
     }
-    assert verdicts.table(raises).verdict.tolist() == ["holds in part"]
+    assert verdicts.by_claim(raises).verdict.tolist() == ["holds in part"]
 
 
 @pytest.mark.parametrize("seeds", [1, 2])
 def test_too_few_seeds_decide_nothing(seeds):
-    table = verdicts.table(claims.items({"wide": worlds.results("true", seeds=seeds)}))
+    table = verdicts.by_claim(judgement.judged_items({"wide": worlds.results("true", seeds=seeds)}))
     assert set(table.verdict) == {"cannot be said"}
 
 
 def test_experiments_that_are_missing_are_named():
-    items = claims.items({"base": worlds.results("true"), "deep": worlds.results("true")})
-    elsewhere = verdicts.table(items).set_index("claim").loc["holds-elsewhere"]
+    items = judgement.judged_items({"base": worlds.results("true"), "deep": worlds.results("true")})
+    elsewhere = verdicts.by_claim(items).set_index("claim").loc["holds-elsewhere"]
     assert elsewhere.n_items == 6
     assert elsewhere.verdict == "holds"
     for name in ("base-v1", "wide", "fashion"):
@@ -186,7 +203,7 @@ def test_tables_without_rows_leave_the_claim_open():
         full["base"].networks, full["base"].modules, full["base"].agreement, manifest={}, kept={}
     )
     for found in (bare, full["base"]):
-        table = verdicts.table(claims.items({"fashion": found, "close-up": found}))
+        table = verdicts.by_claim(judgement.judged_items({"fashion": found, "close-up": found}))
         nulls = table[table.claim == "more-than-nulls"]
         assert set(nulls.verdict) == {"cannot be said"}
         assert set(nulls.n_items) == {0}
@@ -195,8 +212,8 @@ def test_tables_without_rows_leave_the_claim_open():
 
 def test_one_kind_of_labels_alone_says_nothing():
     for name, other in (("labels-kept", "labels-shuffled"), ("labels-shuffled", "labels-kept")):
-        items = claims.items({name: worlds.world("true")[name]})
-        (row,) = verdicts.table(items).query("claim == 'more-with-a-task'").to_dict("records")
+        items = judgement.judged_items({name: worlds.world("true")[name]})
+        (row,) = verdicts.by_claim(items).query("claim == 'more-with-a-task'").to_dict("records")
         assert (row["verdict"], row["n_items"]) == ("cannot be said", 0)
         assert other in row["no_data"]
         assert name not in row["no_data"]
@@ -208,14 +225,14 @@ def test_labels_are_compared_seed_by_seed():
     for name in ("labels-kept", "labels-shuffled"):
         seed = found[name].modules.network.str.extract(r"seed=(\d+)")[0].astype(int)
         found[name].modules["q"] += seed / 2
-    items = claims.items(found).query("claim == 'more-with-a-task'")
+    items = judgement.judged_items(found).query("claim == 'more-with-a-task'")
     assert (items.outcome == "supported").all()
     order = {name: found[name] for name in ("labels-kept", "labels-shuffled")}
-    swapped = claims.items(dict(zip(order, reversed(order.values()), strict=True)))
+    swapped = judgement.judged_items(dict(zip(order, reversed(order.values()), strict=True)))
     assert (swapped.query("claim == 'more-with-a-task'").outcome == "contradicted").all()
     mixed = found["labels-shuffled"]
     mixed.networks["seed"] = mixed.networks.seed.max() - mixed.networks.seed  # each beside another seed
-    items = claims.items(found).query("claim == 'more-with-a-task'")
+    items = judgement.judged_items(found).query("claim == 'more-with-a-task'")
     assert (items.outcome == "undecided").all()
 
 
@@ -224,7 +241,7 @@ def test_networks_under_the_filter_take_no_part():
     spoilt = found.networks.network[found.networks.strength == 1e-3]
     found.networks.loc[found.networks.network.isin(spoilt), "test_accuracy"] = 0.5
     found.modules.loc[found.modules.network.isin(spoilt), "q"] = 9.0
-    table = verdicts.table(claims.items({"wide": found})).set_index("claim").verdict
+    table = verdicts.by_claim(judgement.judged_items({"wide": found})).set_index("claim").verdict
     assert table["weights-raise-less-anywhere"] == "holds"
 
 
@@ -232,7 +249,7 @@ def test_the_filter_does_not_hide_a_loss_of_accuracy():
     found = worlds.results("true")
     strongest = found.networks.strength == 0.6
     found.networks.loc[strongest, "test_accuracy"] = np.linspace(0.5, 0.6, strongest.sum())
-    table = claims.items({"wide": found})
+    table = judgement.judged_items({"wide": found})
     assert table[table.claim == "accurate-where-modular"].outcome.tolist() == ["contradicted"]
 
 
@@ -259,7 +276,7 @@ def test_p_is_against_the_threshold_and_left_out_where_a_margin_decides(judged):
 
 
 def test_the_margin_is_a_tenth_of_the_papers_own_value():
-    assert round(reported.family_ecs("downstream") / 10, 2) == evidence.DOWNSTREAM_MARGIN
+    assert round(reported.family_ecs("downstream") / 10, 2) == claims.DOWNSTREAM_MARGIN
 
 
 def test_the_order_of_rows_does_not_matter():
@@ -273,7 +290,7 @@ def test_the_order_of_rows_does_not_matter():
         }
         b[place] = store.Results(**mixed, manifest={}, kept={})
     key = ["claim", "experiment", "item"]
-    one, other = (claims.items(r).sort_values(key).reset_index(drop=True) for r in (a, b))
+    one, other = (judgement.judged_items(r).sort_values(key).reset_index(drop=True) for r in (a, b))
     assert one[[*key, "outcome"]].equals(other[[*key, "outcome"]])
     for column in ("value", "low", "high", "p_holm"):
         np.testing.assert_allclose(one[column], other[column], rtol=1e-7, atol=1e-12)
@@ -281,23 +298,23 @@ def test_the_order_of_rows_does_not_matter():
 
 def test_table_reads_what_is_stored_and_computes_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("MODLIB_RESULTS", str(tmp_path))
-    assert claims.table("paper").empty
+    assert judgement.stored_items("paper").empty
     found = worlds.results("true")
     tables = {name: getattr(found, name) for name in schema.TABLES}
     store.write_results(catalogue.get("base-v1", "paper"), tables, {}, {})
-    table = claims.table("paper")
+    table = judgement.stored_items("paper")
     assert set(table.experiment) == {"base-v1", "elsewhere", "labels"}
-    assert claims.table("quick").empty
-    expected = claims.items({"base-v1": found})
+    assert judgement.stored_items("quick").empty
+    expected = judgement.judged_items({"base-v1": found})
     pd.testing.assert_frame_equal(table, expected)
     with pytest.raises(ValueError, match="profile must be one of"):
-        claims.table("huge")
+        judgement.stored_items("huge")
     # The table is kept for the next who asks, unless the tables are others by then.
     table["value"] = 0.0
-    pd.testing.assert_frame_equal(claims.table("paper"), expected)
+    pd.testing.assert_frame_equal(judgement.stored_items("paper"), expected)
     tables = {name: getattr(worlds.results("false"), name) for name in schema.TABLES}
     store.write_results(catalogue.get("base-v1", "paper"), tables, {}, {})
-    assert not claims.table("paper").value.equals(expected.value)
+    assert not judgement.stored_items("paper").value.equals(expected.value)
 
 
 def test_the_same_filter_as_the_findings():
@@ -306,5 +323,5 @@ def test_the_same_filter_as_the_findings():
     found.networks.loc[found.networks.network == "dropout=0.6,seed=0", "test_accuracy"] = 0.1
     dropped = set(found.networks.network) - set(accuracy_filter.kept_networks(found).network)
     assert dropped == {"dropout=0.6,seed=0"}
-    table = claims.items({"wide": found})
+    table = judgement.judged_items({"wide": found})
     assert (table[table.claim == "dropout-keeps-modules"].n == 3).all()

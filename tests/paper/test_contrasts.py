@@ -82,7 +82,7 @@ def test_choosing_the_best_of_many_equal_levels_gains_nothing():
 
 
 def test_table_of_contrasts():
-    table = contrasts.contrasts(synthetic.results())
+    table = contrasts.by_graph(synthetic.results())
     assert len(table) == 16
     assert not table.duplicated(KEY).any()
     np.testing.assert_allclose(table.plain, 0.1 + table.layer / 100)
@@ -101,34 +101,34 @@ def test_table_of_contrasts():
 def test_gains_are_paired_by_seed():
     """The same values with seeds dealt anew at one level: the same means, a wider interval."""
     found = synthetic.results()
-    paired = contrasts.contrasts(found)
+    paired = contrasts.by_graph(found)
     np.testing.assert_allclose(paired.high - paired.low, 0, atol=1e-12)
     level = found.networks.strength == 0.6
     found.networks.loc[level, "seed"] = found.networks[level].seed.map({0: 2, 1: 1, 2: 0})
-    table = contrasts.contrasts(found)
+    table = contrasts.by_graph(found)
     np.testing.assert_allclose(table.difference, 0.26)
     assert (table.high - table.low > 0.05).all()
 
 
 def test_levels_that_did_not_learn_the_task_cannot_be_the_best():
     found = synthetic.results(accuracy={("dropout", 0.6, s): 0.3 for s in range(3)})
-    assert (contrasts.contrasts(found).dropout_at == 0.2).all()
+    assert (contrasts.by_graph(found).dropout_at == 0.2).all()
 
 
 def test_p_values_are_corrected_for_the_number_of_graphs():
-    table = contrasts.contrasts(worlds.results("true"))
+    table = contrasts.by_graph(worlds.results("true"))
     np.testing.assert_allclose(table.p_holm, intervals.holm(table.p.to_numpy()))
     assert (table.p_holm > 5 * table.p).any()
     assert (table.p_holm < 0.05).all()
     g = worlds.results("true", seeds=9, noise=0.02)
-    table = contrasts.contrasts(g)
+    table = contrasts.by_graph(g)
     se = (table.high - table.low) / 2 / 2.306  # t with 8 degrees of freedom
     np.testing.assert_allclose(table.effect, table.difference / (3 * se) * 0.9027, rtol=1e-3)
 
 
 def test_noise_is_told_from_nothing_in_few_families():
     """Graphs without any difference: after Holm a family of 16 hardly ever has a false alarm."""
-    table = pd.concat(contrasts.contrasts(worlds.results("noise", seeds=5, rng=rng)) for rng in range(6))
+    table = pd.concat(contrasts.by_graph(worlds.results("noise", seeds=5, rng=rng)) for rng in range(6))
     assert (table.p_holm > contrasts.SIGNIFICANT).mean() > 0.95
 
 
@@ -146,17 +146,17 @@ def test_table_at_matched_accuracy():
     found = synthetic.results(accuracy=accuracy)
     matched = contrasts.least_accurate_dropout(accuracy_filter.kept_networks(found))
     assert matched == pytest.approx(0.9)
-    table = contrasts.contrasts(found, min_accuracy=matched)
+    table = contrasts.by_graph(found, min_accuracy=matched)
     assert (table.weights_by == "l2").all()
     np.testing.assert_allclose(table.difference, 0.29)
-    nothing = contrasts.contrasts(found, min_accuracy=0.99)
+    nothing = contrasts.by_graph(found, min_accuracy=0.99)
     assert nothing.weights_by.isna().all()
     assert nothing[["dropout", "weights", "difference", "dropout_gain"]].isna().all(axis=None)
     assert nothing.plain.notna().all()
 
 
 def test_intervals_of_the_table_hold_the_value_and_widen_with_noise():
-    quiet, loud = (contrasts.contrasts(worlds.results("true", noise=noise)) for noise in (0.002, 0.02))
+    quiet, loud = (contrasts.by_graph(worlds.results("true", noise=noise)) for noise in (0.002, 0.02))
     for table in (quiet, loud):
         assert ((table.low < table.difference) & (table.difference < table.high)).all()
         assert ((table.dropout_gain_low < 0.3) & (table.dropout_gain_high > 0.3)).mean() > 0.8
@@ -165,5 +165,5 @@ def test_intervals_of_the_table_hold_the_value_and_widen_with_noise():
 
 
 def test_the_order_of_rows_does_not_matter():
-    a, b = (contrasts.contrasts(r) for r in (synthetic.results(), synthetic.shuffled(synthetic.results())))
+    a, b = (contrasts.by_graph(r) for r in (synthetic.results(), synthetic.shuffled(synthetic.results())))
     pd.testing.assert_frame_equal(a, b, check_exact=False, rtol=1e-9)

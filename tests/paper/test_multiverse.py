@@ -7,7 +7,7 @@ import pytest
 import worlds
 
 from modlib.paper import contrasts, family_pairs, multiverse
-from modlib.paper.multiverse import AGREEMENT_EFFECT, METRICS, Q_EFFECT
+from modlib.paper.multiverse import AGREEMENT_EFFECT, CHOSEN_METRICS, Q_EFFECT
 from modlib.stats import selection
 from modlib.study import accuracy_filter
 
@@ -19,7 +19,7 @@ def found():
 
 @pytest.fixture(scope="module")
 def table(found):
-    return multiverse.table(found)
+    return multiverse.effects(found)
 
 
 def values(table):
@@ -33,9 +33,10 @@ def test_every_choice_has_its_rows(table):
     assert counts == expected | {"images": 2, "optimiser": 2}
     assert not table.duplicated(["choice_kind", "choice", "effect"]).any()
     assert set(table[table.choice_kind == "images"].choice) == {"100"}
-    assert set(table[table.choice_kind == "metric"].choice) == set(METRICS) - {"ecs"}
+    assert set(table[table.choice_kind == "metric"].choice) == set(CHOSEN_METRICS) - {"ecs"}
     assert (table[table.choice_kind == "metric"].effect == AGREEMENT_EFFECT).all()
-    assert list(table.columns) == multiverse.COLUMNS
+    columns = ["choice_kind", "choice", "effect", "value", "low", "high", "n", "p"]
+    assert list(table.columns) == columns
 
 
 def test_effects_are_those_of_the_world(table):
@@ -50,12 +51,12 @@ def test_effects_are_those_of_the_world(table):
 
 
 def test_an_effect_that_is_reversed_has_the_other_sign():
-    table = multiverse.table(worlds.results("false"))
+    table = multiverse.effects(worlds.results("false"))
     assert (table.high < 0).all()
 
 
 def test_default_is_the_row_of_that_name(found, table):
-    default = multiverse.default(found)
+    default = multiverse.default_effects(found)
     for effect, estimate in default.items():
         assert values(table)["default", "default", effect] == estimate.value
 
@@ -67,7 +68,7 @@ def test_a_choice_of_graphs_or_layers_sees_those_only(found, table):
     agreement = found.agreement.copy()
     agreement.loc[(agreement.layer == 2) & (agreement.family_pair == "across"), "ecs"] += 0.2
     after, before = (
-        values(multiverse.table(replace(found, modules=changed, agreement=agreement))),
+        values(multiverse.effects(replace(found, modules=changed, agreement=agreement))),
         values(table),
     )
     for choice, drop in (("raw only", 0.0), ("normalised only", 0.2)):
@@ -87,7 +88,7 @@ def test_the_accuracy_filter_decides_who_takes_part(found):
     networks.loc[level & (networks.strength == 1e-2), "test_accuracy"] = 0.87
     here = agreement.network.str.startswith("l2=0.01,") & (agreement.family_pair == "across")
     agreement.loc[here, "ecs"] = 1.0
-    table = values(multiverse.table(replace(found, networks=networks, agreement=agreement)))
+    table = values(multiverse.effects(replace(found, networks=networks, agreement=agreement)))
     filters = table["accuracy filter"].xs(AGREEMENT_EFFECT, level="effect")
     assert filters["none"] == pytest.approx(table["default", "default", AGREEMENT_EFFECT])
     assert filters["at least 0.9"] == pytest.approx(0.35, abs=0.005)
@@ -105,7 +106,7 @@ def test_the_default_filter_is_that_of_the_findings():
     trained = kept[kept.trained]
     agreement = family_pairs.families_by_seed(results.agreement, trained, by_layer=False)
     effect = (agreement.upstream + agreement.downstream) / 2 - agreement.across
-    default = multiverse.default(results)
+    default = multiverse.default_effects(results)
     assert default[AGREEMENT_EFFECT].value == pytest.approx(effect.mean())
     graphs = contrasts.levels(
         results.modules, trained, min_accuracy=contrasts.least_accurate_dropout(trained)
@@ -116,7 +117,7 @@ def test_the_default_filter_is_that_of_the_findings():
 
 def test_a_filter_that_leaves_nothing(found):
     networks = found.networks.assign(test_accuracy=np.where(found.networks.trained, 0.93, 0.1))
-    table = multiverse.table(replace(found, networks=networks))
+    table = multiverse.effects(replace(found, networks=networks))
     strict = table[table.choice == "at least 0.95"]
     assert strict.value.isna().all()
     assert (strict.n == 0).all()

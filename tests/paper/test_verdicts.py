@@ -84,7 +84,7 @@ def test_an_item_without_a_value_is_no_data():
     nothing = items(("above", 0.0, np.nan, np.nan, np.nan, 0), ("above", 0.0, 0.1, 0.2, 0.04, 9))
     judged = judge(nothing)
     assert judged.outcome.tolist() == ["no data", "supported"]
-    table = verdicts.table(judged)
+    table = verdicts.by_claim(judged)
     assert table[["n_supported", "n_contradicted", "n_items"]].to_numpy().tolist() == [[1, 0, 1]]
     assert table.no_data.tolist() == ["item 0"]
     assert table.verdict.tolist() == ["holds"]
@@ -148,7 +148,7 @@ def test_items_without_an_effect_are_seldom_decided():
     judged = judge(pd.concat(parts, ignore_index=True))
     decided = (judged.outcome != "undecided").groupby(judged.claim).any()
     assert 0.025 < decided.mean() < 0.075
-    assert (verdicts.table(judged).verdict != "holds").all()
+    assert (verdicts.by_claim(judged).verdict != "holds").all()
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ def test_counts_that_cannot_be(counts):
 def test_table_has_a_row_a_claim_and_experiment():
     rows = [("above", 0.0, 0.1, 0.2, 1e-6, 9), ("above", 0.0, -0.2, -0.1, 1e-6, 9)]
     judged = judge(pd.concat([items(*rows, claim="a", experiment=e) for e in ("x", "y")], ignore_index=True))
-    table = verdicts.table(judged)
+    table = verdicts.by_claim(judged)
     assert table[["claim", "experiment"]].to_numpy().tolist() == [["a", "x"], ["a", "y"]]
     assert table[["n_supported", "n_contradicted", "n_items"]].to_numpy().tolist() == [[1, 1, 2]] * 2
     assert table.verdict.tolist() == ["holds in part"] * 2

@@ -137,7 +137,7 @@ def test_two_seeds_have_a_mean_and_no_interval(seeds, there):
 @pytest.mark.parametrize("truth", ["true", "false", "noise"])
 def test_first_and_last_effect_are_those_of_the_multiverse(truth):
     results = world(truth)
-    found, default = by_effect(results), multiverse.default(results)
+    found, default = by_effect(results), multiverse.default_effects(results)
     assert found[MATCHED] == default[multiverse.Q_EFFECT]
     assert found[WITHIN] == default[multiverse.AGREEMENT_EFFECT]
 

@@ -5,14 +5,14 @@ import pytest
 import worlds
 
 from modlib.book.chapters.verdict import tables
-from modlib.paper import claims, verdicts
+from modlib.paper import judgement, verdicts
 from modlib.paper.claims import CLAIMS
 from modlib.study import catalogue, schema, store
 
 
 @pytest.fixture(scope="module")
 def judged():
-    return {truth: claims.items(worlds.world(truth)) for truth in ("true", "false")}
+    return {truth: judgement.judged_items(worlds.world(truth)) for truth in ("true", "false")}
 
 
 def test_every_claim_has_a_row_wherever_it_is_asked(judged):
@@ -21,7 +21,7 @@ def test_every_claim_has_a_row_wherever_it_is_asked(judged):
         each = tables.every_verdict(table)
         assert list(zip(each.claim, each.experiment, strict=True)) == asked
         stored = each[each.verdict != tables.NO_DATA]
-        expected = verdicts.table(table)
+        expected = verdicts.by_claim(table)
         expected = expected[expected.n_items > 0]
         key = ["claim", "experiment"]
         merged = stored.merge(expected, on=key, suffixes=("", "_expected"))
@@ -99,7 +99,7 @@ def test_numbers_of_a_world_in_which_nothing_holds(stored):
     judged = tables.verdicts("paper").set_index(["claim", "experiment"])
     nulls = judged.loc[("more-than-nulls", "close-up")]
     assert (nulls.verdict, nulls.n_contradicted) == ("does not hold", 64)
-    items = claims.table("paper")
+    items = judgement.stored_items("paper")
     totals = tables.totals("paper").iloc[0]
     assert totals.against_paper + totals.against_us == (items.outcome == "contradicted").sum()
     assert min(totals.against_paper, totals.against_us) > 0

@@ -11,13 +11,13 @@ from bs4 import BeautifulSoup
 
 from modlib.book.chapters.verdict import charts as verdict_charts
 from modlib.book.chapters.verdict import tables
-from modlib.paper import claims
+from modlib.paper import judgement
 from modlib.paper.claims import CLAIMS
 
 
 @pytest.fixture(scope="module")
 def judged():
-    return {truth: claims.items(worlds.world(truth)) for truth in ("true", "false")}
+    return {truth: judgement.judged_items(worlds.world(truth)) for truth in ("true", "false")}
 
 
 def read(html):
@@ -131,7 +131,7 @@ def test_wide_tables_scroll_by_themselves_and_by_keyboard(judged):
 @pytest.fixture(scope="module")
 def both_protocols():
     world = worlds.world("true")
-    return claims.items(world | {"base-v1": worlds.results("true", rng=5)})
+    return judgement.judged_items(world | {"base-v1": worlds.results("true", rng=5)})
 
 
 def points(spec):

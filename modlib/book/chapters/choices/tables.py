@@ -14,7 +14,7 @@ import pandas as pd
 from modlib.algorithms import OPTIMISERS
 from modlib.book.chapters.elsewhere.tables import side
 from modlib.paper import family_pairs, multiverse
-from modlib.paper.multiverse import AGREEMENT_EFFECT, METRICS, Q_EFFECT
+from modlib.paper.multiverse import AGREEMENT_EFFECT, CHOSEN_METRICS, Q_EFFECT
 from modlib.stats import intervals
 from modlib.study import catalogue, store
 from modlib.study.accuracy_filter import GRAPH, kept_networks
@@ -49,7 +49,7 @@ def close_up(profile: str) -> Results | None:
 
 
 def label(kind: str, choice: str) -> str:
-    """Name a choice in words, by its kind and name in `modlib.paper.multiverse.table`.
+    """Name a choice in words, by its kind and name in `modlib.paper.multiverse.effects`.
 
     Examples
     --------
@@ -85,15 +85,15 @@ def effects(base: Results, close_up: Results | None = None) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns of `modlib.paper.multiverse.table`, and `experiment`; `reference`, the effect by the default
+        Columns of `modlib.paper.multiverse.effects`, and `experiment`; `reference`, the effect by the default
         choices in the same experiment; `change`, the effect less the reference as a share of the reference
         (both nan for other metrics, whose units differ); `kept`, whether the effect has the reference's sign
         and its 95 % interval leaves out 0.
     """
-    table = multiverse.table(base).assign(experiment="base")
+    table = multiverse.effects(base).assign(experiment="base")
     tables = [table[~table.choice_kind.isin(_CLOSE_UP_ONLY)]]
     if close_up is not None:
-        table = multiverse.table(close_up).assign(experiment="close-up")
+        table = multiverse.effects(close_up).assign(experiment="close-up")
         tables.append(table[table.choice_kind.isin(["default", *_CLOSE_UP_ONLY])])
     found = pd.concat(tables, ignore_index=True)
     default = found[found.choice_kind == "default"].set_index(["experiment", "effect"]).value
@@ -118,7 +118,7 @@ def metrics(results: Results) -> pd.DataFrame:
     networks = kept_networks(results)
     networks = networks[networks.trained]
     rows = []
-    for metric in METRICS:
+    for metric in CHOSEN_METRICS:
         if metric not in results.agreement:
             continue
         seeds = family_pairs.families_by_seed(results.agreement, networks, metric, by_layer=False)

@@ -216,7 +216,7 @@ def _agreement_numbers(results: Results) -> Numbers:
     shared = with_shared_dead_units(results)
     for suffix, table in (("", results), ("_shared", shared), ("_no_hessian", without_hessian(results))):
         found |= {f"{key}{suffix}": value for key, value in _distance(table).items()}
-        effects = multiverse.default(table)
+        effects = multiverse.default_effects(table)
         found[f"agreement_effect{suffix}"] = effects[AGREEMENT_EFFECT].value
         if suffix != "_shared":  # which has no bearing on Q
             found[f"q_effect{suffix}"] = effects[Q_EFFECT].value
@@ -259,7 +259,7 @@ def _fewer_seeds(results: Results) -> Numbers:
     )
     found = _seeds(results)
     for key, effect in (("q", Q_EFFECT), ("agreement", AGREEMENT_EFFECT)):
-        wide, narrow = (multiverse.default(table)[effect] for table in (some, results))
+        wide, narrow = (multiverse.default_effects(table)[effect] for table in (some, results))
         found[f"{key}_wider"] = (wide.high - wide.low) / (narrow.high - narrow.low)
     return found
 

@@ -155,8 +155,8 @@ def effects_of(
 ) -> Iterator[tuple[int, str, Estimate]]:
     """Both findings in one number each, `EFFECTS`; layer 0 stands for all layers together.
 
-    The first and the last are those of `modlib.paper.multiverse.default`. The contrasts of Q are means over
-    all eight graphs of a layer, each side at its best level for each graph, chosen on other seeds.
+    The first and the last are those of `modlib.paper.multiverse.default_effects`. The contrasts of Q are
+    means over all eight graphs of a layer, each side at its best level for each graph, chosen on other seeds.
 
     Parameters
     ----------
@@ -204,7 +204,7 @@ def rivals(results: Results, margin: float = 0.0) -> int:
 
 
 def best_levels(found: Mapping[str, Results]) -> pd.DataFrame:
-    """Compare the best levels at matched accuracy (`contrasts.contrasts`), beside untrained networks.
+    """Compare the best levels at matched accuracy (`contrasts.by_graph`), beside untrained networks.
 
     One row an experiment, layer and graph. `outcome` says which side the interval of the difference is on:
     "dropout", "L1 or L2", or "undecided".
@@ -212,7 +212,7 @@ def best_levels(found: Mapping[str, Results]) -> pd.DataFrame:
     tables = []
     for name, results in found.items():
         kept = kept_networks(results)
-        table = contrasts.contrasts(results, min_accuracy=_least(kept, MARGINS[MATCHED]))
+        table = contrasts.by_graph(results, min_accuracy=_least(kept, MARGINS[MATCHED]))
         null = by_level.q_untrained(results).rename(columns={"mean": "untrained"}).drop(columns="std")
         tables.append(table.merge(null, on=GRAPH).assign(experiment=name))
     table = pd.concat(tables, ignore_index=True)

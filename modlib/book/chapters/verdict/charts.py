@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from modlib.book.chapters.verdict.tables import NO_DATA, contradicted, every_verdict, with_paper_value
 from modlib.book.theme import GREY, properties
-from modlib.paper.claims import CLAIMS, CLOSE_UP, ELSEWHERE, EXPERIMENTS, LABELS, Claim
+from modlib.paper.claims import BOTH_LABELS, CLAIMS, CLOSE_UP, ELSEWHERE, TESTED_IN, Claim
 from modlib.paper.verdicts import VERDICTS
 
 MARKS = {"holds": "✓", "holds in part": "◐", "does not hold": "✗", "cannot be said": "?", NO_DATA: "…"}
@@ -25,7 +25,7 @@ CLAIMED = {
     "not above": "less than {:.3g}",
 }
 #: What claims about several experiments at once have in place of an experiment, in words.
-SEVERAL = {ELSEWHERE: "all but base together", LABELS: "true labels against shuffled ones"}
+SEVERAL = {ELSEWHERE: "all but base together", BOTH_LABELS: "true labels against shuffled ones"}
 TOGETHER = "several together"
 #: How many of the items that contradict a claim in an experiment are named.
 NAMED = 3
@@ -57,7 +57,7 @@ _TABLE = Environment(autoescape=True).from_string(
 
 def grid(items: pd.DataFrame) -> HTML:
     """Verdict on every claim in every experiment, with how many items are supported and contradicted."""
-    columns = [*EXPERIMENTS, CLOSE_UP, TOGETHER]
+    columns = [*TESTED_IN, CLOSE_UP, TOGETHER]
     cells = {
         (row.claim, TOGETHER if row.experiment in SEVERAL else row.experiment): _verdict(row)
         for row in every_verdict(items).itertuples()

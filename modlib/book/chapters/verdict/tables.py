@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from modlib.book.numbers import offered
-from modlib.paper import claims, evidence, reported
+from modlib.paper import claims, judgement, reported
 from modlib.paper import verdicts as rule_of_verdicts
 from modlib.paper.claims import CLAIMS
 
@@ -19,18 +19,18 @@ def every_verdict(items: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     items
-        As `modlib.paper.claims.table` returns them.
+        As `modlib.paper.judgement.stored_items` returns them.
 
     Returns
     -------
     DataFrame
-        As `modlib.paper.verdicts.table`, in the order of `modlib.paper.claims.CLAIMS`, with a row for each
+        As `modlib.paper.verdicts.by_claim`, in the order of `modlib.paper.claims.CLAIMS`, with a row for each
         experiment that a claim names. Where nothing is stored to judge by, `verdict` is "no data" and the
         counts are 0 (the rule alone would say "cannot be said"). `n_no_data` counts the items that are not
         among `n_items`.
     """
     key = ["claim", "experiment"]
-    found = rule_of_verdicts.table(items).set_index(key)
+    found = rule_of_verdicts.by_claim(items).set_index(key)
     found["n_no_data"] = (items.outcome == "no data").groupby([items[name] for name in key]).sum()
     tested = pd.MultiIndex.from_tuples([(c.id, name) for c in CLAIMS for name in c.experiments], names=key)
     whole = found.reindex(tested).fillna({"no_data": "", **dict.fromkeys(_COUNTS, 0)})
@@ -71,7 +71,7 @@ def with_paper_value(items: pd.DataFrame) -> pd.DataFrame:
 @offered("claim", "experiment")
 def verdicts(profile: str) -> pd.DataFrame:
     """Verdict on every claim in every experiment that is stored, with the items for and against it."""
-    table = every_verdict(claims.table(profile))
+    table = every_verdict(judgement.stored_items(profile))
     return table[table.n_items > 0]
 
 
@@ -90,7 +90,7 @@ def beside_paper(profile: str) -> pd.DataFrame:
 
     `inside` counts our 95 % intervals that hold the paper's value; `apart` is the median distance.
     """
-    both = with_paper_value(claims.table(profile))
+    both = with_paper_value(judgement.stored_items(profile))
     both["apart"] = (both.value - both.paper).abs()
     kept = both[both.experiment.isin(reported.LIKE_THE_FIGURES)].groupby("experiment", as_index=False)
     return kept.agg(items=("item", "size"), inside=("inside", "sum"), apart=("apart", "median"))
@@ -99,7 +99,7 @@ def beside_paper(profile: str) -> pd.DataFrame:
 @offered()
 def totals(profile: str) -> pd.DataFrame:
     """How many claims and items there are, and how many items contradict the paper and us."""
-    items = claims.table(profile)
+    items = judgement.stored_items(profile)
     return pd.DataFrame(
         {
             "claims": [len(CLAIMS)],
@@ -119,8 +119,8 @@ def rule(_profile: str) -> pd.DataFrame:
             "alpha": [rule_of_verdicts.ALPHA],
             "least_seeds": [rule_of_verdicts.LEAST_SEEDS],
             "high_agreement": [reported.high_agreement()],
-            "margin_downstream": [evidence.DOWNSTREAM_MARGIN],
-            "margin_modules": [evidence.MODULES_MARGIN],
-            "margin_accuracy": [evidence.ACCURACY_MARGIN],
+            "margin_downstream": [claims.DOWNSTREAM_MARGIN],
+            "margin_modules": [claims.MODULES_MARGIN],
+            "margin_accuracy": [claims.ACCURACY_MARGIN],
         }
     )

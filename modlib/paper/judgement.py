@@ -1,0 +1,90 @@
+"""The items of all claims, judged, from the tables that are stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from modlib.paper import evidence, verdicts
+from modlib.paper.claims import CLAIMS, CLOSE_UP, SHUFFLED_LABELS, TESTED_IN, TOGETHER, TRUE_LABELS, Claim
+from modlib.paper.evidence import Case, Item
+from modlib.study import catalogue, store
+from modlib.study.store import Results
+
+ITEM_COLUMNS = [
+    "claim", "experiment", "item", "value", "low", "high", "n", "p", "p_holm", "paper", "direction",
+    "threshold", "outcome",
+]  # fmt: skip
+
+#: The items asked for last, by what they were computed from: they take seconds, and callers ask for the same.
+_JUDGED: dict[tuple[tuple[str, str, str], ...], pd.DataFrame] = {}
+
+
+def stored_items(profile: str) -> pd.DataFrame:
+    """All items of all claims in the experiments whose tables are stored; none is computed.
+
+    Parameters
+    ----------
+    profile
+        ``"quick"`` or ``"paper"``.
+
+    Returns
+    -------
+    DataFrame
+        One row an item: `claim`, `experiment`, `item`; `value` with its 95 % interval `low` to `high`, `n`
+        seeds, `p` (two-sided, against the threshold; nan where only the interval is judged) and `p_holm`;
+        `paper`, the same statistic from the paper's figures, nan if they do not give it; `direction`,
+        `threshold` and `outcome` as in `modlib.paper.verdicts.judge`.
+
+    Raises
+    ------
+    ValueError
+        If there is no such profile.
+    StoreError
+        If stored tables are damaged.
+    """
+    names = (*TESTED_IN, CLOSE_UP, *dict.fromkeys(evidence.UNTRAINED_BESIDE.values()))
+    found = {
+        name: store.read_if_stored(catalogue.get(name, profile))
+        for name in (*names, TRUE_LABELS, SHUFFLED_LABELS)
+    }
+    tables = {name: results for name, results in found.items() if results is not None}
+    state = tuple((name, r.manifest["digest"], str(r.manifest["files"])) for name, r in tables.items())
+    if state not in _JUDGED:
+        _JUDGED.clear()
+        _JUDGED[state] = judged_items(tables)
+    return _JUDGED[state].copy()
+
+
+def judged_items(tables: Mapping[str, Results]) -> pd.DataFrame:
+    """Judge the items of all claims, from the tables of experiments by name; columns as of `stored_items`."""
+    rows = [
+        _row(claim, name, item)
+        for claim in CLAIMS
+        for name in claim.experiments
+        for item in _items(claim, Case(name, tables))
+    ]
+    computed = [column for column in ITEM_COLUMNS if column not in ("p_holm", "outcome")]
+    return verdicts.judge(pd.DataFrame(rows, columns=computed))[ITEM_COLUMNS]
+
+
+def _items(claim: Claim, case: Case) -> list[Item]:
+    """Items of a claim in an experiment; none where its tables are not stored."""
+    if case.experiment not in case.tables and (case.experiment not in TOGETHER or not case.tables):
+        return []
+    return list(claim.test(case)) or [evidence.no_data("no rows in the tables")]
+
+
+def _row(claim: Claim, experiment: str, item: Item) -> dict[str, object]:
+    estimate = item.estimate
+    return {
+        "claim": claim.id,
+        "experiment": experiment,
+        "item": item.label,
+        **{name: getattr(estimate, name) for name in ("value", "low", "high", "n")},
+        "p": estimate.p if item.direction in ("above", "below") else float("nan"),
+        "paper": item.paper,
+        "direction": item.direction,
+        "threshold": item.threshold,
+    }
