@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.util import resolve_name
 from pathlib import Path
@@ -33,25 +32,17 @@ def digest_of_code(package: Path = project.PACKAGE) -> str:
     while waiting:
         module = waiting.pop()
         tree = ast.parse(_source(package, module).read_bytes())
-        waiting |= _imported(package, module, _statements(tree)) - found.keys() - {module}
+        for node in ast.walk(tree):
+            for _, block in ast.iter_fields(node):
+                if isinstance(block, list):
+                    block[:] = [part for part in block if not _is_text(part)]
+        waiting |= _imported(package, module, tree) - found.keys() - {module}
         found[module] = ast.dump(tree)
     return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
 
 
-def _statements(tree: ast.Module) -> Iterator[ast.stmt]:
-    """Remove docstrings and other bare strings from a module, and give its statements at every depth."""
-    waiting: list[ast.AST] = [tree]
-    while waiting:
-        node = waiting.pop()
-        for name in ("body", "orelse", "finalbody", "handlers", "cases"):
-            block = getattr(node, name, [])
-            block[:] = [statement for statement in block if not _is_text(statement)]
-            waiting += block
-        if isinstance(node, ast.stmt):
-            yield node
-
-
-def _is_text(node: ast.AST) -> bool:
+def _is_text(node: object) -> bool:
+    """Whether a statement is a docstring or another bare string."""
     value = node.value if isinstance(node, ast.Expr) else None
     return isinstance(value, ast.Constant) and isinstance(value.value, str)
 
@@ -66,13 +57,13 @@ def _source(package: Path, module: str) -> Path:
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
-def _imported(package: Path, module: str, statements: Iterable[ast.stmt]) -> set[str]:
+def _imported(package: Path, module: str, tree: ast.Module) -> set[str]:
     """Modules of the package that one of its modules imports anything from, wherever in it that happens.
 
     A package that is only on the path to one of its modules is not among them.
     """
     found = set()
-    for node in statements:
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):

@@ -6,12 +6,13 @@ the caller, and says so if it has not.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import re
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Any
@@ -154,17 +155,30 @@ def _connected(scheduler: str) -> Iterator[Any]:
     except ImportError as error:
         raise RuntimeError(f"a scheduler needs Dask ({error}): pip install 'modlib[cluster]'") from error
     try:
+        with ThreadPoolExecutor(1) as thread:  # this one may have a loop of its own, as in a notebook
+            thread.submit(asyncio.run, _greeted(scheduler)).result()
         client = Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False)
     except Exception as error:  # whatever the answer of something else makes of Dask's protocol
         raise OSError(
-            f"no Dask scheduler answers at {scheduler} ({error}): start one there with `dask scheduler`, or "
-            "correct the address"
+            f"no Dask scheduler answers at {scheduler} ({str(error) or 'it is silent'}): start one there with "
+            "`dask scheduler`, or correct the address"
         ) from error
     try:
         yield client
     finally:
         with suppress(OSError):  # nobody is there any more
             client.close()
+
+
+async def _greeted(scheduler: str) -> None:
+    """Raise an error unless a scheduler answers in time; a client would wait forever for its answer."""
+    from distributed import Security
+    from distributed.comm.core import connect
+
+    arguments = Security().get_connection_args("client")
+    opening = connect(scheduler, timeout=CONNECT_SECONDS, **arguments)
+    comm = await asyncio.wait_for(opening, CONNECT_SECONDS + 1)
+    await comm.close()
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from modlib.study import catalogue, dask, files, runner, shard_files
 from modlib.study.files import StoreError
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="POSIX")
-PATIENCE = 60.0
+PATIENCE = 300.0
 TRAINED = SHARDS[:2]
 UNTRAINED = SHARDS[2]
 
@@ -47,12 +47,6 @@ def folder(tmp_path, monkeypatch):
 def here(tmp_path_factory):
     """Give a folder with the tables of a run in this process."""
     return run_in_one_go(tmp_path_factory.mktemp("here"))
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def wait_until(condition, *, over=None):
@@ -101,8 +95,8 @@ class Orders:
 @pytest.fixture(scope="module")
 def scheduler(tmp_path_factory):
     """Start a scheduler and three workers, one of them with two threads; give address and orders."""
-    root, port = tmp_path_factory.mktemp("dask"), free_port()
-    address, orders = f"tcp://127.0.0.1:{port}", Orders(tmp_path_factory.mktemp("orders"))
+    root, orders = tmp_path_factory.mktemp("dask"), Orders(tmp_path_factory.mktemp("orders"))
+    contact = root / "scheduler.json"
     # Workers know neither the results of the caller nor the name of the experiment.
     environment = {key: value for key, value in os.environ.items() if key != "MODLIB_RESULTS"}
     environment |= {
@@ -118,10 +112,13 @@ def scheduler(tmp_path_factory):
             processes.append(subprocess.Popen(command, cwd=root, env=environment, **output))
 
     preload = str(Path(__file__).with_name("dask_worker.py"))
-    start("dask_scheduler", "--host", "127.0.0.1", "--port", str(port))
-    for threads in (1, 1, 2):
-        start("dask_worker", address, "--nthreads", str(threads), "--no-nanny", "--preload", preload)
     try:
+        # Which port is free, the scheduler finds out.
+        start("dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(contact))
+        wait_until(lambda: contact.exists() and contact.read_text().endswith("}"))
+        address = json.loads(contact.read_text())["address"]
+        for threads in (1, 1, 2):
+            start("dask_worker", address, "--nthreads", str(threads), "--no-nanny", "--preload", preload)
         wait_until(lambda: dask.threads(address) == 4)
         yield address, orders
     finally:
@@ -256,7 +253,7 @@ def test_only_what_is_missing_is_sent_out(here, folder, address, orders):
     runner.run("tiny", scheduler=address)
     assert [name for name, _ in orders.begun()] == [UNTRAINED]
     assert_same_tables(folder, here)
-    runner.run("tiny", scheduler=f"tcp://127.0.0.1:{free_port()}")  # all is there: no cluster is asked
+    runner.run("tiny", scheduler="tcp://127.0.0.1:1")  # all is there: no cluster is asked
 
 
 # ---------------------------------------------------------------- something is lost
