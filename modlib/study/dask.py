@@ -160,7 +160,7 @@ def _connected(scheduler: str) -> Iterator[Any]:
         client = Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False)
     except Exception as error:  # whatever the answer of something else makes of Dask's protocol
         raise OSError(
-            f"no Dask scheduler answers at {scheduler} ({str(error) or 'it is silent'}): start one there with "
+            f"no Dask scheduler answers at {scheduler} ({str(error) or 'silence'}): start one there with "
             "`dask scheduler`, or correct the address"
         ) from error
     try:

@@ -1,4 +1,4 @@
-"""A small part of an experiment computed again, in front of the reader, and held against what is stored."""
+"""Compare a small part of an experiment, computed again in front of the reader, with what is stored."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from modlib.clustering import find_modules
 from modlib.comparison import agreement
-from modlib.measures import VARIANTS, graphs
 from modlib.networks import MLPStack
 from modlib.study.store import Results
 
@@ -37,28 +35,17 @@ def partitions(
     Returns
     -------
     DataFrame
-        Columns `network`, `layer` (from 1), `measure`, `normalized`, `q` and `labels`, as in the table
-        `modules`.
+        The rows of the table `modules`.
 
     Raises
     ------
     ValueError
-        If there is not one name a network.
+        If there is not one name for each network.
     """
-    n_networks, n_layers = len(S["input_cov"][0]), len(S["input_cov"])
-    if len(names) != n_networks:
-        raise ValueError(f"names must be one a network ({n_networks}), got {len(names)}")
-    rows: list[dict[str, object]] = []
-    for layer in range(n_layers):
-        for name, layer_graphs in zip(names, graphs(dict(S), layer), strict=True):  # type: ignore[arg-type]
-            for (measure, normalized), A in zip(VARIANTS, layer_graphs, strict=True):
-                part = find_modules(A, restarts=restarts, seed=seed)
-                found = {"q": part.q, "labels": part.labels}
-                rows.append(
-                    {"network": name, "layer": layer + 1, "measure": measure, "normalized": normalized}
-                    | found
-                )
-    return pd.DataFrame(rows)
+    if len(names) != len(S["input_cov"][0]):
+        raise ValueError(f"names must be one for each network ({len(S['input_cov'][0])}), got {len(names)}")
+    found = search_layers(dict(S), names, map, "leiden", restarts, seed)  # type: ignore[arg-type]
+    return pd.concat([modules for modules, _ in found], ignore_index=True)
 
 
 def compare_labels(results: Results, again: pd.DataFrame) -> pd.DataFrame:
@@ -184,10 +171,10 @@ def compare_weights(kept: Mapping[str, MLPStack], stack: MLPStack, names: Sequen
     Raises
     ------
     ValueError
-        If the weights of a network are not stored, or there is not one name a network.
+        If the weights of a network are not stored, or there is not one name for each network.
     """
     if len(names) != len(stack):
-        raise ValueError(f"names must be one a network ({len(stack)}), got {len(names)}")
+        raise ValueError(f"names must be one for each network ({len(stack)}), got {len(names)}")
     check_kept(kept, names)
     rows = []
     for i, name in enumerate(names):

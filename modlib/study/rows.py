@@ -31,10 +31,10 @@ PAIRS = np.array(list(combinations(range(len(VARIANTS)), 2)))
 def describe(
     stack: MLPStack, x: Float[Tensor, "sample _in"], y: Int[Tensor, " sample"], names: Sequence[str]
 ) -> pd.DataFrame:
-    """Test loss (nats) and accuracy, size of the weights and active units: one row a network.
+    """Measure test loss (nats) and accuracy, size of the weights and active units: one row for each network.
 
-    `sparsity` is the share of weights smaller than 10⁻³ in size; `active_units` counts, layer by layer, the
-    units that at least one sample activates.
+    `sparsity` is the share of weights below 10⁻³ in size; `active_units` counts, for each layer, the units
+    that at least one sample activates.
 
     Raises
     ------
@@ -79,24 +79,24 @@ def analyse(
     seed: int = 0,
     map_: Map = map,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Modules of every network, layer and variant, and the agreement of every two variants of a layer.
+    """Find the modules of every network, layer and variant, and how any two variants of a layer agree.
 
     Similarities are computed in double precision. Layers count from 1.
 
     Parameters
     ----------
     map_
-        Does what `map` does, perhaps side by side: an executor's ``map``.
+        Does what `map` does, perhaps in parallel: the ``map`` of an executor.
 
     Returns
     -------
     modules, agreement
-        The tables of that name; `transfer_ab` is Q of a's graph under b's partition.
+        The tables of these names (`modlib.study.schema.TABLES`).
 
     Raises
     ------
     ValueError, TypeError
-        As `modlib.similarity` and `modlib.find_modules`, and if there is not one name a network.
+        As `modlib.similarity` and `modlib.find_modules`, and if there is not one name for each network.
     """
     _check_names(names, len(_checks.instance(stack, "stack", MLPStack)))
     S = similarity(stack.to(dtype=torch.float64), x, y)
@@ -118,14 +118,13 @@ def analyse_by(
     seed: int = 0,
     map_: Map = map,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Find what `analyse` would by other choices, in short.
+    """Analyse networks as `analyse` does, but by other choices, and summarise what is found.
 
     Returns
     -------
     choices, choices_agreement
-        Q and number of modules by `choice`, layer and variant; agreement by `choice`, layer and pair of
-        families, the mean over pairs of variants, with (`distinct` false) and without (true) the pairs of a
-        measure with its own normalised form.
+        The tables of these names. Agreement is the mean over the pairs of variants of two families, with
+        (`distinct` false) and without (true) the pairs of a measure with its own normalised form.
 
     Raises
     ------
@@ -138,18 +137,20 @@ def analyse_by(
         raise ValueError("choices must be one or more")
     double = stack.to(dtype=torch.float64)
     whole = similarity(double, x, y)
-    pending = []
+    begun = []  # in parallel, where `map_` is
     for choice in choices:
         S = whole if choice.images is None else similarity(double, x[: choice.images], y[: choice.images])
-        pending.append((choice, search_layers(S, names, map_, choice.optimiser, restarts, seed)))
+        begun.append((choice, search_layers(S, names, map_, choice.optimiser, restarts, seed)))
     modules: list[pd.DataFrame] = []
     agreement: list[pd.DataFrame] = []
-    for choice, found in pending:
+    for choice, found in begun:
         for rows, pairs in found:
             modules.append(rows.drop(columns=["labels", "stability"]).assign(choice=choice.name))
             for distinct in (False, True):
-                some = pairs[pairs.measure_a != pairs.measure_b] if distinct else pairs
-                means = some.groupby(["network", "layer", "family_pair"], sort=False)[["ecs", "ami"]].mean()
+                used = pairs[pairs.measure_a != pairs.measure_b] if distinct else pairs
+                means = used.groupby(["network", "layer", "family_pair"], sort=False)[
+                    ["ecs", "ami"]
+                ].mean()
                 agreement.append(means.reset_index().assign(choice=choice.name, distinct=distinct))
     return _in_order(modules, "choices"), _in_order(agreement, "choices_agreement")
 
@@ -165,20 +166,19 @@ def against_nulls(
     seed: int = 0,
     map_: Map = map,
 ) -> pd.DataFrame:
-    """Q of every network, layer and variant beside draws of the nulls of `modlib.nulls`, each re-optimised.
+    """Compare Q of every network, layer and variant with draws of all nulls, in each of which Q is optimised.
 
     Parameters
     ----------
     draws
-        Of each null, two or more.
+        How many of each null, at least two.
     restarts
-        Leiden runs a graph; the network's own Q, column `q`, is found anew with as many.
+        Leiden runs for each graph. The network's own Q, column `q`, is found anew with as many.
 
     Returns
     -------
     nulls
-        The table of that name (`modlib.study.schema.TABLES`); `draws` are those that had an edge; `p` counts
-        the network itself (see `modlib.nulls.null_test`).
+        The table of that name (see `modlib.nulls.null_test` for its statistics).
 
     Raises
     ------
@@ -219,7 +219,7 @@ def against_nulls(
 
 def _check_names(names: Sequence[str], n: int) -> None:
     if len(_checks.listed(names, "names")) != n:
-        raise ValueError(f"names must be one a network ({n}), got {len(names)}")
+        raise ValueError(f"names must be one for each network ({n}), got {len(names)}")
 
 
 def _qualities(A: Float[np.ndarray, "variant unit unit"], restarts: int) -> Float[np.ndarray, " variant"]:
@@ -244,7 +244,7 @@ def _qualities_of_draws(
 def search_layers(
     S: dict[str, list[Tensor]], names: Sequence[str], map_: Map, optimiser: str, restarts: int, seed: int
 ) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
-    """Modules and agreement of every layer and network, begun at once where `map_` works side by side."""
+    """Give modules and agreement of every layer and network; where `map_` is parallel, all begin at once."""
     begun = [
         map_(
             _layer_tables,

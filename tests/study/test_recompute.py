@@ -54,7 +54,7 @@ def test_partitions_are_those_of_the_tables():
     pd.testing.assert_frame_equal(found[[*keys, "q"]], expected[[*keys, "q"]])
     for a, b in zip(found.labels, expected.labels, strict=True):
         np.testing.assert_array_equal(a, b)
-    with pytest.raises(ValueError, match="one a network"):
+    with pytest.raises(ValueError, match="one for each network"):
         recompute.partitions(S, ["a"])
 
 
@@ -149,7 +149,7 @@ def test_weights_are_equal_bit_by_bit_or_not():
     assert (swapped.correlation.abs() < 0.9).all()
     with pytest.raises(ValueError, match="no weights of 'c'"):
         recompute.compare_weights(kept, stack, ["a", "c"])
-    with pytest.raises(ValueError, match="one a network"):
+    with pytest.raises(ValueError, match="one for each network"):
         recompute.compare_weights(kept, stack, ["a"])
 
 
