@@ -148,9 +148,7 @@ def analyse_by(
             modules.append(rows.drop(columns=["labels", "stability"]).assign(choice=choice.name))
             for distinct in (False, True):
                 used = pairs[pairs.measure_a != pairs.measure_b] if distinct else pairs
-                means = used.groupby(["network", "layer", "family_pair"], sort=False)[
-                    ["ecs", "ami"]
-                ].mean()
+                means = used.groupby(["network", "layer", "family_pair"], sort=False)[["ecs", "ami"]].mean()
                 agreement.append(means.reset_index().assign(choice=choice.name, distinct=distinct))
     return _in_order(modules, "choices"), _in_order(agreement, "choices_agreement")
 

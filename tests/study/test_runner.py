@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from functools import cache
 from importlib.metadata import version
@@ -25,7 +26,7 @@ from tiny import SHARDS, TABLES, TINY, assert_same_tables, copy_shards, run_in_o
 from modlib import data
 from modlib.measures import VARIANTS
 from modlib.networks import MLPStack
-from modlib.study import catalogue, estimate, files, runner, schema, shard, shard_files, workers
+from modlib.study import catalogue, estimate, files, project, runner, schema, shard, shard_files, workers
 from modlib.study.files import StoreError
 from modlib.study.rows import analyse
 from modlib.training import Protocol, train
@@ -258,6 +259,19 @@ def test_an_error_in_a_worker_reaches_the_caller(folder, monkeypatch):
     assert not (folder / "manifest.json").exists()
 
 
+def test_a_killed_worker_is_told_with_what_can_be_done(folder, monkeypatch):
+    class Pool(contextlib.nullcontext):
+        def __init__(self, *_, **__):
+            super().__init__(self)
+
+        def submit(self, *_):
+            raise BrokenProcessPool("a process was terminated abruptly")
+
+    monkeypatch.setattr(workers, "ProcessPoolExecutor", Pool)
+    with pytest.raises(RuntimeError, match=r"worker processes was killed, .* memory .*--workers 1.* kept"):
+        runner.run("tiny", device="cpu", workers=2, long=True)
+
+
 # ---------------------------------------------------------------- as on a GPU
 
 
@@ -368,8 +382,8 @@ def test_interrupted_at_any_file_a_run_ends_in_the_same_tables(
 RUN = """
 import os, pickle, signal, sys
 from modlib.study import catalogue, files, runner
-plan = pickle.loads(bytes.fromhex(sys.argv[1]))
-catalogue.EXPERIMENTS["tiny"] = {"quick": plan, "paper": plan}
+experiment = pickle.loads(bytes.fromhex(sys.argv[1]))
+catalogue.EXPERIMENTS["tiny"] = {"quick": experiment, "paper": experiment}
 fatal, workers = int(sys.argv[2]), int(sys.argv[3])
 written, write = 0, files.write
 def dying(path, content):
@@ -492,6 +506,15 @@ def test_a_long_run_is_announced_and_not_started(tmp_path, monkeypatch):
     assert not (tmp_path / "results").exists()
 
 
+def test_tables_of_the_project_that_were_deleted_can_be_restored(tmp_path, monkeypatch):
+    monkeypatch.delenv("MODLIB_RESULTS", raising=False)
+    monkeypatch.setattr(project, "ROOT", tmp_path)
+    (tmp_path / "_toc.yml").touch()
+    monkeypatch.setattr(estimate, "seconds", lambda *_, **__: 1e6)
+    with pytest.raises(runner.LongRunError, match=r"restore them: git checkout results/base-paper$"):
+        runner.run("base", profile="paper", device="cpu", workers=2)
+
+
 @pytest.mark.parametrize(
     ("seconds", "long", "runs"), [(299, False, True), (301, False, False), (1e6, True, True)]
 )
@@ -512,7 +535,7 @@ def test_five_minutes_are_the_limit(folder, monkeypatch, caplog, seconds, long, 
 @pytest.mark.usefixtures("one_thread")
 def test_estimate_is_of_the_right_size(folder, monkeypatch):
     """Within a factor of five, on a machine that may be busy with something else."""
-    plan = replace(
+    experiment = replace(
         TINY,
         seeds=(0,),
         hidden=(32, 32),
@@ -521,8 +544,8 @@ def test_estimate_is_of_the_right_size(folder, monkeypatch):
         test_samples=1000,
         protocol=Protocol(max_epochs=4),
     )
-    monkeypatch.setitem(catalogue.EXPERIMENTS, "tiny", {"quick": plan})
-    expected = estimate.seconds(plan, plan.shards())
+    monkeypatch.setitem(catalogue.EXPERIMENTS, "tiny", {"quick": experiment})
+    expected = estimate.seconds(experiment, experiment.shards())
     seconds = runner.run("tiny", device="cpu", workers=0).manifest["seconds"]
     measured = sum(seconds.values())
     assert measured / 5 < expected < 5 * measured
@@ -560,27 +583,29 @@ def fake_clock(monkeypatch):
     ],
 )
 def test_estimate_adds_up(name, profile, workers, seconds):
-    plan = catalogue.get(name, profile)
-    assert estimate.seconds(plan, plan.shards(), workers=workers) == pytest.approx(seconds, rel=1e-9)
+    experiment = catalogue.get(name, profile)
+    assert estimate.seconds(experiment, experiment.shards(), workers=workers) == pytest.approx(
+        seconds, rel=1e-9
+    )
 
 
 @pytest.mark.usefixtures("fake_clock")
 def test_estimate_of_what_is_left():
-    plan = catalogue.get("base", "paper")
-    *_, last = trained = [shard for shard in plan.shards() if shard.trained]
-    untrained = [shard for shard in plan.shards() if not shard.trained]
-    assert estimate.seconds(plan, untrained[:2]) == pytest.approx(40 * 0.2 * 5)
-    assert estimate.seconds(plan, [last]) == pytest.approx(40 * 270 * 0.01 + 30 * 0.2 * 5)
+    experiment = catalogue.get("base", "paper")
+    *_, last = trained = [shard for shard in experiment.shards() if shard.trained]
+    untrained = [shard for shard in experiment.shards() if not shard.trained]
+    assert estimate.seconds(experiment, untrained[:2]) == pytest.approx(40 * 0.2 * 5)
+    assert estimate.seconds(experiment, [last]) == pytest.approx(40 * 270 * 0.01 + 30 * 0.2 * 5)
     assert len(trained) == 9
 
 
 @pytest.mark.usefixtures("fake_clock")
 @pytest.mark.parametrize("batch", [1, 20, 50, 200, 1000])
 def test_estimate_takes_any_batch(batch):
-    plan = replace(TINY, protocol=replace(TINY.protocol, batch=batch))
+    experiment = replace(TINY, protocol=replace(TINY.protocol, batch=batch))
     looks = 9 + 6 * 2 + 2 * 2 * (2 / 2 + 0.3)  # by itself, by two choices, and two draws of the nulls
     expected = 2 * 2 * 360 / batch * 0.01 + looks * 0.2
-    assert estimate.seconds(plan, plan.shards()) == pytest.approx(expected, rel=1e-9)
+    assert estimate.seconds(experiment, experiment.shards()) == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize(

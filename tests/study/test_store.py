@@ -37,7 +37,7 @@ from modlib.study.shard_files import (
 from modlib.study.store import folder_of, is_stored, read_results, write_results
 from modlib.training import Protocol
 
-PLAN = Experiment("tiny", "quick", (Setting("l2", 1e-5),), (0, 1), 3, Protocol())
+EXPERIMENT = Experiment("tiny", "quick", (Setting("l2", 1e-5),), (0, 1), 3, Protocol())
 FILES = (*(f"{table}.parquet" for table in schema.TABLES), "weights.npz", "manifest.sha256", "manifest.json")
 
 
@@ -90,8 +90,8 @@ def results():
 
 def write_all():
     tables, weights = results()
-    write_shard(PLAN, "seed-000", ShardResults(tables, weights, {"training": 1.5}))
-    write_results(PLAN, tables, weights, {"commit": "é"})
+    write_shard(EXPERIMENT, "seed-000", ShardResults(tables, weights, {"training": 1.5}))
+    write_results(EXPERIMENT, tables, weights, {"commit": "é"})
 
 
 def contents(folder):
@@ -125,7 +125,7 @@ def assert_weights_equal(kept):
 
 def test_shard_round_trip():
     write_all()
-    back = read_shard(PLAN, "seed-000")
+    back = read_shard(EXPERIMENT, "seed-000")
     assert_tables_equal(back.tables)
     assert_weights_equal(back.weights)
     assert back.seconds == {"training": 1.5}
@@ -133,14 +133,14 @@ def test_shard_round_trip():
 
 
 def test_results_round_trip():
-    assert not is_stored(PLAN)
+    assert not is_stored(EXPERIMENT)
     write_all()
-    assert is_stored(PLAN)
-    back = read_results(PLAN)
+    assert is_stored(EXPERIMENT)
+    back = read_results(EXPERIMENT)
     assert_tables_equal(back)
     assert_weights_equal(back.kept)
     assert back.manifest["commit"] == "é"
-    assert back.manifest["config"] == PLAN.config
+    assert back.manifest["config"] == EXPERIMENT.config
     assert {name: about.get("rows") for name, about in back.manifest["files"].items()} == {
         "networks.parquet": 2,
         "modules.parquet": 3,
@@ -156,8 +156,8 @@ def test_trained_networks_wait_for_their_shard():
     stack = concatenate([MLPStack.initialise([5, 4, 3], seeds=[seed]) for seed in range(12)])
     names = tuple(f"network {seed}" for seed in range(12))  # "10" sorts before "2": the order must be kept
     trained = Trained(names, stack, list(range(12)), [0.1 * i for i in range(12)], 2.5)
-    write_trained(PLAN, "seed-000", trained)
-    back = read_trained(PLAN, "seed-000")
+    write_trained(EXPERIMENT, "seed-000", trained)
+    back = read_trained(EXPERIMENT, "seed-000")
     assert (back.names, back.epochs, back.val_loss, back.seconds) == (
         names,
         trained.epochs,
@@ -167,17 +167,17 @@ def test_trained_networks_wait_for_their_shard():
     for a, b in zip(back.stack.weights + back.stack.biases, stack.weights + stack.biases, strict=True):
         assert torch.equal(a, b)
     with pytest.raises(FileNotFoundError):
-        read_shard(PLAN, "seed-000")  # trained is not finished
-    drop_trained(PLAN, "seed-000")
-    drop_trained(PLAN, "seed-000")  # gone already
+        read_shard(EXPERIMENT, "seed-000")  # trained is not finished
+    drop_trained(EXPERIMENT, "seed-000")
+    drop_trained(EXPERIMENT, "seed-000")  # gone already
     with pytest.raises(FileNotFoundError):
-        read_trained(PLAN, "seed-000")
+        read_trained(EXPERIMENT, "seed-000")
 
 
 def test_no_network_need_be_kept():
     tables, _ = results()
-    write_shard(PLAN, "seed-000", ShardResults(tables, {}, {}))
-    assert read_shard(PLAN, "seed-000").weights == {}
+    write_shard(EXPERIMENT, "seed-000", ShardResults(tables, {}, {}))
+    assert read_shard(EXPERIMENT, "seed-000").weights == {}
 
 
 def test_weights_are_plain_npz(folder):
@@ -203,7 +203,7 @@ def test_order_of_the_networks_kept_does_not_matter(folder):
     write_all()
     before = contents(folder)
     tables, weights = results()
-    write_results(PLAN, tables, dict(reversed(weights.items())), {"commit": "é"})
+    write_results(EXPERIMENT, tables, dict(reversed(weights.items())), {"commit": "é"})
     assert contents(folder) == before
 
 
@@ -213,7 +213,7 @@ def test_other_results_other_bytes(folder):
     tables, weights = results()
     tables["agreement"].loc[7, "ecs"] += 1e-12
     weights["a/b"].weights[0][0, 0, 0] += 1e-6
-    write_results(PLAN, tables, weights, {"commit": "é"})
+    write_results(EXPERIMENT, tables, weights, {"commit": "é"})
     changed = {name for name, content in contents(folder).items() if content != before[name]}
     assert changed == {"agreement.parquet", "weights.npz", "manifest.sha256", "manifest.json"}
 
@@ -245,7 +245,7 @@ def test_damaged_tables_are_named_and_left_alone(folder, name, damage):
     DAMAGE[damage](folder / name)
     before = contents(folder)
     with pytest.raises(StoreError, match=name) as error:
-        read_results(PLAN)
+        read_results(EXPERIMENT)
     assert str(folder / name) in str(error.value)
     assert contents(folder) == before
 
@@ -255,14 +255,14 @@ def test_missing_tables_are_named(folder, name):
     write_all()
     (folder / name).unlink()
     with pytest.raises(StoreError, match=f"{name} is missing"):
-        read_results(PLAN)
+        read_results(EXPERIMENT)
 
 
 def test_tables_cannot_be_swapped(folder):
     write_all()
     (folder / "networks.parquet").write_bytes((folder / "modules.parquet").read_bytes())
     with pytest.raises(StoreError, match=r"networks\.parquet is not the file that its manifest lists"):
-        read_results(PLAN)
+        read_results(EXPERIMENT)
 
 
 @pytest.mark.parametrize(
@@ -274,7 +274,7 @@ def test_manifest_that_is_none_is_named(folder, content):
     (folder / "manifest.json").write_bytes(content)
     for read in (read_results, is_stored):
         with pytest.raises(StoreError, match=r"manifest\.json is damaged"):
-            read(PLAN)
+            read(EXPERIMENT)
 
 
 def forge(folder, **changes):
@@ -293,21 +293,21 @@ def test_any_flipped_bit_of_a_manifest_or_its_check_sum_is_refused(folder, name)
         flip(folder / name, position, bit=position % 7)
         for read in (read_results, is_stored):
             with pytest.raises(StoreError, match=r"manifest\.json"):
-                read(PLAN)
+                read(EXPERIMENT)
 
 
 def test_a_manifest_of_before_there_were_check_sums_is_read(folder):
     """A flipped bit is then an error, or sits where it says nothing about the tables (a commit, a date)."""
     write_all()
     (folder / "manifest.sha256").unlink()
-    assert_tables_equal(read_results(PLAN))
+    assert_tables_equal(read_results(EXPERIMENT))
     whole = (folder / "manifest.json").read_bytes()
     refused = 0
     for position in range(0, len(whole), 7):
         (folder / "manifest.json").write_bytes(whole)
         flip(folder / "manifest.json", position, bit=position % 7)
         try:
-            assert_tables_equal(read_results(PLAN))
+            assert_tables_equal(read_results(EXPERIMENT))
         except StoreError:
             refused += 1
     assert refused > 0.8 * len(whole) / 7
@@ -332,7 +332,7 @@ def test_manifest_of_another_configuration(folder, change):
     write_all()
     forge(folder, **change)
     with pytest.raises(StoreError, match=rf"manifest\.json is of another .*{next(iter(change))} differs"):
-        read_results(PLAN)
+        read_results(EXPERIMENT)
 
 
 @pytest.mark.parametrize(
@@ -348,13 +348,13 @@ def test_manifest_that_lists_no_check_sums(folder, listed, message):
     write_all()
     forge(folder, files=listed)
     with pytest.raises(StoreError, match=message):
-        read_results(PLAN)
+        read_results(EXPERIMENT)
 
 
 def test_another_configuration_is_not_mistaken_for_this_one():
     write_all()
-    other = replace(PLAN, restarts=21)
-    assert folder_of(other) == folder_of(PLAN)
+    other = replace(EXPERIMENT, restarts=21)
+    assert folder_of(other) == folder_of(EXPERIMENT)
     assert not is_stored(other)
     with pytest.raises(StoreError, match="another configuration of 'tiny'"):
         read_results(other)
@@ -364,30 +364,30 @@ def test_another_configuration_is_not_mistaken_for_this_one():
 
 def test_nothing_there():
     with pytest.raises(FileNotFoundError):
-        read_results(PLAN)
+        read_results(EXPERIMENT)
     with pytest.raises(FileNotFoundError):
-        read_shard(PLAN, "seed-000")
+        read_shard(EXPERIMENT, "seed-000")
 
 
 @pytest.mark.parametrize("damage", [name for name in DAMAGE if name != "more at the end"])
 def test_damaged_shard(damage):
     write_all()
-    path = shard_file(PLAN, "seed-000")
+    path = shard_file(EXPERIMENT, "seed-000")
     DAMAGE[damage](path)
     with pytest.raises(StoreError) as error:
-        read_shard(PLAN, "seed-000")
+        read_shard(EXPERIMENT, "seed-000")
     assert str(path) in str(error.value)
 
 
 def test_no_single_bit_of_a_shard_gives_other_results():
     write_all()
-    path = shard_file(PLAN, "seed-000")
+    path = shard_file(EXPERIMENT, "seed-000")
     whole, refused, tried = path.read_bytes(), 0, range(3, len(path.read_bytes()), 211)
     for position in tried:
         path.write_bytes(whole)
         flip(path, position, bit=position % 8)
         try:
-            back = read_shard(PLAN, "seed-000")
+            back = read_shard(EXPERIMENT, "seed-000")
         except StoreError:
             refused += 1
         else:  # a time stamp, say
@@ -398,13 +398,13 @@ def test_no_single_bit_of_a_shard_gives_other_results():
 
 def test_shard_of_another_name_or_experiment():
     write_all()
-    other = replace(PLAN, restarts=21)
-    for plan, name in ((PLAN, "seed-001"), (other, "seed-000")):
-        target = shard_file(plan, name)
+    other = replace(EXPERIMENT, restarts=21)
+    for experiment, name in ((EXPERIMENT, "seed-001"), (other, "seed-000")):
+        target = shard_file(experiment, name)
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(shard_file(PLAN, "seed-000").read_bytes())
+        target.write_bytes(shard_file(EXPERIMENT, "seed-000").read_bytes())
         with pytest.raises(StoreError, match=f"{name}.zip belongs to another experiment or format"):
-            read_shard(plan, name)
+            read_shard(experiment, name)
 
 
 class Bomb:
@@ -428,15 +428,15 @@ def test_pickles_are_refused(folder, tmp_path):
         files["weights.npz"]["sha256"] = hashlib.sha256(content).hexdigest()  # a forger would see to that
         forge(folder, files=files)
         with pytest.raises(StoreError, match=r"weights\.npz is damaged"):
-            read_results(PLAN)
-        path = shard_file(PLAN, "seed-000")
+            read_results(EXPERIMENT)
+        path = shard_file(EXPERIMENT, "seed-000")
         with zipfile.ZipFile(path) as archive:
             members = {name: archive.read(name) for name in archive.namelist()}
         with zipfile.ZipFile(path, "w") as archive:
             for name, member in members.items():
                 archive.writestr(name, content if name == "weights.npz" else member)
         with pytest.raises(StoreError, match=r"seed-000\.zip is damaged"):
-            read_shard(PLAN, "seed-000")
+            read_shard(EXPERIMENT, "seed-000")
     assert not fuse.exists()
     pickle.loads(content)
     assert fuse.exists()  # it was a live one
@@ -474,7 +474,7 @@ def test_results_stored_before_a_table_existed_show_it_empty(monkeypatch, toy, n
 def test_a_shard_finished_before_a_table_existed_shows_it_empty(toy):
     write_all()
     toy()
-    back = read_shard(PLAN, "seed-000").tables
+    back = read_shard(EXPERIMENT, "seed-000").tables
     assert_tables_equal(back)
     assert (len(back["toys"]), list(back["toys"].columns)) == (0, ["network", "lesion"])
 
@@ -483,9 +483,9 @@ def test_a_new_table_comes_back(toy):
     toy()
     tables, weights = results()
     tables["toys"] = pd.DataFrame({"network": ["a"], "lesion": [0.5]})
-    write_shard(PLAN, "seed-000", ShardResults(tables, weights, {}))
-    write_results(PLAN, tables, weights, {})
-    for found in (read_shard(PLAN, "seed-000").tables["toys"], read_results(PLAN).more["toys"]):
+    write_shard(EXPERIMENT, "seed-000", ShardResults(tables, weights, {}))
+    write_results(EXPERIMENT, tables, weights, {})
+    for found in (read_shard(EXPERIMENT, "seed-000").tables["toys"], read_results(EXPERIMENT).more["toys"]):
         pd.testing.assert_frame_equal(found, tables["toys"])
 
 
@@ -494,16 +494,16 @@ def test_a_table_that_is_there_but_not_listed_is_refused(folder):
     files = json.loads((folder / "manifest.json").read_text())["files"]
     forge(folder, files={name: about for name, about in files.items() if name != "nulls.parquet"})
     with pytest.raises(StoreError, match=r"nulls\.parquet is not the file that its manifest lists"):
-        read_results(PLAN)
+        read_results(EXPERIMENT)
 
 
 def test_a_table_that_only_newer_code_knows_is_passed_over(monkeypatch, toy):
     toy()
     tables, weights = results()
     tables["toys"] = pd.DataFrame({"network": ["a"], "lesion": [0.5]})
-    write_results(PLAN, tables, weights, {})
+    write_results(EXPERIMENT, tables, weights, {})
     monkeypatch.delitem(schema.TABLES, "toys")
-    back = read_results(PLAN)
+    back = read_results(EXPERIMENT)
     assert back.more == {}
     assert_tables_equal(back)
 
@@ -548,8 +548,8 @@ def test_every_column_says_what_it_means():
 
 def test_results_of_other_code_are_read():
     tables, weights = results()
-    write_results(PLAN, tables, weights, {"code": "0" * 64})
-    assert_tables_equal(read_results(PLAN))
+    write_results(EXPERIMENT, tables, weights, {"code": "0" * 64})
+    assert_tables_equal(read_results(EXPERIMENT))
 
 
 # ---------------------------------------------------------------- interrupted writing
@@ -579,15 +579,15 @@ def test_interrupted_writing_leaves_whole_files_only(folder, monkeypatch, where,
     with monkeypatch.context() as patch:
         patch.setattr(os, where, fails)
         with pytest.raises(PowerCutError):
-            write_results(PLAN, tables, weights, {"commit": "é"})
+            write_results(EXPERIMENT, tables, weights, {"commit": "é"})
     found = contents(folder)
     assert not [name for name in found if name.split("/")[-1].startswith(".")]
     for number, name in enumerate(FILES[:-1]):  # in the order of writing
         assert found[name] == (expected[name] if number < files_before else b"old")
     assert "manifest.json" not in found  # so nothing counts
     with pytest.raises(FileNotFoundError):
-        read_results(PLAN)
-    write_results(PLAN, tables, weights, {"commit": "é"})
+        read_results(EXPERIMENT)
+    write_results(EXPERIMENT, tables, weights, {"commit": "é"})
     assert contents(folder) == expected
 
 
@@ -600,8 +600,8 @@ def test_interrupted_shard_is_not_there(monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", fails)
         with pytest.raises(OSError, match="No space left"):
-            write_shard(PLAN, "seed-000", ShardResults(tables, weights, {}))
-    assert not list(shard_file(PLAN, "seed-000").parent.iterdir())
+            write_shard(EXPERIMENT, "seed-000", ShardResults(tables, weights, {}))
+    assert not list(shard_file(EXPERIMENT, "seed-000").parent.iterdir())
 
 
 # ---------------------------------------------------------------- one at a time
@@ -611,7 +611,7 @@ def test_exclusive_makes_the_second_wait(caplog):
     order, inside, waiting = [], threading.Event(), threading.Event()
 
     def first():
-        with exclusive(folder_of(PLAN)):
+        with exclusive(folder_of(EXPERIMENT)):
             inside.set()
             waiting.wait(10)
             order.append("first leaves")
@@ -621,7 +621,7 @@ def test_exclusive_makes_the_second_wait(caplog):
     assert inside.wait(10)
     with caplog.at_level("INFO", logger="modlib.study.files"):
         threading.Timer(0.2, waiting.set).start()
-        with exclusive(folder_of(PLAN)):
+        with exclusive(folder_of(EXPERIMENT)):
             order.append("second enters")
     thread.join()
     assert order == ["first leaves", "second enters"]
@@ -634,15 +634,15 @@ def test_without_locks_the_work_goes_on_with_a_warning(monkeypatch, caplog, reas
         raise OSError(reason, os.strerror(reason))
 
     monkeypatch.setattr(fcntl, "flock", no_locks)
-    with exclusive(folder_of(PLAN)):
+    with exclusive(folder_of(EXPERIMENT)):
         write_all()
-    assert_tables_equal(read_results(PLAN))
-    assert f"{folder_of(PLAN)} cannot be locked" in caplog.text
+    assert_tables_equal(read_results(EXPERIMENT))
+    assert f"{folder_of(EXPERIMENT)} cannot be locked" in caplog.text
 
 
 def test_other_experiments_need_not_wait():
-    with exclusive(folder_of(PLAN)), exclusive(folder_of(replace(PLAN, profile="paper"))):
-        assert folder_of(PLAN).exists()
+    with exclusive(folder_of(EXPERIMENT)), exclusive(folder_of(replace(EXPERIMENT, profile="paper"))):
+        assert folder_of(EXPERIMENT).exists()
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="POSIX")
@@ -652,9 +652,9 @@ import sys, time, tempfile
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import test_store as t
-with t.exclusive(t.folder_of(t.PLAN)):
+with t.exclusive(t.folder_of(t.EXPERIMENT)):
     t.write_all()
-    for file in (t.shard_file(t.PLAN, "seed-001"), t.folder_of(t.PLAN) / "modules.parquet"):
+    for file in (t.shard_file(t.EXPERIMENT, "seed-001"), t.folder_of(t.EXPERIMENT) / "modules.parquet"):
         handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.", suffix=".part")
     print("ready", flush=True)
     time.sleep(60)
@@ -664,10 +664,10 @@ with t.exclusive(t.folder_of(t.PLAN)):
         assert process.stdout.readline() == "ready\n"
         assert len(list(folder.rglob(".*.part"))) == 2
         process.send_signal(signal.SIGKILL)
-    with exclusive(folder_of(PLAN)):
+    with exclusive(folder_of(EXPERIMENT)):
         assert not list(folder.rglob(".*.part"))
-    assert_tables_equal(read_results(PLAN))  # and no more than scraps was removed
-    assert_tables_equal(read_shard(PLAN, "seed-000").tables)
+    assert_tables_equal(read_results(EXPERIMENT))  # and no more than scraps was removed
+    assert_tables_equal(read_shard(EXPERIMENT, "seed-000").tables)
 
 
 # ---------------------------------------------------------------- where
