@@ -10,10 +10,10 @@ from torch import Tensor
 
 from modlib.comparison import agreement
 from modlib.networks import MLPStack
+from modlib.study.accuracy_filter import GRAPH, LEVEL
+from modlib.study.rows import search_layers
 from modlib.study.store import Results
 
-LEVEL = ["regularizer", "strength"]
-GRAPH = ["layer", "measure", "normalized"]
 ROUNDING = 1e-9
 """Numbers this close, relative to the larger, differ by rounding only."""
 
@@ -21,26 +21,10 @@ ROUNDING = 1e-9
 def partitions(
     S: Mapping[str, Sequence[Tensor]], names: Sequence[str], *, restarts: int = 20, seed: int = 0
 ) -> pd.DataFrame:
-    """Find the modules of every network, layer and graph, from similarities that are at hand already.
+    """Make the table `modules` from similarities that `modlib.similarity` has returned.
 
-    Parameters
-    ----------
-    S
-        Similarity matrices as `modlib.similarity` returns them.
-    names
-        Of the networks, in the order of the matrices.
-    restarts, seed
-        Of `modlib.find_modules`; an experiment's tables are made with its own `restarts` and seed 0.
-
-    Returns
-    -------
-    DataFrame
-        The rows of the table `modules`.
-
-    Raises
-    ------
-    ValueError
-        If there is not one name for each network.
+    An experiment's tables are made with its own `restarts` and seed 0. There must be one name for each
+    network, else a ValueError is raised.
     """
     if len(names) != len(S["input_cov"][0]):
         raise ValueError(f"names must be one for each network ({len(S['input_cov'][0])}), got {len(names)}")
@@ -49,22 +33,15 @@ def partitions(
 
 
 def compare_labels(results: Results, again: pd.DataFrame) -> pd.DataFrame:
-    """How far partitions computed again are those that are stored.
-
-    Parameters
-    ----------
-    results
-        What is stored.
-    again
-        Partitions as `partitions` returns them.
+    """Compare partitions computed again (`partitions`) with those stored.
 
     Returns
     -------
     DataFrame
-        One row a network: `graphs`, how many; `identical`, how many partitions are the same unit by unit;
-        `same_label`, the share of all units with the same label; `lowest_ecs`, the element-centric
-        similarity of the pair of partitions that differ most (1 where none differs); `largest_q_gap`, the
-        largest difference of Q.
+        One row for each network: `graphs`, their number; `identical`, how many partitions are the same unit
+        by unit; `same_label`, the share of all units with the same label; `lowest_ecs`, the element-centric
+        similarity of the two partitions that differ most (1 where none differs); `largest_q_gap`, the largest
+        difference of Q.
 
     Raises
     ------
@@ -91,22 +68,19 @@ def compare_labels(results: Results, again: pd.DataFrame) -> pd.DataFrame:
 
 
 def compare(results: Results, again: pd.DataFrame, quantities: Sequence[str]) -> pd.DataFrame:
-    """Hold numbers computed again against those stored, in units of their spread over seeds.
+    """Compare numbers computed again with those stored, in units of their spread over seeds.
 
     Parameters
     ----------
-    results
-        What is stored.
     again
-        Rows of the table `networks` (with a column `network`) or of `modules` (with `network`, `layer`,
-        `measure`, `normalized`), computed again.
+        Rows of the table `networks` or `modules`, computed again.
     quantities
         Columns to compare.
 
     Returns
     -------
     DataFrame
-        One row for each row of `again` and quantity: what it is of, `quantity`, `live`, `stored`, `seed_sd`
+        One row for each row of `again` and quantity: its keys, `quantity`, `live`, `stored`, `seed_sd`
         (standard deviation over the stored seeds of the same level), `gap` (live less stored, in units of
         it) and `verdict`: ``equal``, ``equal to rounding`` or ``differs``.
 
@@ -142,13 +116,10 @@ def compare(results: Results, again: pd.DataFrame, quantities: Sequence[str]) ->
 
 
 def summary(compared: pd.DataFrame) -> pd.DataFrame:
-    """Sum up a comparison by network and quantity.
+    """Summarise a comparison by network and quantity.
 
-    Returns
-    -------
-    DataFrame
-        `numbers` compared, how many are `equal` (to rounding), and the middle and the largest size of their
-        gap, in standard deviations over seeds.
+    The columns are how many `numbers` were compared, how many are `equal` (to rounding), and the median and
+    the largest absolute gap, in standard deviations over seeds.
     """
     size = compared.gap.abs()
     marked = compared.assign(
@@ -160,12 +131,12 @@ def summary(compared: pd.DataFrame) -> pd.DataFrame:
 
 
 def compare_weights(kept: Mapping[str, MLPStack], stack: MLPStack, names: Sequence[str]) -> pd.DataFrame:
-    """Hold the weights of networks trained again against those stored.
+    """Compare the weights of networks trained again with those stored.
 
     Returns
     -------
     DataFrame
-        One row a network: `equal`, whether all weights and biases are the same bit by bit; `largest_gap`
+        One row for each network: `equal`, whether all parameters are the same bit by bit; `largest_gap`
         between two of them; and `correlation` of the input weights of the two, 1 for the same network.
 
     Raises
@@ -201,20 +172,13 @@ def check_kept(kept: Mapping[str, MLPStack], names: Sequence[str]) -> None:
 
 
 def seeds_beside(results: Results, again: pd.DataFrame) -> pd.DataFrame:
-    """Q of networks computed again, of the same networks as stored, and of their level's other seeds.
-
-    Parameters
-    ----------
-    results
-        What is stored.
-    again
-        Rows of the table `modules` computed again.
+    """Give Q of networks computed again, of the same networks as stored, and of other seeds at their level.
 
     Returns
     -------
     DataFrame
-        Columns `network` (the one computed again), `layer`, `measure`, `normalized`, `kind`
-        (``"live"``, ``"stored"`` or ``"other seeds"``) and `q`.
+        Columns `network` (the one computed again), those of the graph, `kind` (``"live"``, ``"stored"`` or
+        ``"other seeds"``) and `q`.
     """
     levels = results.networks.set_index("network")[LEVEL]
     columns = ["network", *GRAPH, "kind", "q"]
