@@ -17,7 +17,6 @@ from modlib.algorithms import OPTIMISERS
 from modlib.training import Protocol
 
 WEIGHT_DECAY = 1e-5  # every network that is trained with L1 or dropout carries this much L2 as well
-UNTRAINED_PER_SHARD = 20
 
 
 @dataclass(frozen=True)
@@ -222,10 +221,10 @@ class Experiment:
         trained = [
             Shard(f"{prefix}seed-{seed:03d}", (seed,), self.settings, trained=True) for seed in self.seeds
         ]
-        starts = range(0, self.untrained, UNTRAINED_PER_SHARD)
-        seeds = [tuple(range(s, min(s + UNTRAINED_PER_SHARD, self.untrained))) for s in starts]
+        seeds = [tuple(range(self.untrained))[i : i + 20] for i in range(0, self.untrained, 20)]
         return trained + [
-            Shard(f"{prefix}untrained-{some[0]:03d}", some, (UNTRAINED,), trained=False) for some in seeds
+            Shard(f"{prefix}untrained-{first:03d}", (first, *others), (UNTRAINED,), trained=False)
+            for first, *others in seeds
         ]
 
 
