@@ -195,7 +195,7 @@ class Experiment:
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Experiment:
         """Make an experiment of its `config`; a field that is not written there has its default."""
-        found = {name: tuple(v) if isinstance(v, list) else v for name, v in config.items()}
+        found: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in config.items()}
         for name, kind in _ENTRIES.items():
             if kind is not object:
                 found[name] = tuple(kind(**values) for values in config[name])
