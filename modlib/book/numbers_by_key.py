@@ -7,20 +7,16 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from modlib.book.chapters.certainty import tables as certainty
 from modlib.book.chapters.chance import tables as chance
 from modlib.book.chapters.choices import tables as choices
 from modlib.book.chapters.deviations import tables as deviations
-from modlib.book.chapters.elsewhere import tables as elsewhere
 
 Number = int | float | str | None
 
 #: Whose numbers the book cites; each chapter's keys begin with its name.
 SOURCES: tuple[Callable[[str], Mapping[str, Number]], ...] = (
     chance.numbers,
-    certainty.numbers,
     choices.numbers,
-    elsewhere.numbers,
     deviations.numbers,
 )
 

@@ -5,6 +5,7 @@ Upstream measures are blue and downstream measures orange on every page; a regul
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import altair as alt
@@ -28,6 +29,10 @@ FAMILY_COLOURS = {"upstream": "#1b6ca8", "downstream": "#d95f02", "across": "#7f
 REGULARIZERS = {"dropout": "dropout", "l1": "L1", "l2": "L2", "none": "untrained"}
 Layered: TypeAlias = alt.LayerChart | alt.FacetChart  # what `properties` of layers may be, to a type checker
 NO_FRAME = alt.ViewBackground(stroke=None)  # of charts without axes
+TOP_LEGEND = alt.Legend(title=None, orient="top")
+#: Names of rows of panels run upwards beside them; names of columns and of wrapped panels stand above.
+ROW_HEADER = alt.Header(title=None, labelAngle=-90, labelFontSize=12)
+HEADER = alt.Header(title=None, labelFontSize=12)
 SHAPES = {"dropout": "circle", "l1": "triangle-up", "l2": "square", "none": "cross"}
 
 
@@ -65,6 +70,51 @@ def properties(*, description: str, caption: str = "", name: str = "") -> dict[s
     if caption:
         found["usermeta"] = {"caption": caption, "name": name}
     return found
+
+
+def panels(
+    *layers: alt.Chart,
+    data: pd.DataFrame,
+    size: tuple[int, int | alt.Step],
+    description: str,
+    caption: str = "",
+    name: str = "",
+    params: Sequence[Any] = (),
+    independent: str = "",
+    **facets: Any,
+) -> alt.FacetChart:
+    """Draw the same layers in panels, one for each part of the data.
+
+    Parameters
+    ----------
+    size
+        Width and height of a panel.
+    description, caption, name
+        As for `properties`.
+    params
+        Drop-downs and selections.
+    independent
+        The axis that each panel has for itself: ``"x"``, ``"y"``, or none.
+    facets
+        As for `altair.Chart.facet`: the columns by which the data are parted, and how panels are arranged.
+    """
+    chart = alt.layer(*layers, data=data).properties(width=size[0], height=size[1]).facet(**facets)
+    if independent:
+        chart = chart.resolve_scale(**{independent: "independent"})
+    if params:
+        chart = chart.add_params(*params)
+    found: alt.FacetChart = chart.properties(
+        **properties(description=description, caption=caption, name=name)
+    )
+    return found
+
+
+def drop_down(
+    name: str, title: str, options: Sequence[Any], labels: Sequence[str] | None = None, value: Any = None
+) -> alt.Parameter:
+    """Let the reader choose the value of a parameter among options; the first, if `value` names no other."""
+    bind = alt.binding_select(options=list(options), labels=list(labels or options), name=title)
+    return alt.param(name=name, value=options[0] if value is None else value, bind=bind)
 
 
 def measure_colour(field: str = "measure", **options: Any) -> alt.Color:

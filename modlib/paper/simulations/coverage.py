@@ -1,13 +1,13 @@
 """How often the intervals of `modlib.stats` hold a truth that is known.
 
-On made-up data, a 95 % interval should hold the truth in 95 of 100 repetitions. Beside the intervals that
-the book uses stand those that one might have used instead, to show why it does not.
+On simulated data, a 95 % interval should hold the truth in 95 of 100 repetitions. The intervals that the book
+uses are compared with others that it might have used instead, to show why it does not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from modlib.stats import intervals, selection
 from modlib.stats.intervals import Estimate
 from modlib.study import project
 
-#: Belongs to the project, like the code: it does not move with ``$MODLIB_RESULTS``.
+#: The file belongs to the project, like the code: it does not move with ``$MODLIB_RESULTS``.
 FILE = project.ROOT / "results" / "simulations" / "coverage.csv"
 COLUMNS = [
     "interval", "data", "method", "seeds", "used", "limit", "nominal", "coverage", "low", "high", "length",
@@ -29,19 +29,17 @@ COLUMNS = [
 DIGITS = 6  # of the stored table
 
 Interval = tuple[float, float]
-Sample = Any  # what a draw of a case gives and its methods take
+Sample = Any  # what a case draws and its methods take
 
-SEED_SHARE = (
-    0.2  # of the variance lies between seeds, 0.3 between networks of a seed, the rest between layers
-)
-NETWORK_SHARE = 0.3
-DRAWS = 200  # of a bootstrap here: enough for a standard error that is right to some percent
+#: Shares of the variance that lie between seeds and between networks of a seed; the rest is between layers.
+SEED_SHARE, NETWORK_SHARE = 0.2, 0.3
+DRAWS = 200  # of a bootstrap: enough for a standard error that is right to within a few percent
 MANY = 100_000  # seeds from which a truth without a formula is computed
 
 
 @dataclass(frozen=True)
 class Method:
-    """A way to make an interval; `used` by the book, or shown for contrast."""
+    """A way to compute an interval, which the book has `used` or only shows for comparison."""
 
     name: str
     interval: Callable[[Sample, Generator], Interval]
@@ -50,7 +48,7 @@ class Method:
 
 @dataclass(frozen=True)
 class Case:
-    """Data of a known truth, and the methods tried on them.
+    """Data whose truth is known, and the methods that are tried on them.
 
     Attributes
     ----------
@@ -59,13 +57,13 @@ class Case:
     data
         The data in words.
     draw
-        Makes a sample of so many seeds.
+        Draws a sample of a given number of seeds.
     truth
-        What the intervals should hold.
+        The value that the intervals should hold.
     methods, seeds
-        All methods meet the same samples.
+        Every method is given the same samples, for each number of seeds.
     limit
-        Data on which the methods in use fall short as well, shown so that a reader knows where.
+        Whether the methods in use fall short on these data too, which the book shows as their limits.
     """
 
     interval: str
@@ -74,7 +72,7 @@ class Case:
     truth: float
     methods: tuple[Method, ...]
     seeds: tuple[int, ...] = (9, 5)
-    limit: bool = field(default=False)
+    limit: bool = False
 
 
 def simulate(*, repetitions: int = 2000, seed: int = 0, only: str | None = None) -> pd.DataFrame:
@@ -83,11 +81,11 @@ def simulate(*, repetitions: int = 2000, seed: int = 0, only: str | None = None)
     Parameters
     ----------
     repetitions
-        Samples a row. With 2,000, a coverage of .95 is known to ± .01.
+        Number of samples for each row. With 2,000, a coverage of .95 is known to ± .01.
     seed
-        Same seed, same table.
+        The same seed gives the same table.
     only
-        Name of one function of `modlib.stats.intervals` or `modlib.stats.selection` to stay with.
+        Name of the only function of `modlib.stats.intervals` or `modlib.stats.selection` to try.
 
     Returns
     -------
@@ -113,20 +111,14 @@ def simulate(*, repetitions: int = 2000, seed: int = 0, only: str | None = None)
             continue
         for n in case.seeds:
             rng = np.random.default_rng([seed, number, n])
-            found = np.empty((repetitions, len(case.methods), 2))
-            for i in range(repetitions):
-                sample = case.draw(rng, n)
-                found[i] = [method.interval(sample, rng) for method in case.methods]
-            hits = ((found[..., 0] <= case.truth) & (case.truth <= found[..., 1])).sum(axis=0)
-            for method, hit, ends in zip(case.methods, hits, found.swapaxes(0, 1), strict=True):
-                wilson = stats.binomtest(int(hit), repetitions).proportion_ci(method="wilson")
-                rows.append(
-                    [
-                        *(case.interval, case.data, method.name, n, method.used, case.limit, intervals.LEVEL),
-                        *(hit / repetitions, wilson.low, wilson.high),
-                        *(float(np.median(ends[:, 1] - ends[:, 0])), repetitions),
-                    ]
-                )
+            samples = (case.draw(rng, n) for _ in range(repetitions))  # drawn between the methods' draws
+            ends = np.array([[method.interval(sample, rng) for method in case.methods] for sample in samples])
+            hits = ((ends[..., 0] <= case.truth) & (case.truth <= ends[..., 1])).sum(axis=0)
+            lengths = np.median(ends[..., 1] - ends[..., 0], axis=0)
+            for method, hit, length in zip(case.methods, hits.tolist(), lengths.tolist(), strict=True):
+                wilson = stats.binomtest(hit, repetitions).proportion_ci(method="wilson")
+                what = (case.interval, case.data, method.name, n, method.used, case.limit, intervals.LEVEL)
+                rows.append([*what, hit / repetitions, wilson.low, wilson.high, length, repetitions])
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -137,7 +129,7 @@ def write() -> None:
 
 
 def stored() -> pd.DataFrame:
-    """Table of `simulate` with its defaults, as it was stored, to six digits.
+    """Return the table of `simulate` with its defaults, as it was stored, to six digits.
 
     Raises
     ------
@@ -156,7 +148,7 @@ def stored() -> pd.DataFrame:
 
 
 def _cases() -> Iterator[Case]:
-    """All rows of the simulation, by function."""
+    """Every case of the simulation. A case's place decides its random numbers, so new ones go to the end."""
     for data, skewed in (("normal", False), ("skewed", True)):
         yield Case("mean", data, _nested(skewed), 0.0, _MEAN, (9, 5, 3))
     yield Case(
@@ -186,7 +178,7 @@ def _cases() -> Iterator[Case]:
     for data, (a, b) in _BEST.items():
         yield Case("difference_of_best", data, _levels(a, b), float(a.max() - b.max()), _CONTRAST)
 
-    # Three seeds, as deep has: the best of levels, trained against untrained networks, change with depth.
+    # With three seeds, as `deep` has: the best of many levels, trained less untrained, change with depth.
     for data, (a, b) in _BEST.items():
         yield Case("difference_of_best", data, _levels(a, b), float(a.max() - b.max()), _CONTRAST, (3,))
     yield Case("difference", "normal, n and 17 seeds", _few_and_17, 1.0, _DIFFERENCE[:1], (3,), limit=True)
@@ -205,34 +197,32 @@ def _noise(rng: Generator, size: tuple[int, ...], *, skewed: bool) -> Float[np.n
 
 
 def _nested(skewed: bool) -> Callable[[Generator, int], Float[np.ndarray, "seed network layer"]]:
-    """Two layers of 14 networks of each seed: effects of seed, network and layer, in all of variance 1."""
+    """Two layers of 14 networks for each seed: effects of seed, network and layer, of variance 1 together."""
 
     def draw(rng: Generator, n: int) -> Float[np.ndarray, "seed network layer"]:
         of_seed = _noise(rng, (n, 1, 1), skewed=skewed)
         of_network = _noise(rng, (n, 14, 1), skewed=skewed)
         of_layer = _noise(rng, (n, 14, 2), skewed=skewed)
-        left = 1 - SEED_SHARE - NETWORK_SHARE
-        return np.asarray(
-            np.sqrt(SEED_SHARE) * of_seed + np.sqrt(NETWORK_SHARE) * of_network + np.sqrt(left) * of_layer
-        )
+        shares = np.sqrt([SEED_SHARE, NETWORK_SHARE, 1 - SEED_SHARE - NETWORK_SHARE])
+        return np.asarray(shares[0] * of_seed + shares[1] * of_network + shares[2] * of_layer)
 
     return draw
 
 
 def _two_groups(skewed: bool) -> Callable[[Generator, int], tuple[Any, Any]]:
-    """Two nested groups one apart: the larger has the smaller spread, which a pooled variance gets wrong."""
+    """Two nested groups whose means differ by one; a pooled variance is wrong, as spread and size differ."""
     nested = _nested(skewed)
     return lambda rng, n: (1 + 2 * nested(rng, n), nested(rng, 2 * n))
 
 
 def _few_and_17(rng: Generator, n: int) -> tuple[Any, Any]:
-    """Nested groups one apart and alike in spread: seeds of trained networks, and of untrained ones."""
+    """Two nested groups whose means differ by one, like trained networks and untrained ones of 17 seeds."""
     nested = _nested(skewed=False)
     return 1 + nested(rng, n), nested(rng, 17)
 
 
 def _ratio_sample(skewed: bool) -> Callable[[Generator, int], Float[np.ndarray, "seed network kind"]]:
-    """Four networks of two kinds a seed, of means 2 and 1, both moved by the seed."""
+    """Four networks of two kinds for each seed, of means 2 and 1; the seed has an effect on both kinds."""
 
     def draw(rng: Generator, n: int) -> Float[np.ndarray, "seed network kind"]:
         of_seed = _noise(rng, (n, 1, 2), skewed=skewed) + _noise(rng, (n, 1, 1), skewed=skewed)
@@ -242,7 +232,7 @@ def _ratio_sample(skewed: bool) -> Callable[[Generator, int], Float[np.ndarray, 
 
 
 def _curves(levels: int, slope: float) -> Callable[[Generator, int], Float[np.ndarray, "seed level"]]:
-    """Curves over strength: each seed's own slope, around the given one, and noise at every level."""
+    """Curves over strength: each seed has a slope near the given one, and noise at every level."""
     strength = np.linspace(0, 1, levels)
 
     def draw(rng: Generator, n: int) -> Float[np.ndarray, "seed level"]:
@@ -255,14 +245,12 @@ def _curves(levels: int, slope: float) -> Callable[[Generator, int], Float[np.nd
 def _levels(
     a: Float[np.ndarray, " level_a"], b: Float[np.ndarray, " level_b"]
 ) -> Callable[[Generator, int], tuple[Any, Any]]:
-    """Two curves with the given means, the effect of the seed in both, and noise in each network."""
-
-    def curve(mean: Any, of_seed: Any, rng: Generator) -> Any:
-        return mean + of_seed + 0.013 * rng.normal(size=(len(of_seed), len(mean)))
+    """Two curves with the given means; the effect of the seed is the same in both, noise is not."""
 
     def draw(rng: Generator, n: int) -> tuple[Any, Any]:
         of_seed = 0.005 * rng.normal(size=(n, 1))
-        return curve(a, of_seed, rng), curve(b, of_seed, rng)
+        noise_a, noise_b = (0.013 * rng.normal(size=(n, len(mean))) for mean in (a, b))
+        return a + of_seed + noise_a, b + of_seed + noise_b
 
     return draw
 
@@ -271,7 +259,7 @@ def _bump(levels: int, centre: float, width: float, height: float) -> Float[np.n
     return np.asarray(0.1 + height * np.exp(-(((np.arange(levels) - centre) / width) ** 2)))
 
 
-#: 14 levels of dropout against 9 of L2 and 7 of L1. Spread and size as in the tables of the base experiment.
+#: Means at 14 levels of dropout and at 9 of L2 and 7 of L1, of the size that they have in `base`.
 _BEST = {
     "clear peaks": (
         0.1 + 0.4 * np.linspace(0, 1, 14),
@@ -298,7 +286,7 @@ def _percentile(x: Float[np.ndarray, "seed ..."], statistic: Callable[..., Any],
 
 
 def _expanded(x: Float[np.ndarray, "seed ..."], statistic: Callable[..., Any], rng: Generator) -> Interval:
-    """Percentiles so far out that a normal statistic is covered (Hesterberg 2015)."""
+    """Percentiles that lie so far out that they cover a normal statistic (Hesterberg 2015)."""
     n = len(x)
     tail = special.ndtr(np.sqrt(n / (n - 1)) * stats.t.ppf(0.025, n - 1))
     low, high = np.quantile(statistic(x[_resamples(n, rng)]), [tail, 1 - tail])
@@ -306,14 +294,14 @@ def _expanded(x: Float[np.ndarray, "seed ..."], statistic: Callable[..., Any], r
 
 
 def _studentised(x: Float[np.ndarray, "seed ..."], statistic: Callable[..., Any], rng: Generator) -> Interval:
-    """Bootstrap t, with the jackknife's standard error in every draw (Efron & Tibshirani 1993, ch. 12)."""
+    """Bootstrap t with the jackknife's standard error of every draw (Efron & Tibshirani 1993, ch. 12)."""
     n = len(x)
     chosen = np.concatenate([np.arange(n)[None], _resamples(n, rng)])
     left_out = np.array([np.delete(np.arange(n), i) for i in range(n)])
     without = statistic(x[chosen[:, left_out].reshape(-1, n - 1)]).reshape(-1, n)
     se = np.sqrt((n - 1) * without.var(axis=1))
     values = statistic(x[chosen])
-    spread = se > 1e-9 * se[0]  # no copy of one seed alone
+    spread = se > 1e-9 * se[0]  # a draw of copies of a single seed has none
     low, high = np.quantile(((values - values[0])[spread] / se[spread])[1:], [0.025, 0.975])
     return values[0] - high * se[0], values[0] - low * se[0]
 
@@ -337,7 +325,7 @@ def _pooled_t(a: Float[np.ndarray, " seed_a"], b: Float[np.ndarray, " seed_b"]) 
 
 
 def _rank_correlations(q: Float[np.ndarray, "seed level"]) -> Float[np.ndarray, " seed"]:
-    """Spearman's correlation of rows without ties with 0, 1, 2 and so on."""
+    """Spearman's correlation of each row, which has no ties, with the number of the column."""
     x = np.arange(q.shape[1]) - (q.shape[1] - 1) / 2
     return np.asarray(q.argsort(axis=1).argsort(axis=1) @ x / (x @ x))
 

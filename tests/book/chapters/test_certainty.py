@@ -33,8 +33,15 @@ def scattered(of_seed, of_network, of_graph, *, seeds=9, rng=0):
     return replace(found, networks=pd.DataFrame(networks), modules=pd.concat(tables, ignore_index=True))
 
 
+def of(table, results):
+    """Make a table of the chapter from these results instead of those of `base`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(certainty, "run", lambda *_, **__: results)
+        return table("paper")
+
+
 def units_of_dropout(results):
-    table = certainty.units(results)
+    table = of(certainty.units, results)
     return table[table.regularizer == "dropout"].set_index("unit")
 
 
@@ -64,14 +71,14 @@ def test_what_moves_together_counts_once():
 def test_what_is_independent_counts_in_full():
     """No scatter shared: a unit is worth itself (the median of a ratio of variances, hence roughly)."""
     worth = typical(of_seed=0.0, of_network=0.0, of_graph=0.02).worth
-    assert worth["network, layer and graph"] == pytest.approx(864, rel=0.4)
+    assert worth["graph"] == pytest.approx(864, rel=0.4)
     assert worth["network"] == pytest.approx(54, rel=0.4)
 
 
 def test_what_networks_share_makes_their_graphs_worth_networks():
     table = typical(of_seed=0.0, of_network=0.02, of_graph=0.0)
-    assert table.worth["network, layer and graph"] == pytest.approx(54, rel=0.4)
-    assert table.times["network, layer and graph"] > 1.5 * table.times["network"]
+    assert table.worth["graph"] == pytest.approx(54, rel=0.4)
+    assert table.times["graph"] > 1.5 * table.times["network"]
 
 
 def test_differences_between_levels_and_layers_are_no_scatter():
@@ -94,21 +101,21 @@ def test_one_seed_has_no_interval():
 
 def test_ratio_to_plain():
     found = synthetic.results()
-    table = certainty.times_plain(found)
+    table = of(certainty.times_plain, found)
     assert len(table) == 16
     base = 0.1 + table.layer / 100
     np.testing.assert_allclose(table.plain, base)
     np.testing.assert_allclose(table.ratio, (base + 0.3) / base)
     assert ((table.low < table.ratio) & (table.ratio < table.high)).all()
-    doubled = certainty.times_plain(replace(found, modules=found.modules.assign(q=2 * found.modules.q)))
+    doubled = of(certainty.times_plain, replace(found, modules=found.modules.assign(q=2 * found.modules.q)))
     np.testing.assert_allclose(doubled[["ratio", "low", "high"]], table[["ratio", "low", "high"]])
-    shifted = certainty.times_plain(replace(found, modules=found.modules.assign(q=found.modules.q + 1)))
+    shifted = of(certainty.times_plain, replace(found, modules=found.modules.assign(q=found.modules.q + 1)))
     assert (shifted.ratio < 0.5 * table.ratio).all()  # a ratio knows where zero is
 
 
 def test_ratio_without_enough_seeds_has_no_interval():
     found = worlds.results("true", seeds=2)
-    table = certainty.times_plain(found)
+    table = of(certainty.times_plain, found)
     assert table.ratio.notna().all()
     assert table[["low", "high"]].isna().all(axis=None)
 
@@ -123,41 +130,41 @@ def test_winners_curse_grows_with_levels_on_the_same_seeds_only():
 
 
 def test_optimism_is_what_choosing_on_the_same_seeds_adds():
-    certain = certainty.optimism(synthetic.results())  # no noise: the best level is the same on all seeds
+    certain = of(certainty.optimism, synthetic.results())  # no noise: the best level is the same on all seeds
     assert len(certain) == 32
     np.testing.assert_allclose(certain.optimism, 0, atol=1e-12)
     assert set(certain.side) == {"dropout", "weights"}
-    noise = pd.concat(certainty.optimism(worlds.results("noise", rng=rng)) for rng in range(3))
+    noise = pd.concat(of(certainty.optimism, worlds.results("noise", rng=rng)) for rng in range(3))
     assert noise.optimism.mean() > 0.05
     np.testing.assert_allclose(noise.same - noise.held_out, noise.optimism)
 
 
 def test_ways_to_count_where_the_answer_is_known():
-    true, false = (certainty.ways_to_count(worlds.results(t, seeds=5)) for t in ("true", "false"))
+    true, false = (of(certainty.ways_to_count, worlds.results(t, seeds=5)) for t in ("true", "false"))
     assert (true.dropout == 16).all()
     assert (false.weights == 16).all()
-    counts = certainty.ways_to_count(worlds.results("noise", seeds=5))
+    counts = of(certainty.ways_to_count, worlds.results("noise", seeds=5))
     for table in (true, false, counts):
         assert len(table) == 6
         assert (table[["dropout", "weights", "undecided"]].sum(axis=1) == 16).all()
-    by_way = counts.groupby("way").undecided.sum()
-    assert by_way[certainty.WAYS[2]] >= by_way[certainty.WAYS[1]]
-    assert by_way[certainty.WAYS[2]] >= 30
+    undecided = counts.groupby("short").undecided.sum()
+    assert undecided["after Holm"] >= undecided["other seeds"]
+    assert undecided["after Holm"] >= 30
 
 
 def test_ways_to_count_are_those_of_the_contrasts():
     results = worlds.results("noise", seeds=4, noise=0.05, rng=3)
-    counts = certainty.ways_to_count(results).set_index(["levels", "way"])
+    counts = of(certainty.ways_to_count, results).set_index(["levels", "short"])
     both = contrasts.both_ways(results)
     for name, table in both.groupby("levels"):
-        assert counts.loc[(name, certainty.WAYS[1]), "dropout"] == (table.low > 0).sum()
+        assert counts.loc[(name, "other seeds"), "dropout"] == (table.low > 0).sum()
         clear = table.p_holm <= 0.05
-        assert counts.loc[(name, certainty.WAYS[2]), "weights"] == (clear & (table.difference < 0)).sum()
+        assert counts.loc[(name, "after Holm"), "weights"] == (clear & (table.difference < 0)).sum()
 
 
 def test_contrast_tables_are_the_contrasts_in_words():
     results = worlds.results("true")
-    tables = certainty.contrast_tables(results)
+    tables = of(certainty.contrast_tables, results)
     both = contrasts.both_ways(results)
     assert tuple(tables) == contrasts.LEVELS_COMPARED
     for levels, table in tables.items():
@@ -166,28 +173,28 @@ def test_contrast_tables_are_the_contrasts_in_words():
             np.testing.assert_allclose(table[column], known[source], atol=5e-4)
         assert table.index[0] == "input covariance, raw, layer 1"
         assert (table["p (Holm)"].str.startswith("< .0001") | (table["p (Holm)"].str.len() == 5)).all()
-    few = certainty.contrast_tables(worlds.results("true", seeds=2))
+    few = of(certainty.contrast_tables, worlds.results("true", seeds=2))
     assert (few["all levels"].p == "–").all()
 
 
 def test_trends_of_curves_that_rise_fall_and_do_neither():
     found = scattered(0.01, 0.0, 0.0)  # rises by .05 a level
-    table = certainty.trends(found)
+    table = of(certainty.trends, found)
     assert len(table) == 16
     np.testing.assert_allclose(table.rho, 1)
     falling = replace(found, modules=found.modules.assign(q=-found.modules.q))
-    np.testing.assert_allclose(certainty.trends(falling).rho, -1)
-    noise = pd.concat(certainty.trends(scattered(0.01, 1.0, 1.0, rng=rng)) for rng in range(4))
+    np.testing.assert_allclose(of(certainty.trends, falling).rho, -1)
+    noise = pd.concat(of(certainty.trends, scattered(0.01, 1.0, 1.0, rng=rng)) for rng in range(4))
     assert abs(noise.rho.mean()) < 0.1
     assert (noise.p_holm > 0.05).mean() > 0.9
     assert (table.n == 9).all()
 
 
 def test_trends_are_corrected_for_all_of_them_and_need_three_levels():
-    table = certainty.trends(synthetic.results())  # two levels of dropout and L2, one of L1
+    table = of(certainty.trends, synthetic.results())  # two levels of dropout and L2, one of L1
     assert table[["rho", "low", "high", "p", "p_holm"]].isna().all(axis=None)
     assert table.set_index("regularizer")["levels"].to_dict() == {"dropout": 2, "l1": 1, "l2": 2}
-    many = certainty.trends(scattered(0.01, 0.2, 0.0))
+    many = of(certainty.trends, scattered(0.01, 0.2, 0.0))
     np.testing.assert_allclose(many.p_holm, intervals.holm(many.p.to_numpy()))
     assert (many.p_holm > many.p).any()
 
@@ -199,7 +206,7 @@ def test_trends_are_corrected_for_all_of_them_and_need_three_levels():
 def test_the_order_of_rows_does_not_matter(statistic):
     results = worlds.results("true")
     keys = ["regularizer", "unit", *GRAPH, "side", "levels", "way"]
-    a, b = statistic(results), statistic(replace(results, **shuffled(results)))
+    a, b = of(statistic, results), of(statistic, replace(results, **shuffled(results)))
     by = [key for key in keys if key in a]
     a, b = (t.sort_values(by).reset_index(drop=True) for t in (a, b))
     pd.testing.assert_frame_equal(a, b, check_exact=False, rtol=1e-9)
@@ -213,32 +220,50 @@ def shuffled(results):
 def test_networks_below_the_filter_take_no_part():
     results = scattered(0.01, 0.01, 0.01)
     results.networks.loc[results.networks.strength == 0.6, "test_accuracy"] = 0.3
-    assert (certainty.trends(results)["levels"] == 5).all()
+    assert (of(certainty.trends, results)["levels"] == 5).all()
     assert units_of_dropout(results).n["network"] == 45
 
 
-def test_numbers_have_the_same_names_whatever_the_data(monkeypatch):
-    """None where there is no number; none of NumPy's types, which JSON does not take."""
-    few, many = worlds.results("true", seeds=2), worlds.results("true", seeds=4)
-    monkeypatch.setattr(certainty, "run", lambda *_, **__: few)
-    small = certainty.numbers("quick")
-    monkeypatch.setattr(certainty, "run", lambda *_, **__: many)
-    large = certainty.numbers("paper")
-    assert set(small) == set(large)
-    assert all(key.startswith("certainty_") for key in large)
-    assert {type(value) for value in [*small.values(), *large.values()]} <= {int, float, type(None)}
-    assert small["certainty_ratio_low_input_grad_1"] is None
-    assert large["certainty_holm_dropout"] == 16
-    assert large["certainty_ratio_input_grad_1"] == pytest.approx(2, abs=0.1)
-    assert large["certainty_rho_l2_input_grad_1"] is None  # two levels
-    assert large["certainty_coverage_independent_highest"] < 0.7 < large["certainty_coverage_used_lowest"]
+def test_optimism_is_told_by_side_and_for_either():
+    results = worlds.results("noise")
+    table, found = of(certainty.optimism, results), of(certainty.optimism_by_side, results).set_index("side")
+    for side in ("dropout", "weights"):
+        here = table[table.side == side]
+        expected = (here.optimism.mean(), here.optimism.max(), here["levels"].max())
+        assert tuple(found.loc[side, ["mean", "largest", "levels"]]) == pytest.approx(expected)
+    assert found.largest["either"] == table.optimism.max()
 
 
-def test_numbers_of_the_stored_tables():
-    """What the chapter counts is what the regularisation chapter counts."""
-    here = certainty.numbers("paper")
-    there = regularisation.score("paper").set_index(["experiment", "levels"]).loc["base"]
-    for suffix, levels in zip(("_matched", ""), contrasts.LEVELS_COMPARED, strict=True):
-        assert here[f"certainty_holm_dropout{suffix}"] == there.dropout_wins[levels]
-        assert here[f"certainty_holm_weights{suffix}"] == there.weights_win[levels]
-    assert None not in here.values()
+def test_directions_count_trends_by_their_side_of_none():
+    results = scattered(0.01, 0.0, 0.0, seeds=12)
+    falling = results.modules.measure == "input_grad"
+    modules = results.modules.assign(q=results.modules.q.where(~falling, -results.modules.q))
+    found = of(certainty.directions, replace(results, modules=modules)).set_index("regularizer")
+    for row in ("dropout", "all"):
+        assert found.loc[row].to_dict() == {
+            "rising": 12,
+            "falling": 4,
+            "undecided": 0,
+            "trends": 16,
+            "lowest": pytest.approx(-1),
+            "highest": pytest.approx(1),
+        }
+    few = of(certainty.directions, synthetic.results()).set_index("regularizer")  # too few levels for a trend
+    assert (few.undecided == few.trends).all()
+    assert few.lowest.isna().all()
+
+
+def test_coverages_are_those_of_the_stored_simulation():
+    found = certainty.coverages("paper").set_index("intervals")
+    assert (found.repetitions == 2000).all()
+    assert found.highest["independent"] < 0.7 < found.lowest["in use"]
+    assert found.highest["limit trend"] < 0.95 < found.lowest["best in use"]
+    assert (found.lowest <= found.highest).all()
+
+
+def test_the_chapter_counts_what_the_chapter_on_regularisation_counts():
+    ways = certainty.ways_to_count("paper").set_index(["short", "levels"]).loc["after Holm"]
+    score = regularisation.score("paper").set_index(["experiment", "levels"]).loc["base"]
+    for levels in contrasts.LEVELS_COMPARED:
+        assert ways.dropout[levels] == score.dropout_wins[levels]
+        assert ways.weights[levels] == score.weights_win[levels]

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import worlds
+from test_certainty import of
 
 from modlib.book.chapters.certainty import charts
 from modlib.book.chapters.certainty import tables as certainty
@@ -43,7 +44,11 @@ def drawn(chart):
     return pd.concat([pd.DataFrame(rows) for rows in chart.to_dict()["datasets"].values()], ignore_index=True)
 
 
-CHARTS = [charts.counted_units, charts.trends, lambda _, **options: charts.coverages(**options)]
+CHARTS = [
+    lambda results, **options: charts.counted_units(of(certainty.units, results), **options),
+    lambda results, **options: charts.trends(of(certainty.trends, results), **options),
+    lambda _, **options: charts.coverages(**options),
+]
 
 
 @pytest.mark.parametrize("chart", CHARTS)
@@ -61,8 +66,8 @@ def test_panels_fit_a_phone(chart, results):
 
 
 def test_units_are_drawn_with_their_intervals(results):
-    rows = drawn(charts.counted_units(results))
-    known = certainty.units(results)
+    known = of(certainty.units, results)
+    rows = drawn(charts.counted_units(known))
     assert len(rows) == 12
     for column in ("low", "high", "q", "n"):
         np.testing.assert_allclose(rows[column], known[column], atol=1e-5)
@@ -70,8 +75,8 @@ def test_units_are_drawn_with_their_intervals(results):
 
 
 def test_trends_are_filled_where_they_are_told_from_none(results):
-    rows = drawn(charts.trends(results))
-    known = certainty.trends(results)
+    known = of(certainty.trends, results)
+    rows = drawn(charts.trends(known))
     assert len(rows) == len(known) == 48
     clear = rows[rows.holm == charts.CLEAR]
     assert len(clear) == (known.p_holm <= contrasts.SIGNIFICANT).sum()

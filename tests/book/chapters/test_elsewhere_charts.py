@@ -6,7 +6,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 import vl_convert
-from test_elsewhere import with_q, world
+from test_elsewhere import of, with_q, world
 
 from modlib.book.chapters.elsewhere import charts
 from modlib.book.chapters.elsewhere import tables as elsewhere
@@ -15,7 +15,7 @@ from modlib.book.chapters.elsewhere import tables as elsewhere
 def everything():
     found = {name: world(name=name, seeds=3) for name in ("base", "base-v1", "wide", "fashion")}
     deep = world(name="deep", layers=(1, 2, 3, 4, 5), seeds=3)
-    return {name: deep if name == "deep" else found[name] for name in elsewhere.EXPERIMENTS}
+    return {name: deep if name == "deep" else found[name] for name in elsewhere.COMPARED}
 
 
 @pytest.fixture(scope="module", params=["all", "base alone"])
@@ -27,10 +27,10 @@ def found(request):
 def specs(found):
     about = {"name": "n", "caption": "c"}
     drawings = {
-        "q": charts.q_side_by_side(found, **about),
-        "depth": charts.q_by_depth(found, elsewhere.best_levels(found), **about),
-        "agreement": charts.agreement_side_by_side(found, **about),
-        "effects": charts.effects(found, **about),
+        "q": charts.q_side_by_side(of(elsewhere.q_curves, found), **about),
+        "depth": charts.q_by_depth(of(elsewhere.best_levels, found), **about),
+        "agreement": charts.agreement_side_by_side(of(elsewhere.agreement_by_layer, found), **about),
+        "effects": charts.effects(of(elsewhere.effects, found), **about),
     }
     return {name: chart.to_dict() for name, chart in drawings.items()}
 
@@ -64,11 +64,12 @@ def test_panels_fit_a_narrow_page(chart, specs):
 
 def test_curves_are_drawn_with_and_without_the_untrained_mean(found, specs):
     rows = drawn(specs["q"])
-    curves = elsewhere.q_curves(found)
-    assert len(rows) == 2 * len(curves)
+    curves = of(elsewhere.q_curves, found)
+    assert len(rows) == len(curves)
     parts = {scale: part.reset_index(drop=True) for scale, part in rows.groupby("scale")}
-    for title, column in charts.SCALES.items():
-        assert parts[title].value.to_numpy() == pytest.approx(curves[column], abs=1e-4)
+    for scale, title in charts.SCALES.items():
+        known = curves[curves.scale == scale].value
+        assert parts[title].value.to_numpy() == pytest.approx(known.to_numpy(), abs=1e-4)
     shift = parts["Q"].value - parts["Q less that of untrained networks"].value
     assert shift.to_numpy() == pytest.approx(parts["Q"].untrained, abs=2e-4)
 
@@ -80,7 +81,7 @@ def test_an_interval_that_is_none_is_not_drawn_and_stretches_no_axis():
     networks.loc[networks.network == "dropout=0.6,seed=2", "test_accuracy"] = 0.5
     modules.loc[modules.network == "dropout=0.6,seed=1", "q"] += 0.2
     few = replace(results, networks=networks, modules=modules)
-    chart = charts.q_side_by_side({"base": few}).to_dict()
+    chart = charts.q_side_by_side(of(elsewhere.q_curves, {"base": few})).to_dict()
     here = drawn(chart).strength == 0.6
     assert drawn(chart)[here][["low", "high"]].isna().all(axis=None)
     assert drawn(chart)[~here][["low", "high"]].notna().all(axis=None)
@@ -108,23 +109,26 @@ def test_layers_are_drawn_at_the_weakest_and_the_best_levels(found, specs):
 def test_agreement_has_a_panel_an_experiment_and_both_metrics(found, specs):
     rows = drawn(specs["agreement"])
     assert set(rows.experiment) == set(found)
-    for title, metric in charts.METRICS.items():
-        table = elsewhere.agreement_by_layer(found, metric)
-        assert rows[rows.metric == title].value.sum() == pytest.approx(table.value.sum(), abs=0.01)
+    table = of(elsewhere.agreement_by_layer, found)
+    for metric, title in charts.METRICS.items():
+        known = table[table.metric == metric].value.sum()
+        assert rows[rows.metric == title].value.sum() == pytest.approx(known, abs=0.01)
 
 
 def test_effects_are_drawn_from_the_experiments_they_name():
     low = with_q(world(name="wide"), -0.5, "dropout")
-    rows = drawn(charts.effects({"base": world(), "wide": low}).to_dict()).query("over == 'all layers'")
+    table = of(elsewhere.effects, {"base": world(), "wide": low})
+    rows = drawn(charts.effects(table).to_dict()).query("over == 'all layers'")
     values = rows.set_index(["experiment", "effect"]).value
-    assert values["base", elsewhere.MATCHED] > 0.2
-    assert values["wide", elsewhere.MATCHED] < -0.2
-    assert values["wide", elsewhere.WITHIN] > 0.2
+    assert values["base", elsewhere.EFFECTS["matched"]] > 0.2
+    assert values["wide", elsewhere.EFFECTS["matched"]] < -0.2
+    assert values["wide", elsewhere.EFFECTS["agreement"]] > 0.2
 
 
 def test_an_experiment_keeps_its_colour_whatever_else_is_stored():
     def colours(found):
-        text = charts.q_side_by_side(found).to_dict()["spec"]["layer"][2]["encoding"]["color"]
+        chart = charts.q_side_by_side(of(elsewhere.q_curves, found))
+        text = chart.to_dict()["spec"]["layer"][2]["encoding"]["color"]
         scale = text.get("scale") or text["condition"]["scale"]
         return dict(zip(scale["domain"], scale["range"], strict=True))
 
@@ -135,7 +139,7 @@ def test_an_experiment_keeps_its_colour_whatever_else_is_stored():
 
 
 def test_graphs_least_favourable_to_dropout_are_named_and_in_order(found):
-    best = elsewhere.best_levels(found)
+    best = of(elsewhere.best_levels, found)
     table = charts.least_favourable(best, 3)
     known = best.nsmallest(3, "difference")
     assert table.difference.to_list() == known.difference.round(3).to_list()

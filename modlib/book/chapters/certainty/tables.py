@@ -1,18 +1,16 @@
 """How sure the findings are: what counts as one observation, what choosing the best costs, which way Q goes.
 
-All of it on the networks that pass the accuracy filter (`modlib.study.accuracy_filter.kept_networks`).
+All of it is about the networks of `base` that pass the accuracy filter.
 """
 
 from __future__ import annotations
-
-import math
-from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 from scipy import stats
 
+from modlib.book.numbers import offered
 from modlib.paper import contrasts, graph_names
 from modlib.paper.simulations import coverage
 from modlib.stats import intervals
@@ -20,27 +18,22 @@ from modlib.stats.intervals import Estimate
 from modlib.stats.selection import held_out_best
 from modlib.study.accuracy_filter import GRAPH, LEVEL, kept_networks
 from modlib.study.runner import run
-from modlib.study.store import Results
 
 #: What might be taken for one independent observation, and the columns that tell one from another in a seed.
-UNITS = {
-    "seed": [],
-    "network": LEVEL,
-    "network and layer": [*LEVEL, "layer"],
-    "network, layer and graph": [*LEVEL, *GRAPH],
+UNITS = {"seed": [], "network": LEVEL, "layer": [*LEVEL, "layer"], "graph": [*LEVEL, *GRAPH]}
+WAYS = {
+    "same seeds": "best on the same seeds, Student's t",
+    "other seeds": "best on the other seeds, bootstrap",
+    "after Holm": "the same, after Holm",
 }
-WAYS = (
-    "best on the same seeds, Student's t",
-    "best on the other seeds, bootstrap",
-    "the same, after Holm",
-)
 REGULARIZERS = ("dropout", "l1", "l2")
 
 
-def units(results: Results) -> pd.DataFrame:
+@offered("regularizer", "unit")
+def units(profile: str) -> pd.DataFrame:
     """Mean Q of each regulariser's networks, its interval by four ideas of what is one observation.
 
-    Whatever is not told apart by the unit is averaged within it. The interval is Student's t from the scatter
+    Whatever the unit does not tell apart is averaged within it. The interval is Student's t from the scatter
     of units that differ in nothing but their seed, pooled over levels, layers and graphs as far as the unit
     tells these apart: differences between levels are no scatter, whatever the unit.
 
@@ -57,7 +50,7 @@ def units(results: Results) -> pd.DataFrame:
     its n is worth n / k. Part of `times` is owed to Student's t, which is wider for few seeds than for many
     networks; `worth` leaves that out.
     """
-    table = _with_levels(results)
+    table = _q_of_levels(profile)
     rows = []
     for regularizer in REGULARIZERS:
         here = table[table.regularizer == regularizer]
@@ -83,7 +76,8 @@ def _error(values: pd.DataFrame, cells: list[str]) -> tuple[float, float]:
     return se, float(stats.t.ppf((1 + intervals.LEVEL) / 2, df) * se)
 
 
-def times_plain(results: Results) -> pd.DataFrame:
+@offered("layer", "measure", "normalized")
+def times_plain(profile: str) -> pd.DataFrame:
     """How many times as large Q is at the strongest dropout as at the weakest L2: a ratio, by bootstrap.
 
     Returns
@@ -93,7 +87,7 @@ def times_plain(results: Results) -> pd.DataFrame:
         interval `low` to `high` (`modlib.stats.intervals.bootstrap`; nan with fewer than 3 seeds that have
         both).
     """
-    table = _with_levels(results)
+    table = _q_of_levels(profile)
     dropout = table[table.regularizer == "dropout"]
     levels = [contrasts.weakest_l2(table), ("dropout", float(dropout.strength.max()))]
     rows = []
@@ -116,14 +110,14 @@ def _ratio(q: Float[np.ndarray, "draw seed level"]) -> Float[np.ndarray, " draw"
 def winners_curse(
     levels: tuple[int, ...] = (1, 2, 4, 8, 16, 32), *, seeds: int = 9, repetitions: int = 1000, seed: int = 0
 ) -> pd.DataFrame:
-    """How much better than it is the best of several levels looks, where all are equally good.
+    """How much better the best of several levels looks than it is, where all are equally good.
 
     Parameters
     ----------
     levels
         Numbers of levels to choose from.
     seeds, repetitions, seed
-        Seeds of each made-up experiment, number of experiments, and seed of the made-up data.
+        Seeds of each simulated experiment, number of experiments, and seed of the simulation.
 
     Returns
     -------
@@ -141,8 +135,8 @@ def winners_curse(
     return pd.DataFrame(rows, columns=["levels", "same seeds", "other seeds"])
 
 
-def optimism(results: Results) -> pd.DataFrame:
-    """How much Q at the best level falls when seeds no longer help to choose the level they are read at.
+def optimism(profile: str) -> pd.DataFrame:
+    """How much Q at the best level falls when that level is chosen on the other seeds.
 
     Returns
     -------
@@ -150,6 +144,7 @@ def optimism(results: Results) -> pd.DataFrame:
         One row a layer, graph and `side` ("dropout", or "weights": L1 and L2): number of `levels`, `same`
         (mean Q at the level best on all seeds), `held_out` and `optimism`, the former less the latter.
     """
+    results = run("base", profile=profile)
     rows = []
     for graph in contrasts.levels(results.modules, kept_networks(results)):
         for side, q in (("dropout", graph.dropout), ("weights", graph.weights)):
@@ -159,15 +154,27 @@ def optimism(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*GRAPH, "side", "levels", "same", "held_out", "optimism"])
 
 
-def ways_to_count(results: Results) -> pd.DataFrame:
+@offered("side")
+def optimism_by_side(profile: str) -> pd.DataFrame:
+    """How much Q at the best level falls (`optimism`): `mean` and `largest` fall, and the most `levels`."""
+    table = optimism(profile)
+    table = pd.concat([table, table.assign(side="either")])
+    fall = {"mean": ("optimism", "mean"), "largest": ("optimism", "max"), "levels": ("levels", "max")}
+    return table.groupby("side").agg(**fall).reset_index()
+
+
+@offered("levels", "short")
+def ways_to_count(profile: str) -> pd.DataFrame:
     """Of how many graphs one can say that dropout or a weight penalty does more, by three ways of saying so.
 
     Returns
     -------
     DataFrame
-        One row a way (`WAYS`) and choice of `levels` (`modlib.paper.contrasts.LEVELS_COMPARED`): numbers of
-        graphs for `dropout`, for `weights` and `undecided`. The first way is what one should not do.
+        One row a `way` (of `WAYS`, which `short` abbreviates) and choice of `levels`
+        (`modlib.paper.contrasts.LEVELS_COMPARED`): numbers of graphs for `dropout`, for `weights` and
+        `undecided`. The first way is what one should not do.
     """
+    results = run("base", profile=profile)
     both = contrasts.both_ways(results)
     least = (contrasts.least_accurate_dropout(kept_networks(results)), 0.0)
     rows = []
@@ -180,9 +187,9 @@ def ways_to_count(results: Results) -> pd.DataFrame:
             np.array([_sign(low, high) for low, high in zip(table.low, table.high, strict=True)]),
             np.where(table.p_holm <= contrasts.SIGNIFICANT, np.sign(table.difference), 0),
         )
-        for way, verdict in zip(WAYS, verdicts, strict=True):
-            rows.append([name, way, *(int((verdict == sign).sum()) for sign in (1, -1, 0))])
-    return pd.DataFrame(rows, columns=["levels", "way", "dropout", "weights", "undecided"])
+        for (short, way), verdict in zip(WAYS.items(), verdicts, strict=True):
+            rows.append([name, short, way, *(int((verdict == sign).sum()) for sign in (1, -1, 0))])
+    return pd.DataFrame(rows, columns=["levels", "short", "way", "dropout", "weights", "undecided"])
 
 
 def _best_on_same_seeds(
@@ -197,7 +204,7 @@ def _sign(low: float, high: float) -> int:
     return int(low > 0) - int(high < 0)
 
 
-def contrast_tables(results: Results) -> dict[str, pd.DataFrame]:
+def contrast_tables(profile: str) -> dict[str, pd.DataFrame]:
     """`modlib.paper.contrasts.both_ways` for reading: a table a choice of levels, in it a row a graph.
 
     Returns
@@ -207,7 +214,7 @@ def contrast_tables(results: Results) -> dict[str, pd.DataFrame]:
         `difference` with its 95 % interval `from` and `to`, Hedges' `g`, and `p` and `p (Holm)` down to
         .0001.
     """
-    table = graph_names.with_graph_names(contrasts.both_ways(results))
+    table = graph_names.with_graph_names(contrasts.both_ways(run("base", profile=profile)))
     shown = {
         "levels": table["levels"],
         "graph": table.graph,
@@ -227,7 +234,7 @@ def _p_text(p: float) -> str:
     return "–" if np.isnan(p) else "< .0001" if p < 1e-4 else f"{p:.4f}".lstrip("0")
 
 
-def trends(results: Results) -> pd.DataFrame:
+def trends(profile: str) -> pd.DataFrame:
     """Spearman's rank correlation of Q with the strength of a regulariser, seed by seed.
 
     A correlation of 1 says that Q never falls as strength grows, not that it grows by much. Levels are those
@@ -241,7 +248,7 @@ def trends(results: Results) -> pd.DataFrame:
         Without 3 levels that pass the filter there is no trend, and all but `levels` is nan.
     """
     rows = []
-    for key, group in _with_levels(results).groupby(["regularizer", *GRAPH]):
+    for key, group in _q_of_levels(profile).groupby(["regularizer", *GRAPH]):
         wide = group.pivot_table(index="seed", columns="strength", values="q")
         found = intervals.mean([])
         if wide.shape[1] >= intervals.FEWEST_LEVELS:
@@ -252,98 +259,48 @@ def trends(results: Results) -> pd.DataFrame:
     return table.assign(p_holm=intervals.holm(table.p.to_numpy(dtype=float)))
 
 
-def _with_levels(results: Results) -> pd.DataFrame:
+@offered("regularizer")
+def directions(profile: str) -> pd.DataFrame:
+    """Of how many `trends` Q is rising, falling or undecided after Holm's correction, and their range.
+
+    The `lowest` and `highest` are mean rank correlations. The row ``all`` is of all regularisers together.
+    """
+    table = trends(profile)
+    clear = table.p_holm <= contrasts.SIGNIFICANT
+    table = table.assign(rising=clear & (table.rho > 0), falling=clear & (table.rho < 0), undecided=~clear)
+    groups = pd.concat([table, table.assign(regularizer="all")]).groupby("regularizer")
+    found = groups[["rising", "falling", "undecided"]].sum()
+    return found.assign(trends=groups.size(), lowest=groups.rho.min(), highest=groups.rho.max()).reset_index()
+
+
+@offered("intervals")
+def coverages(profile: str) -> pd.DataFrame:
+    """Lowest and highest share of simulated intervals that hold the truth, in groups of methods and data.
+
+    The simulation is stored, and the same at every profile. Its `repetitions` are those of each share. Groups
+    that begin with ``limit`` are intervals in use, on data for which they fall short.
+    """
+    table = coverage.stored()
+    used, limit, method = table.used, table.limit, table.method
+    best = table.interval == "difference_of_best"
+    groups = {
+        "in use": used & ~limit & ~best,
+        "best in use": used & best,
+        "independent": method.str.startswith("all networks and layers"),
+        "percentile": method == "percentile bootstrap over seeds",
+        "best by t": best & (method == "best on other seeds, Student's t"),
+        "best on same seeds": best & (method == "best on the same seeds, Student's t"),
+        "limit skewed": used & limit & (table.interval == "mean"),
+        "limit trend": used & limit & (table.interval == "trend"),
+        "Fisher": method == "Student's t on Fisher's z",
+    }
+    found = {name: table[rows].coverage.agg(["min", "max"]) for name, rows in groups.items()}
+    ranges = pd.DataFrame(found).T.rename(columns={"min": "lowest", "max": "highest"})
+    return ranges.rename_axis("intervals").reset_index().assign(repetitions=table.repetitions.max())
+
+
+def _q_of_levels(profile: str) -> pd.DataFrame:
     """Rows of `modules` of the trained networks kept, with regulariser, strength and seed."""
+    results = run("base", profile=profile)
     kept = kept_networks(results)
     return results.modules.merge(kept[kept.trained][["network", *LEVEL, "seed"]], on="network")
-
-
-def numbers(profile: str) -> dict[str, float | int | None]:
-    """Numbers that the chapter cites, ``certainty_...``; None where data are too few for one.
-
-    Of base (final protocol), and of the stored simulation (`modlib.paper.simulations.coverage.stored`).
-    """
-    results = run("base", profile=profile)
-    found = _unit_numbers(units(results)) | _choice_numbers(results) | _trend_numbers(trends(results))
-    found |= _ratio_numbers(times_plain(results)) | _coverage_numbers(coverage.stored())
-    return {f"certainty_{key}": _plain(value) for key, value in found.items()}
-
-
-def _plain(value: float | int) -> float | int | None:
-    return value if math.isfinite(value) else None
-
-
-def _unit_numbers(table: pd.DataFrame) -> dict[str, float | int]:
-    found: dict[str, float | int] = {}
-    for row in table.to_dict("records"):
-        key = f"{row['regularizer']}_{str(row['unit']).rsplit(maxsplit=1)[-1]}"
-        found |= {f"n_{key}": row["n"], f"times_{key}": row["times"], f"worth_{key}": row["worth"]}
-    return found
-
-
-def _choice_numbers(results: Results) -> dict[str, float | int]:
-    found: dict[str, float | int] = {}
-    table = optimism(results)
-    found["optimism_most"] = float(table.optimism.max())
-    for side, group in table.groupby("side"):
-        found[f"optimism_{side}"] = float(group.optimism.mean())
-        found[f"levels_{side}"] = int(group["levels"].max())
-    counted = ways_to_count(results)
-    for suffix, name in zip(("_matched", ""), contrasts.LEVELS_COMPARED, strict=True):
-        for short, way in zip(("same", "held_out", "holm"), WAYS, strict=True):
-            count = counted[(counted["levels"] == name) & (counted.way == way)].iloc[0]
-            for side in ("dropout", "weights", "undecided"):
-                found[f"{short}_{side}{suffix}"] = int(count[side])
-    both = contrasts.both_ways(results).query("not normalized")
-    for suffix, name in zip(("_matched", ""), contrasts.LEVELS_COMPARED, strict=True):
-        for row in both[both["levels"] == name].to_dict("records"):
-            graph = f"{row['measure']}_{row['layer']}{suffix}"
-            found |= {f"g_{graph}": row["effect"], f"difference_{graph}": row["difference"]}
-    return found
-
-
-def _trend_numbers(table: pd.DataFrame) -> dict[str, float | int]:
-    found: dict[str, float | int] = {"trends": len(table)}
-    clear = table.p_holm <= contrasts.SIGNIFICANT
-    for regularizer in REGULARIZERS:
-        here = table.regularizer == regularizer
-        found[f"rising_{regularizer}"] = int((here & clear & (table.rho > 0)).sum())
-        found[f"falling_{regularizer}"] = int((here & clear & (table.rho < 0)).sum())
-        found[f"flat_{regularizer}"] = int((here & ~clear).sum())
-        found[f"rho_{regularizer}_lowest"] = float(table[here].rho.min())
-        found[f"rho_{regularizer}_highest"] = float(table[here].rho.max())
-    for row in table[~table.normalized].to_dict("records"):
-        found[f"rho_{row['regularizer']}_{row['measure']}_{row['layer']}"] = row["rho"]
-    return found
-
-
-def _ratio_numbers(table: pd.DataFrame) -> dict[str, float | int]:
-    found: dict[str, float | int] = {}
-    for row in table[~table.normalized].to_dict("records"):
-        for what in ("ratio", "low", "high"):
-            name = "ratio" if what == "ratio" else f"ratio_{what}"
-            found[f"{name}_{row['measure']}_{row['layer']}"] = row[what]
-    return found
-
-
-def _coverage_numbers(table: pd.DataFrame) -> dict[str, float | int]:
-    """Lowest and highest coverage of groups of rows; `worst` are data on which methods in use fall short."""
-    used, limit = table.used, table.limit
-    best = table.interval == "difference_of_best"
-    groups: Mapping[str, pd.Series] = {
-        "used": used & ~limit & ~best,
-        "best": used & best,
-        "independent": table.method.str.startswith("all networks and layers"),
-        "percentile": table.method == "percentile bootstrap over seeds",
-        "pooled": table.method == "Student's t with pooled variance",
-        "best_t": best & (table.method == "best on other seeds, Student's t"),
-        "best_same": best & (table.method == "best on the same seeds, Student's t"),
-        "worst_skewed": used & limit & (table.interval == "mean"),
-        "worst_trend": used & limit & (table.interval == "trend"),
-        "fisher": table.method == "Student's t on Fisher's z",
-    }
-    found: dict[str, float | int] = {"repetitions": int(table.repetitions.max())}
-    for name, rows in groups.items():
-        found[f"coverage_{name}_lowest"] = float(table[rows].coverage.min())
-        found[f"coverage_{name}_highest"] = float(table[rows].coverage.max())
-    return found

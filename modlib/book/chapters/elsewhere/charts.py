@@ -1,8 +1,11 @@
-"""Both findings in other networks and on other data, side by side."""
+"""Both findings in other networks and on other data, side by side.
+
+Each chart draws a table of `modlib.book.chapters.elsewhere.tables`, with the experiments that it has.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import altair as alt
@@ -10,35 +13,38 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown
 
-from modlib.book.chapters.elsewhere import tables as elsewhere
-from modlib.book.chapters.elsewhere.tables import EFFECTS, EXPERIMENTS
+from modlib.book.chapters.elsewhere.tables import COMPARED, EFFECTS
 from modlib.book.theme import (
     FAMILY_COLOURS,
     GREY,
+    HEADER,
     NAMES,
     REGULARIZERS,
+    ROW_HEADER,
+    TOP_LEGEND,
+    drop_down,
     estimate,
     on_strength_axis,
-    properties,
+    panels,
     strength_axis,
 )
-from modlib.measures import MEASURES
 from modlib.paper import by_level, graph_names
 from modlib.study.accuracy_filter import LEVEL
 from modlib.study.store import Results
 
 #: Experiments have hues that no measure or family has, and a shape each.
-COLOURS = ("#7d8591", "#8a63d2", "#22976a", "#d1437f", "#b58a16")
-SHAPES = ("circle", "square", "triangle-up", "diamond", "cross")
-SCALES = {"Q less that of untrained networks": "excess", "Q": "q"}
+COLOURS = dict(zip(COMPARED, ("#7d8591", "#8a63d2", "#22976a", "#d1437f", "#b58a16"), strict=True))
+SHAPES = dict(zip(COMPARED, ("circle", "square", "triangle-up", "diamond", "cross"), strict=True))
+SCALES = {"excess": "Q less that of untrained networks", "q": "Q"}
 LEVELS = {"plain": "weakest L2", "dropout": "best dropout", "weights": "best L1 or L2"}
-METRICS = {"element-centric similarity": "ecs", "adjusted mutual information": "ami"}
+METRICS = {"ecs": "element-centric similarity", "ami": "adjusted mutual information"}
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
+_BY = ["dropout probability", "weight penalty"]
 
 
-def not_stored(found: Mapping[str, Results], profile: str) -> Markdown:
+def not_stored(found: Iterable[str], profile: str) -> Markdown:
     """Say which experiments are missing from the page, and the commands that compute them."""
-    missing = [name for name in EXPERIMENTS if name not in found]
+    missing = [name for name in COMPARED if name not in found]
     if not missing:
         said = "*All experiments of this page are stored.*"
     else:
@@ -51,263 +57,198 @@ def not_stored(found: Mapping[str, Results], profile: str) -> Markdown:
     return Markdown(said)  # type: ignore[no-untyped-call]
 
 
-def q_side_by_side(found: Mapping[str, Results], *, name: str = "", caption: str = "") -> alt.FacetChart:
+def q_side_by_side(curves: pd.DataFrame, *, name: str = "", caption: str = "") -> alt.FacetChart:
     """Q against dropout and against L1 or L2, a line an experiment; layer, penalty and scale by drop-down."""
-    curves = elsewhere.q_curves(found)
-    penalty = curves.regularizer != "dropout"
-    curves["x"] = on_strength_axis(curves)
-    curves["by"] = np.where(penalty, "weight penalty", "dropout probability")
-    tables = []
-    for title, column in SCALES.items():
-        low, high = ("excess_low", "excess_high") if column == "excess" else ("low", "high")
-        table = curves[["experiment", "layer", "measure", "regularizer", "strength", "seeds", "x", "by"]]
-        values = {"value": curves[column], "low": curves[low], "high": curves[high]}
-        tables.append(table.assign(scale=title, untrained=curves.untrained, **values))
-    points = pd.concat(tables, ignore_index=True).round(4)
-    points["name"] = points.measure.map(NAMES)
+    points = curves.assign(
+        x=on_strength_axis(curves),
+        by=np.where(curves.regularizer == "dropout", *_BY),
+        scale=curves.scale.map(SCALES),
+        name=curves.measure.map(NAMES),
+    ).round(4)
     points["interval"] = [  # as text, since Vega's numbers in tooltips would show none as 0
         "none: too few seeds" if np.isnan(low) else f"{low:.3f} to {high:.3f}".replace("-", "−")
         for low, high in zip(points.low, points.high, strict=True)
     ]
     depth = int(points.layer.max())
-    params = [
-        _choose("elsewhere_layer", list(range(1, depth + 1)), _ORDINALS[:depth], "Hidden layer "),
-        _choose("elsewhere_penalty", ["l2", "l1"], ["L2", "L1"], "Weight penalty "),
-        _choose("elsewhere_scale", list(SCALES), list(SCALES), "Show "),
-    ]
     pick = alt.selection_point(name="elsewhere_pick", fields=["experiment"], bind="legend")
-    x = strength_axis()
     base = (
         alt.Chart()
         .transform_filter("datum.layer == elsewhere_layer && datum.scale == elsewhere_scale")
         .transform_filter("datum.regularizer == 'dropout' || datum.regularizer == elsewhere_penalty")
     )
-    shown = alt.condition(pick, alt.value(1.0), alt.value(0.08))
-    colour = _colour(list(found))
-    zero = base.mark_rule(strokeDash=[3, 3], color=GREY).encode(y=alt.datum(0))
-    span = base.mark_rule(strokeWidth=1.2).encode(
-        x=x, y=alt.Y("low:Q", title="Q"), y2="high:Q", color=colour, opacity=shown
-    )
-    line = base.mark_line(strokeWidth=1.5).encode(
-        x=x, y=alt.Y("value:Q", title="Q", axis=alt.Axis(tickCount=4)), color=colour, opacity=shown
-    )
-    dot = base.mark_point(filled=True, size=38).encode(
-        x=x,
-        y="value:Q",
-        color=colour,
-        shape=_shape(list(found)),
-        opacity=shown,
-        tooltip=[
-            "experiment:N",
-            alt.Tooltip("name:N", title="measure"),
-            alt.Tooltip("regularizer:N", title="regulariser"),
-            alt.Tooltip("strength:Q", format="~g"),
-            alt.Tooltip("scale:N", title="shown"),
-            alt.Tooltip("value:Q", format=".3f"),
-            alt.Tooltip("interval:N", title="95 %"),
-            alt.Tooltip("untrained:Q", title="Q, untrained", format=".3f"),
-            alt.Tooltip("seeds:Q"),
+    shown = {
+        "x": strength_axis(),
+        "color": _by_experiment(alt.Color, points, COLOURS),
+        "opacity": alt.condition(pick, alt.value(1.0), alt.value(0.08)),
+    }
+    tooltip = [
+        "experiment:N",
+        alt.Tooltip("name:N", title="measure"),
+        alt.Tooltip("regularizer:N", title="regulariser"),
+        alt.Tooltip("strength:Q", format="~g"),
+        alt.Tooltip("scale:N", title="shown"),
+        alt.Tooltip("value:Q", format=".3f"),
+        alt.Tooltip("interval:N", title="95 %"),
+        alt.Tooltip("untrained:Q", title="Q, untrained", format=".3f"),
+        "seeds:Q",
+    ]
+    return panels(
+        base.mark_rule(strokeDash=[3, 3], color=GREY).encode(y=alt.datum(0)),
+        base.mark_rule(strokeWidth=1.2).encode(y=alt.Y("low:Q", title="Q"), y2="high:Q", **shown),
+        base.mark_line(strokeWidth=1.5).encode(
+            y=alt.Y("value:Q", title="Q", axis=alt.Axis(tickCount=4)), **shown
+        ),
+        base.mark_point(filled=True, size=38).encode(
+            y="value:Q", shape=_by_experiment(alt.Shape, points, SHAPES), tooltip=tooltip, **shown
+        ),
+        data=points,
+        size=(200, 120),
+        row=alt.Row("name:N", sort=list(NAMES.values()), header=ROW_HEADER),
+        column=alt.Column("by:N", sort=_BY, header=alt.Header(title=None)),
+        spacing={"row": 10, "column": 14},
+        independent="x",
+        params=[
+            drop_down("elsewhere_layer", "Hidden layer ", range(1, depth + 1), _ORDINALS[:depth]),
+            drop_down("elsewhere_penalty", "Weight penalty ", ["l2", "l1"], ["L2", "L1"]),
+            drop_down("elsewhere_scale", "Show ", list(SCALES.values())),
+            pick,
         ],
+        description="Modularity of raw graphs against dropout and against L1 or L2, one line an experiment "
+        "and one row a measure, less the modularity of untrained networks of the same shape.",
+        caption=caption,
+        name=name,
     )
-    chart: alt.FacetChart = (
-        alt.layer(zero, span, line, dot, data=points)
-        .properties(width=200, height=120)
-        .facet(
-            row=alt.Row(
-                "name:N",
-                sort=[NAMES[m] for m in MEASURES],
-                header=alt.Header(title=None, labelAngle=-90, labelFontSize=12),
-            ),
-            column=alt.Column(
-                "by:N", sort=["dropout probability", "weight penalty"], header=alt.Header(title=None)
-            ),
-            spacing={"row": 10, "column": 14},
-        )
-        .resolve_scale(x="independent")
-        .add_params(*params, pick)
-        .properties(
-            **properties(
-                description="Modularity of raw graphs against dropout and against L1 or L2, one line an "
-                "experiment and one row a measure, less the modularity of untrained networks of the same "
-                "shape.",
-                caption=caption,
-                name=name,
-            )
-        )
-    )
-    return chart
 
 
-def q_by_depth(
-    found: Mapping[str, Results], best: pd.DataFrame, *, name: str = "", caption: str = ""
-) -> alt.FacetChart:
-    """Q less that of untrained networks by layer, without regularisation and at the best level of each kind.
-
-    Parameters
-    ----------
-    best
-        Of `best_levels`.
-    """
+def q_by_depth(best: pd.DataFrame, *, name: str = "", caption: str = "") -> alt.FacetChart:
+    """Q less that of untrained networks by layer, without regularisation and at the best levels."""
     raw = best[~best.normalized]
+    shared = raw[["experiment", "layer", "measure", "untrained"]].assign(name=raw.measure.map(NAMES))
     parts = [
-        raw[["experiment", "layer", "measure", "untrained"]].assign(level=title, q=raw[column])
-        for column, title in LEVELS.items()
+        shared.assign(level=title, q=raw[level], excess=raw[f"{level}_excess"])
+        for level, title in LEVELS.items()
     ]
-    table = pd.concat(parts, ignore_index=True)
-    table = table.assign(excess=table.q - table.untrained, name=table.measure.map(NAMES)).round(4)
-    deepest = max(found, key=lambda e: int(best[best.experiment == e].layer.max()))
+    layers = best.groupby("experiment", sort=False).layer.max()
     base = alt.Chart().transform_filter("datum.experiment == elsewhere_experiment")
-    colour = alt.Color(
+    shown = {"x": _layer_axis(), "color": _by_level(alt.Color, ["#7d8591", "#1b9e9e", "#b0499b"])}
+    tooltip = [
+        "experiment:N",
+        alt.Tooltip("name:N", title="measure"),
+        "layer:O",
         "level:N",
-        sort=list(LEVELS.values()),
-        scale=alt.Scale(domain=list(LEVELS.values()), range=["#7d8591", "#1b9e9e", "#b0499b"]),
-        legend=alt.Legend(title=None, orient="top"),
-    )
-    x = alt.X(
-        "layer:O", title="hidden layer", axis=alt.Axis(labelAngle=0, grid=False), scale=alt.Scale(padding=0.4)
-    )
-    zero = base.mark_rule(strokeDash=[3, 3], color=GREY).encode(y=alt.datum(0))
-    line = base.mark_line(strokeWidth=1.5).encode(x=x, y="excess:Q", color=colour)
-    dot = base.mark_point(filled=True, size=45, opacity=1).encode(
-        x=x,
-        y=alt.Y("excess:Q", title="Q less untrained", axis=alt.Axis(tickCount=4)),
-        color=colour,
-        shape=alt.Shape(
-            "level:N",
-            scale=alt.Scale(domain=list(LEVELS.values()), range=["square", "circle", "triangle-up"]),
-            legend=alt.Legend(title=None, orient="top"),
-        ),
-        tooltip=[
-            "experiment:N",
-            alt.Tooltip("name:N", title="measure"),
-            "layer:O",
-            "level:N",
-            *(alt.Tooltip(f"{c}:Q", format=".3f") for c in ("excess", "q", "untrained")),
-        ],
-    )
-    chart: alt.FacetChart = (
-        alt.layer(zero, line, dot, data=table)
-        .properties(width=195, height=120)
-        .facet(facet=_wrapped("name:N", [NAMES[m] for m in MEASURES]), columns=2, spacing=12)
-        .add_params(_choose("elsewhere_experiment", list(found), list(found), "Experiment ", deepest))
-        .properties(
-            **properties(
-                description="Modularity less that of untrained networks by hidden layer, one panel for each "
-                "measure, without regularisation, at the best dropout and at the best L1 or L2.",
-                caption=caption,
-                name=name,
-            )
-        )
-    )
-    return chart
-
-
-def agreement_side_by_side(
-    found: Mapping[str, Results], *, name: str = "", caption: str = ""
-) -> alt.FacetChart:
-    """Agreement within and across families by layer, a panel an experiment; the metric by drop-down."""
-    tables = [
-        elsewhere.agreement_by_layer(found, metric).assign(metric=title) for title, metric in METRICS.items()
+        *(alt.Tooltip(f"{column}:Q", format=".3f") for column in ("excess", "q", "untrained")),
     ]
-    points = pd.concat(tables, ignore_index=True).round(4)
-    points["networks"] = points.trained.map({True: "trained", False: "untrained"})
-    base = alt.Chart().transform_filter("datum.metric == elsewhere_metric")
-    x = alt.X(
-        "layer:O", title="hidden layer", axis=alt.Axis(labelAngle=0, grid=False), scale=alt.Scale(padding=0.4)
-    )
-    families = list(FAMILY_COLOURS)
-    colour = alt.Color(
-        "family_pair:N",
-        scale=alt.Scale(domain=families, range=list(FAMILY_COLOURS.values())),
-        legend=alt.Legend(title=None, orient="top"),
-    )
-    dashed = alt.condition("datum.networks == 'trained'", alt.value([1, 0]), alt.value([4, 3]))
-    span = base.mark_rule(strokeWidth=2).encode(x=x, y="low:Q", y2="high:Q", color=colour)
-    line = base.mark_line(strokeWidth=1.5).encode(
-        x=x, y="value:Q", color=colour, detail="networks:N", strokeDash=dashed
-    )
-    dot = base.mark_point(size=48, strokeWidth=1.5, filled=True, opacity=1).encode(
-        x=x,
-        y=alt.Y("value:Q", title="agreement", axis=alt.Axis(tickCount=5)),
-        color=colour,
-        shape=alt.Shape(
-            "networks:N",
-            scale=alt.Scale(domain=["trained", "untrained"], range=["circle", "cross"]),
-            legend=alt.Legend(
-                title="networks", orient="top", symbolFillColor=GREY, symbolStrokeColor=GREY, symbolOpacity=1
-            ),
+    return panels(
+        base.mark_rule(strokeDash=[3, 3], color=GREY).encode(y=alt.datum(0)),
+        base.mark_line(strokeWidth=1.5).encode(y="excess:Q", **shown),
+        base.mark_point(filled=True, size=45, opacity=1).encode(
+            y=alt.Y("excess:Q", title="Q less untrained", axis=alt.Axis(tickCount=4)),
+            shape=_by_level(alt.Shape, ["square", "circle", "triangle-up"]),
+            tooltip=tooltip,
+            **shown,
         ),
-        tooltip=[
-            "experiment:N",
-            "layer:O",
-            alt.Tooltip("family_pair:N", title="pairs"),
-            "networks:N",
-            alt.Tooltip("metric:N", title="agreement"),
-            *estimate("value", "value"),
-            alt.Tooltip("seeds:Q"),
-        ],
+        data=pd.concat(parts, ignore_index=True).round(4),
+        size=(195, 120),
+        facet=alt.Facet("name:N", sort=list(NAMES.values()), header=HEADER),
+        columns=2,
+        spacing=12,
+        params=[drop_down("elsewhere_experiment", "Experiment ", list(layers.index), value=layers.idxmax())],
+        description="Modularity less that of untrained networks by hidden layer, one panel for each measure, "
+        "without regularisation, at the best dropout and at the best L1 or L2.",
+        caption=caption,
+        name=name,
     )
-    chart: alt.FacetChart = (
-        alt.layer(span, line, dot, data=points)
-        .properties(width=195, height=150)
-        .facet(facet=_wrapped("experiment:N", list(found)), columns=2, spacing=14)
-        .resolve_scale(x="independent")
-        .add_params(_choose("elsewhere_metric", list(METRICS), list(METRICS), "Agreement as "))
-        .properties(
-            **properties(
-                description="Agreement of partitions within upstream, within downstream and across families "
-                "by hidden layer, one panel for each experiment, trained and untrained networks, with 95 % "
-                "intervals over seeds.",
-                caption=caption,
-                name=name,
-            )
-        )
-    )
-    return chart
 
 
-def effects(found: Mapping[str, Results], *, name: str = "", caption: str = "") -> alt.FacetChart:
-    """Draw both findings as one number each, with its interval: all experiments and their layers."""
-    table = elsewhere.effects(found)
-    table["row"] = table.experiment + table.layer.map(lambda n: f", layer {n}" if n else "")
-    table["over"] = table.layer.map(lambda n: f"layer {n}" if n else "all layers")
-    order = table.row.drop_duplicates().to_list()
-    y = alt.Y("row:N", sort=order, title=None, axis=alt.Axis(labelLimit=200, labelFontSize=11))
-    base = alt.Chart()
-    whole = alt.condition("datum.over == 'all layers'", alt.value(55), alt.value(18))
-    colour = _colour(list(found), legend=None)
-    zero = base.mark_rule(strokeDash=[3, 3], color=GREY).encode(x=alt.datum(0))
-    span = base.mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q", y=y, color=colour)
-    dot = base.mark_point(filled=True, opacity=1).encode(
-        x=alt.X("value:Q", title="effect", axis=alt.Axis(tickCount=5, labelFlush=False)),
-        y=y,
-        size=whole,
-        color=colour,
-        shape=_shape(list(found), legend=None),
-        tooltip=[
-            "experiment:N",
-            "over:N",
-            alt.Tooltip("effect:N"),
-            *estimate("value", "value"),
-            alt.Tooltip("n:Q", title="seeds"),
-            alt.Tooltip("p:Q", title="p, one test by itself", format=".2g"),
-        ],
+def agreement_side_by_side(table: pd.DataFrame, *, name: str = "", caption: str = "") -> alt.FacetChart:
+    """Agreement within and across families by layer, a panel an experiment; the metric by drop-down."""
+    networks = table.trained.map({True: "trained", False: "untrained"})
+    points = table.assign(networks=networks, metric=table.metric.map(METRICS)).round(4)
+    scale = alt.Scale(domain=list(FAMILY_COLOURS), range=list(FAMILY_COLOURS.values()))
+    base = alt.Chart().transform_filter("datum.metric == elsewhere_metric")
+    shown = {"x": _layer_axis(), "color": alt.Color("family_pair:N", scale=scale, legend=TOP_LEGEND)}
+    dashed = alt.condition("datum.networks == 'trained'", alt.value([1, 0]), alt.value([4, 3]))
+    shape = alt.Shape(
+        "networks:N",
+        scale=alt.Scale(domain=["trained", "untrained"], range=["circle", "cross"]),
+        legend=alt.Legend(
+            title="networks", orient="top", symbolFillColor=GREY, symbolStrokeColor=GREY, symbolOpacity=1
+        ),
     )
-    chart: alt.FacetChart = (
-        alt.layer(zero, span, dot, data=table.round({"value": 4, "low": 4, "high": 4}))
-        .properties(width=195, height=15 * len(order))
-        .facet(facet=_wrapped("effect:N", list(EFFECTS)), columns=2, spacing=14)
-        .properties(
-            **properties(
-                description="Four effects with 95 % intervals, one row for each experiment and layer: "
-                "modularity at the best dropout less that at the best L1 or L2, among levels as accurate, "
-                "within a point of accuracy, and among all; and agreement within less across families.",
-                caption=caption,
-                name=name,
-            )
-        )
+    tooltip = [
+        "experiment:N",
+        "layer:O",
+        alt.Tooltip("family_pair:N", title="pairs"),
+        "networks:N",
+        alt.Tooltip("metric:N", title="agreement"),
+        *estimate("value", "value"),
+        "seeds:Q",
+    ]
+    return panels(
+        base.mark_rule(strokeWidth=2).encode(x=shown["x"], y="low:Q", y2="high:Q", color=shown["color"]),
+        base.mark_line(strokeWidth=1.5).encode(y="value:Q", detail="networks:N", strokeDash=dashed, **shown),
+        base.mark_point(size=48, strokeWidth=1.5, filled=True, opacity=1).encode(
+            y=alt.Y("value:Q", title="agreement", axis=alt.Axis(tickCount=5)),
+            shape=shape,
+            tooltip=tooltip,
+            **shown,
+        ),
+        data=points,
+        size=(195, 150),
+        facet=alt.Facet("experiment:N", sort=list(table.experiment.unique()), header=HEADER),
+        columns=2,
+        spacing=14,
+        independent="x",
+        params=[drop_down("elsewhere_metric", "Agreement as ", list(METRICS.values()))],
+        description="Agreement of partitions within upstream, within downstream and across families by "
+        "hidden layer, one panel for each experiment, trained and untrained networks, with 95 % intervals "
+        "over seeds.",
+        caption=caption,
+        name=name,
     )
-    return chart
+
+
+def effects(table: pd.DataFrame, *, name: str = "", caption: str = "") -> alt.FacetChart:
+    """Both findings as one number each, with its interval: all experiments and their layers."""
+    row = table.experiment + table.layer.map(lambda layer: f", layer {layer}" if layer else "")
+    points = table.drop(columns="rivals").assign(row=row, effect=table.effect.map(EFFECTS))
+    shown = {
+        "y": alt.Y(
+            "row:N", sort=list(row.unique()), title=None, axis=alt.Axis(labelLimit=200, labelFontSize=11)
+        ),
+        "color": _by_experiment(alt.Color, points, COLOURS, legend=None),
+    }
+    tooltip = [
+        "experiment:N",
+        "over:N",
+        "effect:N",
+        *estimate("value", "value"),
+        alt.Tooltip("n:Q", title="seeds"),
+        alt.Tooltip("p:Q", title="p, one test by itself", format=".2g"),
+    ]
+    return panels(
+        alt.Chart().mark_rule(strokeDash=[3, 3], color=GREY).encode(x=alt.datum(0)),
+        alt.Chart().mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q", **shown),
+        alt.Chart()
+        .mark_point(filled=True, opacity=1)
+        .encode(
+            x=alt.X("value:Q", title="effect", axis=alt.Axis(tickCount=5, labelFlush=False)),
+            size=alt.condition("datum.over == 'all layers'", alt.value(55), alt.value(18)),
+            shape=_by_experiment(alt.Shape, points, SHAPES, legend=None),
+            tooltip=tooltip,
+            **shown,
+        ),
+        data=points.round({"value": 4, "low": 4, "high": 4}),
+        size=(195, 15 * row.nunique()),
+        facet=alt.Facet("effect:N", sort=list(EFFECTS.values()), header=HEADER),
+        columns=2,
+        spacing=14,
+        description="Four effects with 95 % intervals, one row for each experiment and layer: modularity at "
+        "the best dropout less that at the best L1 or L2, among levels as accurate, within a point of "
+        "accuracy, and among all; and agreement within less across families.",
+        caption=caption,
+        name=name,
+    )
 
 
 def least_favourable(best: pd.DataFrame, count: int = 10) -> pd.DataFrame:
@@ -324,24 +265,20 @@ def dropped_levels(results: Results) -> pd.DataFrame:
     return table.assign(regularizer=table.regularizer.map(REGULARIZERS)).set_index(LEVEL).round(3)
 
 
-def _choose(
-    name: str, options: Sequence[Any], labels: Sequence[str], title: str, value: Any = None
-) -> alt.Parameter:
-    select = alt.binding_select(options=list(options), labels=list(labels), name=title)
-    return alt.param(name=name, value=options[0] if value is None else value, bind=select)
+def _layer_axis() -> alt.X:
+    axis, scale = alt.Axis(labelAngle=0, grid=False), alt.Scale(padding=0.4)
+    return alt.X("layer:O", title="hidden layer", axis=axis, scale=scale)
 
 
-def _colour(names: list[str], **options: Any) -> alt.Color:
-    colours = [COLOURS[EXPERIMENTS.index(name)] for name in names]
-    options = {"legend": alt.Legend(title=None, orient="top"), **options}
-    return alt.Color("experiment:N", scale=alt.Scale(domain=names, range=colours), **options)
+def _by_level(channel: Any, values: list[str]) -> Any:
+    titles = list(LEVELS.values())
+    options = {"sort": titles} if channel is alt.Color else {}
+    return channel("level:N", scale=alt.Scale(domain=titles, range=values), legend=TOP_LEGEND, **options)
 
 
-def _shape(names: list[str], **options: Any) -> alt.Shape:
-    shapes = [SHAPES[EXPERIMENTS.index(name)] for name in names]
-    options = {"legend": alt.Legend(title=None, orient="top"), **options}
-    return alt.Shape("experiment:N", scale=alt.Scale(domain=names, range=shapes), **options)
-
-
-def _wrapped(field: str, order: list[str]) -> alt.Facet:
-    return alt.Facet(field, sort=order, header=alt.Header(title=None, labelFontSize=12))
+def _by_experiment(
+    channel: Any, table: pd.DataFrame, values: dict[str, str], legend: alt.Legend | None = TOP_LEGEND
+) -> Any:
+    names = list(table.experiment.unique())
+    scale = alt.Scale(domain=names, range=[values[name] for name in names])
+    return channel("experiment:N", scale=scale, legend=legend)
