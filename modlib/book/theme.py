@@ -100,7 +100,8 @@ def panels(
     """
     chart = alt.layer(*layers, data=data).properties(width=size[0], height=size[1]).facet(**facets)
     if independent:
-        chart = chart.resolve_scale(**{independent: "independent"})
+        scales: dict[str, Any] = {independent: "independent"}
+        chart = chart.resolve_scale(**scales)
     if params:
         chart = chart.add_params(*params)
     found: alt.FacetChart = chart.properties(

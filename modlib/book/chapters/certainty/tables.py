@@ -215,19 +215,11 @@ def contrast_tables(profile: str) -> dict[str, pd.DataFrame]:
         .0001.
     """
     table = graph_names.with_graph_names(contrasts.both_ways(run("base", profile=profile)))
-    shown = {
-        "levels": table["levels"],
-        "graph": table.graph,
-        "difference": table.difference.round(3),
-        "from": table.low.round(3),
-        "to": table.high.round(3),
-        "g": table.effect.round(2),
-        "p": table.p.map(_p_text),
-        "p (Holm)": table.p_holm.map(_p_text),
-    }
-    whole = pd.DataFrame(shown).set_index("graph")
-    parts = ((name, whole[whole["levels"] == name]) for name in contrasts.LEVELS_COMPARED)
-    return {name: part.drop(columns="levels") for name, part in parts}
+    table = table.set_index("graph").rename(columns={"low": "from", "high": "to"})
+    p_values = {"p": table.p.map(_p_text), "p (Holm)": table.p_holm.map(_p_text)}
+    table = table.round({"difference": 3, "from": 3, "to": 3}).assign(g=table.effect.round(2), **p_values)
+    shown = ["difference", "from", "to", "g", "p", "p (Holm)"]
+    return {name: table.loc[table["levels"] == name, shown] for name in contrasts.LEVELS_COMPARED}
 
 
 def _p_text(p: float) -> str:

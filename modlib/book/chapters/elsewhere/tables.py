@@ -250,10 +250,10 @@ def effects_of(
 
 
 @offered("experiment", "effect", "over")
-def effects(profile: str, *, by_layer: bool = True) -> pd.DataFrame:
+def effects(profile: str) -> pd.DataFrame:
     """Both findings in one number each (`effects_of`), by experiment, over all layers and in each."""
     found = load_experiments(profile).items()
-    tables = [effects_of(results, by_layer=by_layer).assign(experiment=name) for name, results in found]
+    tables = [effects_of(results, by_layer=True).assign(experiment=name) for name, results in found]
     table = pd.concat(tables, ignore_index=True)
     return table.assign(over=table.layer.map(lambda layer: f"layer {layer}" if layer else "all layers"))
 
@@ -261,7 +261,7 @@ def effects(profile: str, *, by_layer: bool = True) -> pd.DataFrame:
 @offered("effect")
 def sides(profile: str) -> pd.DataFrame:
     """In how many of the `experiments` the interval of an effect lies `above` zero, or `below`."""
-    table = effects(profile, by_layer=False)
+    table = pd.concat([effects_of(results) for results in load_experiments(profile).values()])
     table = table.assign(above=table.low > 0, below=table.high < 0, experiments=1)
     return table.groupby("effect")[["above", "below", "experiments"]].sum().reset_index()
 
