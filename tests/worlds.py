@@ -17,11 +17,7 @@ GAINS = {
     "noise": {},
 }
 EXCESS = {"true": 0.1, "false": -0.1, "noise": 0.0}  # of Q over its nulls, and over shuffled labels
-UNTRAINED_EXCESS = {
-    "true": 0.05,
-    "false": 0.05,
-    "noise": 0.0,
-}  # of untrained networks over the similarity null
+UNTRAINED_EXCESS = {"true": 0.05, "false": 0.05, "noise": 0.0}  # over the similarity null
 # trained: upstream, downstream, across; then untrained
 ECS = {
     "true": [(0.7, 0.6, 0.3), (0.5, 0.6, 0.3)],
@@ -43,8 +39,8 @@ def world(truth):
     shuffled.modules["q"] -= EXCESS[truth]
     shuffled.networks["test_accuracy"] = 0.1  # there is nothing to learn for a test to show
     labels = {"labels-kept": base, "labels-shuffled": replace(shuffled, nulls=base.nulls)}
-    newborn = {name: untrained(truth) for name in ("untrained", "untrained-fashion")}
-    return {"base": base, "fashion": with_nulls, "close-up": whole} | labels | newborn
+    beside = {name: untrained(truth) for name in ("untrained", "untrained-fashion")}
+    return {"base": base, "fashion": with_nulls, "close-up": whole} | labels | beside
 
 
 def untrained(truth, *, seeds=4, rng=2):

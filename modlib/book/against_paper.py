@@ -23,11 +23,6 @@ def q_against_paper(
     top = float(table[["q", "q_paper"]].max().max()) * 1.05
     scale = alt.Scale(domain=[0, top], nice=False)
     pick = alt.selection_point(fields=["measure"], bind="legend")
-    line = (
-        alt.Chart(pd.DataFrame({"at": [0, top]}))
-        .mark_line(strokeDash=[3, 3], strokeWidth=1)
-        .encode(x=alt.X("at:Q", scale=scale), y=alt.Y("at:Q", scale=scale), color=alt.value(GREY))
-    )
     dot = alt.Chart(table).mark_point(size=32, strokeWidth=1.2).encode(
         x=alt.X("q_paper:Q", title="Q, the paper's figures", scale=scale),
         y=alt.Y("q:Q", title="Q, ours", scale=scale),
@@ -47,15 +42,14 @@ def q_against_paper(
             alt.Tooltip("q_paper:Q", title="the paper's", format=".3f"),
         ],
     ).add_params(pick)  # fmt: skip
-    return alt.layer(line, dot).properties(
-        width=360,
-        height=360,
-        **properties(
-            description="Our modularity against the paper's, one point for each layer, graph and level of "
-            "regularisation, around the diagonal.",
-            caption=caption,
-            name=name,
-        ),
+    return _around_diagonal(
+        dot,
+        scale,
+        size=360,
+        description="Our modularity against the paper's, one point for each layer, graph and level of "
+        "regularisation, around the diagonal.",
+        caption=caption,
+        name=name,
     )
 
 
@@ -75,11 +69,6 @@ def ecs_against_paper(
         ]
     ).round(4)
     scale = alt.Scale(domain=[0.2, 0.85], nice=False)
-    line = (
-        alt.Chart(pd.DataFrame({"at": [0.2, 0.85]}))
-        .mark_line(strokeDash=[3, 3], strokeWidth=1)
-        .encode(x=alt.X("at:Q", scale=scale), y=alt.Y("at:Q", scale=scale), color=alt.value(GREY))
-    )
     dot = (
         alt.Chart(long)
         .mark_point(size=45, strokeWidth=1.4)
@@ -101,16 +90,28 @@ def ecs_against_paper(
             ],
         )
     )
-    return alt.layer(line, dot).properties(
-        width=330,
-        height=330,
-        **properties(
-            description="Our element-centric similarity of every two graphs against the paper's, around the "
-            "diagonal, for trained and untrained networks.",
-            caption=caption,
-            name=name,
-        ),
+    return _around_diagonal(
+        dot,
+        scale,
+        size=330,
+        description="Our element-centric similarity of every two graphs against the paper's, around the "
+        "diagonal, for trained and untrained networks.",
+        caption=caption,
+        name=name,
     )
+
+
+def _around_diagonal(
+    dot: alt.Chart, scale: alt.Scale, *, size: int, description: str, caption: str, name: str
+) -> alt.LayerChart | alt.FacetChart:
+    """Draw points over the line on which both values are equal, in a square."""
+    line = (
+        alt.Chart(pd.DataFrame({"at": scale["domain"]}))
+        .mark_line(strokeDash=[3, 3], strokeWidth=1)
+        .encode(x=alt.X("at:Q", scale=scale), y=alt.Y("at:Q", scale=scale), color=alt.value(GREY))
+    )
+    said = properties(description=description, caption=caption, name=name)
+    return alt.layer(line, dot).properties(width=size, height=size, **said)
 
 
 def q_like_for_like(profile: str) -> Comparison:

@@ -1,8 +1,8 @@
 """Contrasts between levels of regularisation, with the seed as the unit.
 
-A level that is chosen as the best on the same seeds that are then averaged looks better than it is, the more
-so the more levels there are to choose from. Here a seed never has a say in the level that it is read at, and
-intervals are those of `modlib.stats.selection.difference_of_best`, which know that seeds share their choices.
+A level that is selected on the seeds that are then averaged looks better than it is, the more so the more
+levels there are. Here each seed is read at the level selected on the other seeds, and intervals are those of
+`modlib.stats.selection.difference_of_best`, which allow for the selections that seeds share.
 """
 
 from __future__ import annotations
@@ -20,14 +20,13 @@ from modlib.study.accuracy_filter import GRAPH, LEVEL, WEIGHT_PENALTIES, kept_ne
 from modlib.study.store import Results
 
 LEVELS_COMPARED = ("at matched accuracy", "all levels")
-SIGNIFICANT = 0.05  # Holm's p up to which a difference is told from none
-#: Mean accuracies of levels are sums of floats: equal ones may differ by their rounding.
-_ROUNDING = 1e-12
+SIGNIFICANT = 0.05  # largest p by Holm's method at which a difference counts
+_ROUNDING = 1e-12  # equal mean accuracies may differ by the rounding of their sums
 
 
 @dataclass(frozen=True, eq=False)
 class Levels:
-    """Q of one graph, seed by seed (nan where a network was left out), at the levels to choose from.
+    """Q of one graph, seed by seed (nan where a network was left out), at the levels to select from.
 
     Attributes
     ----------
@@ -83,31 +82,22 @@ def levels(modules: pd.DataFrame, networks: pd.DataFrame, *, min_accuracy: float
     """
     trained = networks[networks.trained]
     accuracy = trained.groupby(LEVEL).test_accuracy.mean()
-    good = set(accuracy[accuracy >= min_accuracy - _ROUNDING].index)
-    plain_level = weakest_l2(trained)
+    good = accuracy.index[accuracy >= min_accuracy - _ROUNDING]
+    candidates = {
+        "plain": [weakest_l2(trained)],
+        "dropout": [level for level in good if level[0] == "dropout"],
+        "weights": [level for level in good if level[0] in WEIGHT_PENALTIES],
+    }
     table = modules.merge(trained[["network", *LEVEL, "seed"]], on="network")
     wide = table.groupby([*GRAPH, "seed", *LEVEL]).q.mean().unstack(LEVEL)
-    columns = list(wide.columns.to_frame(index=False).itertuples(index=False, name=None))
     seeds = np.unique(table.seed)
-    rivals = {"dropout": ("dropout",), "weights": WEIGHT_PENALTIES}
     found = []
     for key, group in wide.groupby(GRAPH, sort=True):
-        q = group.reset_index(GRAPH, drop=True).reindex(seeds).to_numpy(dtype=float)
-        there = np.isfinite(q).any(axis=0)
-        chosen = {
-            name: [i for i, level in enumerate(columns) if level[0] in among and level in good and there[i]]
-            for name, among in rivals.items()
-        }
-        found.append(
-            Levels(
-                key=graph_key(key),
-                plain=q[:, [i for i, level in enumerate(columns) if level == plain_level and there[i]]],
-                dropout=q[:, chosen["dropout"]],
-                weights=q[:, chosen["weights"]],
-                dropout_levels=tuple(columns[i] for i in chosen["dropout"]),
-                weights_levels=tuple(columns[i] for i in chosen["weights"]),
-            )
-        )
+        q = group.droplevel(GRAPH).reindex(seeds).dropna(axis="columns", how="all")
+        there = {name: [level for level in some if level in q] for name, some in candidates.items()}
+        plain, dropout, weights = (q[some].to_numpy(dtype=float) for some in there.values())
+        names = tuple(there["dropout"]), tuple(there["weights"])
+        found.append(Levels(graph_key(key), plain, dropout, weights, *names))
     return found
 
 
@@ -152,17 +142,15 @@ def by_graph(results: Results, *, min_accuracy: float = 0.0) -> pd.DataFrame:
 def both_ways(results: Results) -> pd.DataFrame:
     """Contrasts at matched accuracy and over all levels: `by_graph` twice, told apart by `levels`.
 
-    The column `levels` has the names in `LEVELS_COMPARED`. Holm's correction is for each of the two by
-    itself, since they answer two questions and are reported beside each other, not the better of them.
+    The column `levels` has the names in `LEVELS_COMPARED`. Holm's correction is made within each of the two,
+    since they answer two questions and both are reported.
     """
-    least = (least_accurate_dropout(kept_networks(results)), 0.0)
-    return pd.concat(
-        [
-            by_graph(results, min_accuracy=accuracy).assign(levels=name)
-            for name, accuracy in zip(LEVELS_COMPARED, least, strict=True)
-        ],
-        ignore_index=True,
-    )
+    matched, every = LEVELS_COMPARED
+    least = {matched: least_accurate_dropout(kept_networks(results)), every: 0.0}
+    tables = [
+        by_graph(results, min_accuracy=accuracy).assign(levels=name) for name, accuracy in least.items()
+    ]
+    return pd.concat(tables, ignore_index=True)
 
 
 def _mean_of_best(q: Float[np.ndarray, "seed level"]) -> float:

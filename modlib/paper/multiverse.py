@@ -1,8 +1,8 @@
 """Both findings under every analysis choice that could as well have been made (Steegen et al. 2016).
 
-Each row changes one choice and leaves the others at their defaults, so that a finding that hangs on a choice
-shows as a row that stands apart. One pair of choices is changed together too: which levels of L1 and L2 may
-stand against dropout, and which graphs are looked at. An average over all graphs hides what they disagree in.
+Each row changes one choice and leaves the others at their defaults, so that a finding that depends on a
+choice shows as a row that stands apart. One pair of choices is also changed together: which levels of L1 and
+L2 are compared with dropout, and in which graphs, since an average over all graphs hides how they differ.
 """
 
 from __future__ import annotations

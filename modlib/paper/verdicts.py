@@ -1,8 +1,8 @@
 """The rule that turns intervals into verdicts, written down before any of the claims was tested by it.
 
-One step was moved since, when the rule had been applied to the experiment `base` alone, none of whose
-verdicts it changed: "fewer than half decided" is asked before "more contradicted than supported". A single
-item contradicted among sixteen that tell nothing else would have read "does not hold".
+One step was moved later, when the rule had been applied to the experiment `base` alone, and changed none of
+its verdicts: "fewer than half decided" is asked before "more contradicted than supported". Otherwise a single
+item contradicted among sixteen undecided ones would have read "does not hold".
 
 An item is one testable statement, such as "dropout raises Q of the input gradient in layer 1"; a claim has
 many, and layers, measures and levels share networks, so they are corrected together and never counted as
@@ -18,7 +18,7 @@ from modlib import _checks
 from modlib.stats import intervals
 
 ALPHA = 0.05
-LEAST_SEEDS = 3  # a spread can be had from two seeds, but not one that means anything
+LEAST_SEEDS = 3  # the spread of two seeds says next to nothing
 DIRECTIONS = ("above", "below", "within", "not above")
 OUTCOMES = ("supported", "contradicted", "undecided", "no data")
 VERDICTS = ("holds", "holds in part", "does not hold", "cannot be said")

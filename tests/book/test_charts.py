@@ -76,7 +76,7 @@ def test_strengths_of_penalties_are_drawn_as_powers_of_ten():
 
 def test_dark_cells_are_high_agreement_also_for_a_distance():
     rows = drawn(agreement_charts.agreement_matrices(synthetic.results()))
-    for title in (agreement_charts.METRICS["ecs"], agreement_charts.METRICS["vi"]):
+    for title in (agreement_charts.METRIC_NAMES["ecs"], agreement_charts.METRIC_NAMES["vi"]):
         cells = rows[(rows.metric == title) & (rows.networks == "trained") & ~rows.self]
         within = cells[(cells.a == "in cov") & (cells.b == "in cov n")].shade.item()
         across = cells[(cells.a == "in cov") & (cells.b == "out grad")].shade.item()

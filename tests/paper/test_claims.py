@@ -318,7 +318,7 @@ def test_table_reads_what_is_stored_and_computes_nothing(tmp_path, monkeypatch):
 
 
 def test_the_same_filter_as_the_findings():
-    """Items rest on `tables.kept_networks`: the world has networks that it drops."""
+    """Items rest on `accuracy_filter.kept_networks`: the world has networks that it drops."""
     found = worlds.results("true")
     found.networks.loc[found.networks.network == "dropout=0.6,seed=0", "test_accuracy"] = 0.1
     dropped = set(found.networks.network) - set(accuracy_filter.kept_networks(found).network)

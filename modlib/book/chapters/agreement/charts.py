@@ -10,7 +10,7 @@ from modlib.measures import VARIANTS
 from modlib.paper import family_pairs
 from modlib.study.store import Results
 
-METRICS = {
+METRIC_NAMES = {
     "ecs": "element-centric similarity",
     "ami": "adjusted mutual information",
     "ari": "adjusted Rand index",
@@ -31,10 +31,15 @@ def _short(measure: pd.Series, normalized: pd.Series) -> pd.Series:
     return measure.map(_SHORT) + normalized.map({True: " n", False: ""})
 
 
+def _choice_of_metric(name: str) -> alt.Parameter:
+    names = alt.binding_select(options=list(METRIC_NAMES.values()), name="Agreement as ")
+    return alt.param(name=name, value=METRIC_NAMES["ecs"], bind=names)
+
+
 def agreement_matrices(results: Results, *, name: str = "", caption: str = "") -> alt.FacetChart:
     """Agreement of all pairs of the eight graphs, trained beside untrained, the metric by drop-down."""
     tables = []
-    for metric, title in METRICS.items():
+    for metric, title in METRIC_NAMES.items():
         table = family_pairs.agreement_matrix(results, metric)
         off = table[(table.measure_a != table.measure_b) | (table.normalized_a != table.normalized_b)]
         low, high = off[metric].min(), off[metric].max()
@@ -53,11 +58,7 @@ def agreement_matrices(results: Results, *, name: str = "", caption: str = "") -
             )
         )
     cells = pd.concat(tables, ignore_index=True)
-    choice = alt.param(
-        name="metric",
-        value=METRICS["ecs"],
-        bind=alt.binding_select(options=list(METRICS.values()), name="Agreement as "),
-    )
+    choice = _choice_of_metric("metric")
     axis = alt.Axis(title=None, labelFontSize=11, domain=False, ticks=False, grid=False)
     base = (
         alt.Chart(cells)
@@ -111,17 +112,13 @@ def agreement_matrices(results: Results, *, name: str = "", caption: str = "") -
 def agreement_of_families(results: Results, *, name: str = "", caption: str = "") -> alt.FacetChart:
     """Mean agreement within and across families, trained against untrained, 95 % over seeds."""
     tables = []
-    for metric, title in METRICS.items():
+    for metric, title in METRIC_NAMES.items():
         table = family_pairs.family_agreement(results, metric).rename(columns={metric: "value"})
         tables.append(table.assign(metric=title))
     points = pd.concat(tables, ignore_index=True).round(4)
     points["networks"] = points.trained.map({True: "trained", False: "untrained"})
     points["layer"] = points.layer.map({0: "both layers", 1: "first layer", 2: "second layer"})
-    choice = alt.param(
-        name="family_metric",
-        value=METRICS["ecs"],
-        bind=alt.binding_select(options=list(METRICS.values()), name="Agreement as "),
-    )
+    choice = _choice_of_metric("family_metric")
     families = list(FAMILY_COLOURS)
     base = (
         alt.Chart(points)

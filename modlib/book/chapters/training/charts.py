@@ -25,8 +25,6 @@ def shrinking_stacks(
     description: str,
     caption: str = "",
     name: str = "",
-    width: int = 420,
-    height: int = 170,
 ) -> alt.Chart:
     """Draw how many networks of a seed's stack are still in training, one line a seed.
 
@@ -38,8 +36,6 @@ def shrinking_stacks(
         What the chart shows, for readers who cannot see it.
     caption, name
         Of the figure on the page; without a caption it is not numbered.
-    width, height
-        In pixels.
     """
     table = still_training(networks)
     top = 1.05 * float(table.networks.max())
@@ -55,8 +51,8 @@ def shrinking_stacks(
             tooltip=["seed:N", "epoch:Q", "networks:Q"],
         )
         .properties(
-            width=width,
-            height=height,
+            width=420,
+            height=170,
             **theme.properties(description=description, caption=caption, name=name),
         )
     )
@@ -87,8 +83,6 @@ def accuracy(
     description: str,
     caption: str = "",
     name: str = "",
-    width: int = 175,
-    height: int = 220,
 ) -> alt.HConcatChart:
     """Draw test accuracy against strength, the paper's own points beside ours, and the filter.
 
@@ -106,8 +100,6 @@ def accuracy(
         What the chart shows, for readers who cannot see it.
     caption, name
         Of the figure on the page; without a caption it is not numbered.
-    width, height
-        Of one of the three panels, in pixels.
     """
     ours = by_strength(networks, "test_accuracy").assign(series=OURS)
     theirs = published.dropna(subset=["test_acc"]).rename(columns={"test_acc": "mean"}).assign(series=THEIRS)
@@ -157,7 +149,7 @@ def accuracy(
                 base.transform_filter(alt.datum.series == OURS)
                 .mark_point(size=45, shape=shape, filled=True, opacity=1)
                 .encode(y=y),
-            ).properties(width=width, height=height, title=theme.REGULARIZERS[regularizer])
+            ).properties(width=175, height=220, title=theme.REGULARIZERS[regularizer])
         )
     properties = theme.properties(description=description, caption=caption, name=name)
     chart: alt.HConcatChart = alt.hconcat(*panels, spacing=12).properties(**properties)
@@ -171,8 +163,6 @@ def against_strength(
     description: str,
     caption: str = "",
     name: str = "",
-    width: int = 175,
-    height: int = 130,
 ) -> alt.ConcatChart:
     """Draw quantities against strength: a row a quantity, a column a regulariser, mean and range of seeds.
 
@@ -186,8 +176,6 @@ def against_strength(
         What the chart shows, for readers who cannot see it.
     caption, name
         Of the figure on the page; without a caption it is not numbered.
-    width, height
-        Of one panel, in pixels.
 
     Raises
     ------
@@ -224,7 +212,7 @@ def against_strength(
                     base.mark_point(size=45, shape=theme.SHAPES[regularizer], filled=True, opacity=1).encode(
                         y=y
                     ),
-                ).properties(width=width, height=height, **heading)
+                ).properties(width=175, height=130, **heading)
             )
     properties = theme.properties(description=description, caption=caption, name=name)
     return alt.concat(*panels, columns=len(_PANELS), spacing=12).properties(**properties)
@@ -236,7 +224,6 @@ def live_against_stored(
     description: str,
     caption: str = "",
     name: str = "",
-    width: int = 200,
 ) -> alt.HConcatChart:
     """Draw Q of networks trained again over Q as stored, in front of their level's other seeds.
 
@@ -248,8 +235,6 @@ def live_against_stored(
         What the chart shows, for readers who cannot see it.
     caption, name
         Of the figure on the page; without a caption it is not numbered.
-    width
-        Of the panel of a layer, in pixels.
     """
     names = {
         variant: theme.NAMES[variant[0]] + (", normalised" if variant[1] else ", raw") for variant in VARIANTS
@@ -297,7 +282,7 @@ def live_against_stored(
         colour = theme.measure_colour(legend=None)
         panels.append(
             alt.layer(seeds, stored.encode(color=colour), live.encode(color=colour)).properties(
-                width=width, height=alt.Step(22), title=f"hidden layer {layer}"
+                width=200, height=alt.Step(22), title=f"hidden layer {layer}"
             )
         )
     properties = theme.properties(description=description, caption=caption, name=name)
