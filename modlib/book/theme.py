@@ -27,7 +27,7 @@ MEASURE_LABELS = " : ".join(f"datum.label == '{m}' ? '{NAMES[m]}'" for m in MEAS
 GREY = "#8a8f98"  # what is compared with: nulls, zero lines, the paper; legible on white and dark pages
 FAMILY_COLOURS = {"upstream": "#1b6ca8", "downstream": "#d95f02", "across": "#7f7f7f"}
 REGULARIZERS = {"dropout": "dropout", "l1": "L1", "l2": "L2", "none": "untrained"}
-Layered: TypeAlias = alt.LayerChart | alt.FacetChart  # what `properties` of layers may be, to a type checker
+Layered: TypeAlias = alt.LayerChart | alt.FacetChart  # as Altair types layers with properties
 NO_FRAME = alt.ViewBackground(stroke=None)  # of charts without axes
 TOP_LEGEND = alt.Legend(title=None, orient="top")
 #: Names of rows of panels run upwards beside them; names of columns and of wrapped panels stand above.

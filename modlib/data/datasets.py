@@ -128,7 +128,7 @@ def _search(name: str) -> Arrays:
             log.info("%s: trying %s", name, place)
             try:
                 arrays = read()
-            except DataError as error:
+            except (DataError, OSError) as error:
                 log.warning("%s; not used", error)
                 tried.append(str(error))
                 continue
