@@ -213,7 +213,7 @@ def _record() -> list[Target]:
     """Put verdicts on record, a few, which `modlib.book.on_record` then holds against themselves."""
     items, verdict = (pd.read_csv(RECORD / f"{name}.csv").head(4) for name in ("claims", "verdicts"))
     values = dict(list(json.loads((RECORD / "numbers.json").read_text(encoding="utf-8")).items())[:40])
-    with mock.patch.object(on_record, "_recomputed", return_value=(items, verdict, values)):
+    with mock.patch.object(on_record, "recomputed", return_value=(items, verdict, values)):
         paths = tuple(on_record.write())
 
     def read() -> dict[str, bytes]:

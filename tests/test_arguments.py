@@ -14,6 +14,7 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pandas as pd
+import papermill
 import pytest
 import torch
 from calls import ALSO_CALLED, CALLS
@@ -422,9 +423,9 @@ def test_what_is_declared_is_allowed():
 def test_a_parameter_that_no_notebook_has_is_named(monkeypatch, tmp_path):
     with pytest.raises(TypeError, match="there is no parameter restart; there are profile, seed"):
         parameters.check(restart=3)
-    monkeypatch.setattr(builder, "_declared", lambda _: {"seed"})
+    monkeypatch.setattr(papermill, "inspect_notebook", lambda _: {"seed"})
     with pytest.raises(builder.BookError, match="has no parameter named profile"):
-        builder._plan(Path(__file__).parents[1], "quick", "training", "")
+        builder.notebook(Path(__file__).parents[1], "training", "quick")
 
 
 # ---------------------------------------------------------------- the command line
@@ -472,7 +473,7 @@ COMMANDS = {
 def test_a_wrong_word_on_the_command_line_ends_it_with_one_line_that_names_it(words, monkeypatch):
     monkeypatch.chdir(NOTEBOOKS[0].parents[1])
     started = [
-        (builder, "_run_notebooks"),
+        (builder, "execute"),
         (data, "fetch"),
         (on_record, "problems"),
         (on_record, "write"),

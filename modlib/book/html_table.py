@@ -1,21 +1,44 @@
-"""A table whose cells are sentences: they wrap, where those of numbers do not."""
+"""Tables as HTML: of sentences, whose cells wrap, and of numbers that pages cite."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from html import escape
-from itertools import cycle
 
+import jinja2
 import pandas as pd
 from IPython.display import HTML
 
-_WRAPPED = "white-space: normal; text-align: left; vertical-align: top"
 _PHONE = 22.0  # rem, what a phone of 390 pixels has room for
+_TEMPLATE = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string("""
+<table class="{{ classes }}">
+  <thead>
+    <tr>
+    {% for column in columns %}
+      <th scope="col"{% if widths %} style="{{ style }}; min-width: {{ widths[loop.index0] }}rem"{% endif %}>
+        {{- column -}}
+      </th>
+    {% endfor %}
+    </tr>
+  </thead>
+  <tbody>
+  {% for row in rows %}
+    <tr{% if ids %} id="{{ ids[loop.index0] }}"{% endif %}>
+    {% for cell in row %}
+      {% if loop.index <= labels %}
+      <th scope="row">{{ cell }}</th>
+      {% else %}
+      <td data-label="{{ columns[loop.index0] }}"{% if style %} style="{{ style }}"{% endif %}>{{ cell }}</td>
+      {% endif %}
+    {% endfor %}
+    </tr>
+  {% endfor %}
+  </tbody>
+</table>
+""")
 
 
 def text_table(table: pd.DataFrame, widths: Sequence[int | float]) -> HTML:
-    """Show a table, without its index; on a phone that it is too wide for, each row as a paragraph.
+    """Show a table of sentences, without its index; on a phone it is too wide for, each row as a paragraph.
 
     Parameters
     ----------
@@ -24,11 +47,22 @@ def text_table(table: pd.DataFrame, widths: Sequence[int | float]) -> HTML:
     widths
         Least width of each column, in rem.
     """
-    classes = "modlib-paragraphs" if sum(widths) > _PHONE else ""
-    with pd.option_context("display.max_colwidth", None):
-        html = table.to_html(index=False, border=0, justify="left", escape=True, classes=classes)
-    for width in widths:
-        html = html.replace("<th>", f'<th scope="col" style="{_WRAPPED}; min-width: {width}rem">', 1)
-    labels = cycle(table.columns)  # modlib.css shows them where there is no head
-    html = re.sub("<td>", lambda _: f'<td data-label="{escape(next(labels))}" style="{_WRAPPED}">', html)
+    html = _TEMPLATE.render(
+        classes="dataframe modlib-paragraphs" if sum(widths) > _PHONE else "dataframe",
+        columns=list(table.columns),
+        rows=table.to_numpy().tolist(),
+        labels=0,
+        widths=widths,
+        style="white-space: normal; text-align: left; vertical-align: top",
+    )
     return HTML(html)  # type: ignore[no-untyped-call]
+
+
+def cited_rows(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], *, labels: int, ids: Sequence[str]
+) -> str:
+    """Write rows of a table as HTML, each with an identifier that a link can name.
+
+    The first columns, so many as there are `labels`, name the row.
+    """
+    return _TEMPLATE.render(classes="table", columns=columns, rows=rows, labels=labels, ids=ids)

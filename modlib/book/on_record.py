@@ -31,8 +31,16 @@ ATOL = 1e-12
 BOOK_NUMBERS = project.ROOT / "book" / "executed" / "numbers.json"
 
 _WRITE_ANEW = "put on record what the tables say now: python -m modlib check --write"
-_CLAIMS_KEY = ("claim", "experiment", "item")
-_VERDICTS_KEY = ("claim", "experiment")
+#: Files of the record, each with the columns whose labels name a row; a JSON file is one row.
+_KEYS: dict[str, tuple[str, ...]] = {
+    "claims.csv": ("claim", "experiment", "item"),
+    "verdicts.csv": ("claim", "experiment"),
+    "numbers.json": (),
+    "tables.json": (),
+}
+_DAMAGE = (ValueError, KeyError, RecursionError)  # what readers raise; pandas' own errors are ValueErrors
+#: Rows of a file, each with its labels.
+_Rows = list[tuple[tuple[str, ...], dict[str, Any]]]
 
 
 def folder() -> Path:
@@ -50,17 +58,11 @@ def write() -> list[Path]:
     FileNotFoundError
         If the base experiment has no tables.
     """
-    items, verdict, values = _recomputed()
     folder().mkdir(parents=True, exist_ok=True)
-    content = {
-        "claims.csv": items.to_csv(index=False, lineterminator="\n"),
-        "verdicts.csv": verdict.to_csv(index=False, lineterminator="\n"),
-        "numbers.json": _json(values),
-        "tables.json": _json(_files()),
-    }
-    for name, text in content.items():
+    texts = _texts(*recomputed())
+    for name, text in texts.items():
         (folder() / name).write_text(text, encoding="utf-8")
-    return [folder() / name for name in content]
+    return [folder() / name for name in texts]
 
 
 def problems(*, book: Path | None = None) -> list[str]:
@@ -78,23 +80,38 @@ def problems(*, book: Path | None = None) -> list[str]:
     """
     if not folder().is_dir():
         return [f"there is no {folder()}: nothing is on record"]
-    unreadable = list(_unreadable_tables())
-    if unreadable:  # there is nothing to compute from
+    if unreadable := list(_unreadable_tables()):  # there is nothing to compute from
         return unreadable
     try:
-        items, verdict, values = _recomputed()
+        items, verdict, values = recomputed()
     except FileNotFoundError:
         return [f"{project.results_folder()} has no tables of base at the {PROFILE} profile"]
-    return compare(items, verdict, values) + list(_compare_book(book or BOOK_NUMBERS, values))
+    return compare(items, verdict, values) + compare_book(book or BOOK_NUMBERS, values)
 
 
 def compare(items: pd.DataFrame, verdict: pd.DataFrame, values: Mapping[str, Any]) -> list[str]:
     """Everything on record that items, verdicts or numbers computed again do not say, a sentence each."""
-    found = list(_compare_json("tables.json", _files()))
-    found += _compare_csv("claims.csv", items, _CLAIMS_KEY)
-    found += _compare_csv("verdicts.csv", verdict, _VERDICTS_KEY)
-    found += _compare_json("numbers.json", values)
-    return found
+    return [
+        sentence
+        for name, text in _texts(items, verdict, values).items()
+        for sentence in _compare(folder() / name, _rows(name, text))
+    ]
+
+
+def compare_book(path: Path, values: Mapping[str, Any]) -> list[str]:
+    """Everything that the built book says otherwise than numbers computed again, a sentence each.
+
+    There is nothing to compare where no book was built, or one at another profile.
+    """
+    if not path.is_file():
+        return []
+    try:
+        ((_, built),) = _rows(path.name, path.read_text(encoding="utf-8"))
+        profile = built.pop("profile")
+    except _DAMAGE as error:
+        return [_damaged(path, error, "build the book again")]
+    values = {name: value for name, value in values.items() if name != "profile"}
+    return list(_compare_row(str(path), built, values)) if profile == PROFILE else []
 
 
 def summary() -> str:
@@ -110,12 +127,25 @@ def summary() -> str:
     )
 
 
-def _recomputed() -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
+def recomputed() -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
+    """Compute items, verdicts and the numbers of the book from the stored tables.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the base experiment has no tables.
+    """
     base = catalogue.get("base", PROFILE)
     if not store.is_stored(base):  # `numbers` would begin to compute it
         raise FileNotFoundError(store.folder_of(base) / "manifest.json")
     items = judgement.stored_items(PROFILE)
     return items, verdicts.by_claim(items), numbers(PROFILE, project.ROOT)
+
+
+def check_sums() -> dict[str, str]:
+    """SHA-256 of every file that is relied on, by name."""
+    found = inputs.files(PROFILE)
+    return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in found.items()}
 
 
 def _unreadable_tables() -> Iterator[str]:
@@ -129,10 +159,13 @@ def _unreadable_tables() -> Iterator[str]:
                 yield str(error)
 
 
-def _files() -> dict[str, str]:
-    """SHA-256 of every file that is relied on."""
+def _texts(items: pd.DataFrame, verdict: pd.DataFrame, values: Mapping[str, Any]) -> dict[str, str]:
+    """Content of the files of a record, by name."""
     return {
-        name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in inputs.files(PROFILE).items()
+        "claims.csv": items.to_csv(index=False, lineterminator="\n"),
+        "verdicts.csv": verdict.to_csv(index=False, lineterminator="\n"),
+        "numbers.json": _json(values),
+        "tables.json": _json(check_sums()),
     }
 
 
@@ -140,66 +173,49 @@ def _json(values: Mapping[str, Any]) -> str:
     return json.dumps(dict(values), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def _same(a: object, b: object) -> bool:
-    if isinstance(a, bool) or isinstance(b, bool) or not (_is_number(a) and _is_number(b)):
-        return type(a) is type(b) and a == b
+def _rows(name: str, text: str) -> _Rows:
+    """Read the rows of a file of the record; raise one of `_DAMAGE` if it is damaged."""
+    if name.endswith(".json"):
+        values = json.loads(text)
+        if not isinstance(values, dict):
+            raise ValueError("not an object")
+        return [((), values)]
+    table = pd.read_csv(io.StringIO(text), keep_default_na=False, na_values=[""])
+    labels = table[list(_KEYS[name])].astype(str)
+    rest = table.drop(columns=labels.columns).to_dict("records")
+    return list(zip(labels.itertuples(index=False, name=None), rest, strict=True))
+
+
+def _compare(path: Path, expected: _Rows) -> Iterator[str]:
+    if not path.is_file():
+        yield f"{path} is missing"
+        return
     try:
-        x, y = float(a), float(b)  # type: ignore[arg-type]
-    except OverflowError:  # JSON can hold integers of any length
-        return a == b
-    return (math.isnan(x) and math.isnan(y)) or math.isclose(x, y, rel_tol=RTOL, abs_tol=ATOL)
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float)
+        found = _rows(path.name, path.read_text(encoding="utf-8"))
+    except _DAMAGE as error:
+        yield _damaged(path, error, _WRITE_ANEW)
+        return
+    now, stored = dict(expected), dict(found)
+    if len(stored) < len(found):
+        yield f"{path} has {len(found) - len(stored)} rows twice"
+    for label in dict.fromkeys([*now, *stored]):
+        at = f"{path}, row {', '.join(label)}" if label else str(path)
+        if label not in stored:
+            yield f"{at}: the row is missing"
+        elif label not in now:
+            yield f"{at}: the row is on record, but the tables do not give it"
+        else:
+            yield from _compare_row(at, stored[label], now[label])
 
 
 def _damaged(path: Path, error: Exception, remedy: str) -> str:
     return f"{path} is damaged ({type(error).__name__}: {error}); restore it, or {remedy}"
 
 
-def _missing(path: Path) -> str:
-    return f"{path} is missing"
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    stored = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(stored, dict):
-        raise ValueError("not an object")
-    return stored
-
-
-def _compare_json(name: str, now: Mapping[str, Any]) -> Iterator[str]:
-    path = folder() / name
-    if not path.is_file():
-        yield _missing(path)
-        return
-    try:
-        stored = _read_json(path)
-    except (ValueError, RecursionError) as error:  # brackets can be nested deeper than any stack
-        yield _damaged(path, error, _WRITE_ANEW)
-        return
-    yield from _compare_values(str(path), stored, now)
-
-
-def _compare_book(path: Path, now: Mapping[str, Any]) -> Iterator[str]:
-    if not path.is_file():
-        return
-    try:
-        built = _read_json(path)
-        profile = built["profile"]
-    except (ValueError, KeyError, RecursionError) as error:
-        yield _damaged(path, error, "build the book again")
-        return
-    if profile == PROFILE:
-        yield from _compare_values(str(path), built, now)
-
-
-def _compare_values(where: str, stored: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
-    missing, surplus = sorted(now.keys() - stored.keys()), sorted(stored.keys() - now.keys())
-    if missing:
+def _compare_row(where: str, stored: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    if missing := sorted(now.keys() - stored.keys()):
         yield f"{where}: {_listed(missing)} missing, which the tables give"
-    if surplus:
+    if surplus := sorted(stored.keys() - now.keys()):
         yield f"{where}: {_listed(surplus)} on record, which the tables no longer give"
     for key in sorted(stored.keys() & now.keys()):
         if not _same(stored[key], now[key]):
@@ -208,47 +224,14 @@ def _compare_values(where: str, stored: Mapping[str, Any], now: Mapping[str, Any
 
 def _listed(keys: list[str]) -> str:
     """Name some keys, and count the others: a record from before a chapter was written misses hundreds."""
-    shown = ", ".join(keys[:3])
-    if len(keys) > 3:
-        shown += f" and {len(keys) - 3} more"
-    return f"{shown} {'is' if len(keys) == 1 else 'are'}"
+    more = f" and {len(keys) - 3} more" if len(keys) > 3 else ""
+    return f"{', '.join(keys[:3])}{more} {'is' if len(keys) == 1 else 'are'}"
 
 
-def _compare_csv(name: str, now: pd.DataFrame, key: tuple[str, ...]) -> Iterator[str]:
-    path = folder() / name
-    if not path.is_file():
-        yield _missing(path)
-        return
-    where = str(path)
-    try:
-        stored = _parse(path.read_text(encoding="utf-8"))
-        rows, expected = _rows(stored, key), _rows(_parse(now.to_csv(index=False)), key)
-    except (ValueError, KeyError) as error:  # pandas' parser errors are ValueErrors
-        yield _damaged(path, error, _WRITE_ANEW)
-        return
-    if list(stored.columns) != list(now.columns):
-        yield f"{where} has the columns {', '.join(stored.columns)} and not {', '.join(now.columns)}"
-        return
-    if len(rows) < len(stored):
-        yield f"{where} has {len(stored) - len(rows)} rows twice"
-    for label in dict.fromkeys([*expected, *rows]):
-        at = f"{where}, row {', '.join(label)}"
-        if label not in rows:
-            yield f"{at}: the row is missing"
-        elif label not in expected:
-            yield f"{at}: the row is on record, but the tables do not give it"
-        else:
-            yield from _compare_values(at, rows[label], expected[label])
-
-
-def _parse(text: str) -> pd.DataFrame:
-    """Read a table as it was written, only an empty cell as nan."""
-    return pd.read_csv(io.StringIO(text), keep_default_na=False, na_values=[""])
-
-
-def _rows(table: pd.DataFrame, key: tuple[str, ...]) -> dict[tuple[str, ...], dict[str, Any]]:
-    rest = [column for column in table.columns if column not in key]
-    return {
-        tuple(str(row[column]) for column in key): {column: row[column] for column in rest}
-        for row in table.to_dict("records")
-    }
+def _same(a: object, b: object) -> bool:
+    """Say whether two values are equal, numbers to the digits that another processor gives too."""
+    if isinstance(a, bool) or isinstance(b, bool) or not isinstance(a, int | float | str):
+        return type(a) is type(b) and a == b
+    if isinstance(a, str) or not isinstance(b, int | float):
+        return a == b
+    return (math.isnan(a) and math.isnan(b)) or math.isclose(a, b, rel_tol=RTOL, abs_tol=ATOL)

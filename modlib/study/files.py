@@ -51,12 +51,13 @@ def write(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def exclusive(folder: Path) -> Iterator[None]:
+def exclusive(folder: Path, lock_in: str = "shards") -> Iterator[None]:
     """Let one process at a time work in a folder while others wait; a killed process loses its lock.
 
-    Where the file system has no locks, a warning says so and the work goes on.
+    Where the file system has no locks, a warning says so and the work goes on. The lock is a file in the
+    folder `lock_in` of `folder`.
     """
-    lock_file = folder / "shards" / ".lock"
+    lock_file = folder / lock_in / ".lock"
     lock_file.parent.mkdir(parents=True, exist_ok=True)
     with lock_file.open("w") as lock:
         try:

@@ -1,35 +1,83 @@
-"""The build of the book, on a small book of two notebooks."""
+"""The build of the book, on a small book of two notebooks with a package and a chapter of its own."""
 
+import contextlib
+import errno
+import fcntl
+import io
 import json
+import os
+import re
 import shutil
+import signal
+import subprocess
 import sys
+import tempfile
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
 
-from modlib.book import builder
-from modlib.book.builder import BookError, build, clean
+from modlib.book import builder, numbers, numbers_by_key
+from modlib.book import chapters as chapters_of_the_book
+from modlib.book.builder import BookError, build, execution
+from modlib.book.builder.cache import Cache, results_digest
+from modlib.book.builder.cleaning import clean
 from modlib.paper import published
 from modlib.study import runner
 
 PARAMETERS = 'profile = "quick"  # or "paper"\nunits: int = 3'
 BODY = "import os, sys\nprint(profile, units * 2)\nprint(os.path.basename(os.getcwd()), file=sys.stdout)"
+#: Begins each notebook, so that a test sees which were run.
+RAN = "with open('ran.txt', 'a') as file: print('{}', file=file)\n"
+TABLES = '''
+"""A chapter of which the pages cite a number."""
+
+import pandas as pd
+from modlib.book.numbers import offered
+
+@offered("profile")
+def sizes(profile):
+    """How large things are."""
+    with open("computed.txt", "a") as file:
+        file.write(profile)
+    return pd.DataFrame({"profile": ["any"], "value": [{"quick": 1.0, "paper": 2.0}[profile]]})
+'''
+EXTENSION = '''
+"""Let the chapters of this folder be among those of the book."""
+
+from pathlib import Path
+
+from modlib.book import chapters
+
+chapters.__path__.append(str(Path(__file__).parent / "chapters"))
+
+
+def setup(app):
+    return {"parallel_read_safe": True}
+'''
 
 
 def notebook(title, body=BODY, parameters=PARAMETERS):
-    cells = [nbformat.v4.new_markdown_cell(f"# {title}\n\nThe value is {{num}}`value:.1f`.")]
+    text = f"# {title}\n\nThe value is {{num}}`toy.sizes[any].value:.1f`."
+    cells = [nbformat.v4.new_markdown_cell(text)]
     if parameters:
         cells.append(nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]}))
-    cells.append(nbformat.v4.new_code_cell(body))
+    cells.append(nbformat.v4.new_code_cell(RAN.format(title.lower()) + body))
     made = nbformat.v4.new_notebook(cells=cells)
     made.metadata.kernelspec = {"name": "python3", "language": "python", "display_name": "Python 3"}
     return made
 
 
+def write_notebook(root, name, body=BODY, **options):
+    nbformat.write(notebook(name.title(), body, **options), root / "notebooks" / f"{name}.ipynb")
+
+
 def write_book(root):
-    (root / "notebooks").mkdir(parents=True)
-    (root / "results" / "base-paper").mkdir(parents=True)
+    for folder in ("notebooks", "results/base-paper", "book", "chapters/toy"):
+        (root / folder).mkdir(parents=True)
     (root / "results" / "base-paper" / "manifest.json").write_text('{"rows": 1}')
     (root / "_toc.yml").write_text(
         "format: jb-book\nroot: book/executed/index\nchapters:\n  - file: book/executed/second\n"
@@ -38,155 +86,274 @@ def write_book(root):
     (root / "_config.yml").write_text(
         "title: Small\nonly_build_toc_files: true\nexclude_patterns: ['notebooks/**']\n"
         "execute: {execute_notebooks: 'off'}\nhtml: {use_multitoc_numbering: false}\n"
-        "sphinx: {extra_extensions: [modlib.book.sphinx]}\n"
+        "sphinx:\n  extra_extensions: [modlib.book.sphinx]\n  local_extensions: {toy_chapters: .}\n"
     )
-    (root / "book").mkdir()
-    (root / "book" / "prose.md").write_text("# Prose\n\nNothing to run.\n")
+    (root / "toy_chapters.py").write_text(EXTENSION)
+    (root / "chapters" / "toy" / "__init__.py").touch()
+    (root / "chapters" / "toy" / "tables.py").write_text(TABLES)
+    (root / "book" / "prose.md").write_text("# Prose\n\nNothing to run.\n\n```{sources}\n```\n")
     for name in ("index", "second"):
-        nbformat.write(notebook(name.title()), root / "notebooks" / f"{name}.ipynb")
+        write_notebook(root, name)
     return root
 
 
-def numbers(profile):
-    return {"value": {"quick": 1.0, "paper": 2.0}[profile]}
+def use(root, patch):
+    """Let this process build a small book: results, chapters and working folder are its own."""
+    patch.setenv("MODLIB_RESULTS", str(root / "results"))
+    patch.setattr(chapters_of_the_book, "__path__", [*chapters_of_the_book.__path__, str(root / "chapters")])
+    patch.setattr(numbers_by_key, "SOURCES", ())
+    patch.chdir(root)
+    forget_chapter(patch)
+
+
+def forget_chapter(patch):
+    """Let the chapter be imported anew, as another process would."""
+    patch.setattr(numbers, "OFFERED", {})
+    for name in ("toy", "toy.tables"):
+        sys.modules.pop(f"modlib.book.chapters.{name}", None)
+
+
+def execute_here(notebooks, root, *, jobs):
+    """Run notebooks in this process, which takes no time."""
+    for one in notebooks:
+        found = nbformat.read(one.source, 4)
+        names, printed = dict(one.parameters), io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(found.cells[-1].source, {"units": 3} | names)
+        found.cells[-1].outputs = [nbformat.v4.new_output("stream", name="stdout", text=printed.getvalue())]
+        yield one, execution.Executed(clean(found, one.parameters), 0.1, [])
 
 
 @pytest.fixture
-def small(tmp_path, monkeypatch):
-    """Return a small book and a list that fills with the names of the notebooks that were run."""
-    ran = []
-    run = builder._run
+def with_kernels(tmp_path, monkeypatch):
+    """Return a small book whose pages are not rendered."""
+    root = write_book(tmp_path / "small")
+    use(root, monkeypatch)
+    monkeypatch.setattr(builder, "render", lambda root, out: out / "_build" / "html")
+    return root
 
-    def record(root, scratch, plan, environment):
-        ran.append(plan.name)
-        return run(root, scratch, plan, environment)
 
-    monkeypatch.setattr(builder, "_run", record)
-    monkeypatch.setattr(builder, "_code", lambda root: "the code, which these tests do not change")
-    monkeypatch.setattr(builder, "_render", lambda root, out: out / "_build" / "html")
-    monkeypatch.setattr(builder, "_prepare", lambda profile: None)
-    monkeypatch.setenv("MODLIB_RESULTS", str(tmp_path / "small" / "results"))
-    return write_book(tmp_path / "small"), ran
+@pytest.fixture
+def small(with_kernels, monkeypatch):
+    """Return a small book whose pages are not rendered and whose notebooks are run without kernels."""
+    monkeypatch.setattr(builder, "execute", execute_here)
+    return with_kernels
+
+
+def ran(root):
+    """Return which notebooks were run since this was last asked, sorted."""
+    file = root / "ran.txt"
+    names = sorted(file.read_text().split()) if file.is_file() else []
+    file.unlink(missing_ok=True)
+    return names
+
+
+def computed(root):
+    """Return for which profiles the table was computed since this was last asked."""
+    file = root / "computed.txt"
+    profiles = file.read_text() if file.is_file() else ""
+    file.unlink(missing_ok=True)
+    return profiles
 
 
 def executed(root):
     return {path.name: path.read_bytes() for path in sorted((root / "book" / "executed").iterdir())}
 
 
+def cited_numbers(root):
+    """Return the published numbers, without the profile that they are of."""
+    found = json.loads((root / "book" / "executed" / "numbers.json").read_text())
+    assert found.pop("profile") in ("quick", "paper")
+    return found
+
+
 def text_of(root, name):
     """Return what the last cell of an executed notebook printed."""
     cells = nbformat.read(root / "book" / "executed" / f"{name}.ipynb", 4).cells
-    return cells[-1].outputs[0].text
+    return "".join(output.text for output in cells[-1].outputs)
 
 
-def test_notebooks_are_run_with_the_profile_in_the_root_of_the_book(small):
-    root, ran = small
-    build("paper", root=root, numbers=numbers)
-    assert sorted(ran) == ["index", "second"]
-    assert text_of(root, "index") == "paper 6\nsmall\n"
-    assert json.loads((root / "book/executed/numbers.json").read_text()) == {"value": 2.0}
-    timings = json.loads((root / "book/executed/timings.json").read_text())
+def test_notebooks_are_run_with_the_profile_in_the_root_of_the_book(with_kernels):
+    build("paper", root=with_kernels, prepare=print)
+    assert ran(with_kernels) == ["index", "second"]
+    assert text_of(with_kernels, "index") == "paper 6\nsmall\n"
+    assert cited_numbers(with_kernels) == {"toy.sizes[any].value": 2.0}
+    timings = json.loads((with_kernels / "book/executed/timings.json").read_text())
     assert set(timings) == {"index", "second"}
     assert all(0 < seconds < 300 for seconds in timings.values())
 
 
-def test_only_what_changed_is_run_again(small):
-    root, ran = small
-    build("paper", root=root, numbers=numbers)
-    before = {path: path.stat().st_mtime_ns for path in (root / "book" / "executed").iterdir()}
+def test_only_what_changed_is_made_again(small, monkeypatch):
+    build("paper", root=small)
+    before = {path: path.stat().st_mtime_ns for path in (small / "book" / "executed").iterdir()}
+    assert (ran(small), computed(small)) == (["index", "second"], "paper")
 
-    def not_again(profile):
-        raise AssertionError("the numbers did not change")
-
-    ran.clear()
-    build("paper", root=root, numbers=not_again)
-    assert ran == []
+    build("paper", root=small)
+    assert (ran(small), computed(small)) == ([], "")
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
-    nbformat.write(notebook("Second", BODY + "\nprint('more')"), root / "notebooks" / "second.ipynb")
-    build("paper", root=root, numbers=numbers)
-    assert ran == ["second"]
-    assert text_of(root, "second").endswith("more\n")
+    write_notebook(small, "second", BODY + "\nprint('more')")
+    build("paper", root=small)
+    assert (ran(small), computed(small)) == (["second"], "")
+    assert text_of(small, "second").endswith("more\n")
 
-    ran.clear()
-    (root / "results/base-paper/manifest.json").write_text('{"rows": 2}')
-    build("paper", root=root, numbers=lambda profile: {"value": 3.0})
-    assert sorted(ran) == ["index", "second"]
-    assert json.loads((root / "book/executed/numbers.json").read_text()) == {"value": 3.0}
-
-
-def test_changed_code_runs_everything_again(small, monkeypatch):
-    root, ran = small
-    build("paper", root=root, numbers=numbers, only=["index"])
-    ran.clear()
-    monkeypatch.setattr(builder, "_code", lambda root: "other code")
-    build("paper", root=root, numbers=numbers, only=["index"])
-    assert ran == ["index"]
+    (small / "results/base-paper/manifest.json").write_text('{"rows": 2}')
+    forget_chapter(monkeypatch)
+    build("paper", root=small)
+    assert (ran(small), computed(small)) == (["index", "second"], "paper")
 
 
-def test_the_code_is_every_module_and_the_pinned_versions(tmp_path):
-    before = builder._code(tmp_path)
-    assert builder._code(tmp_path) == before
-    (tmp_path / "requirements.txt").write_text("numpy==1\n")
-    assert builder._code(tmp_path) != before
+def test_numbers_are_computed_again_when_their_chapter_or_what_is_cited_changes(small, monkeypatch):
+    build("paper", root=small, only=["index"])
+    computed(small)
+    ran(small)
+    tables = small / "chapters" / "toy" / "tables.py"
+    tables.write_text(TABLES.replace("2.0", "3.0"))
+    forget_chapter(monkeypatch)
+    build("paper", root=small, only=["index"])
+    assert (ran(small), computed(small)) == ([], "paper")
+    assert cited_numbers(small) == {"toy.sizes[any].value": 3.0}
+
+    (small / "book" / "prose.md").write_text("# Prose\n\nIt is {word}`toy.sizes[any].profile`.\n")
+    forget_chapter(monkeypatch)
+    build("paper", root=small, only=["index"])
+    assert (ran(small), computed(small)) == ([], "paper")
+    assert cited_numbers(small) == {"toy.sizes[any].profile": "any", "toy.sizes[any].value": 3.0}
+
+
+@pytest.fixture
+def packaged(with_kernels, monkeypatch):
+    """Give the small book a package of its own, which its kernels import in place of the real one."""
+    small = with_kernels
+    monkeypatch.setenv("PYTHONPATH", str(small))
+    package = small / "modlib"
+    (package / "chapters").mkdir(parents=True)
+    for name in ("__init__", "theme", "unused", "chapters/__init__"):
+        (package / f"{name}.py").touch()
+    (package / "theme.yaml").write_text("colour: blue\n")
+    for name in ("index", "second"):
+        (package / "chapters" / f"{name}.py").write_text("def draw():\n    from modlib import theme\n")
+        write_notebook(small, name, f"from modlib.chapters import {name}\n{name}.draw()")
+    build("paper", root=small)
+    ran(small)
+    return small
+
+
+def test_a_changed_module_runs_the_notebooks_that_imported_it(packaged, monkeypatch):
+    """Whether a notebook is current is asked without running it: what it imported is on record."""
+    records = json.loads((packaged / "_build/executed/paper/inputs.json").read_text())
+    assert records["second.ipynb"]["imported"] == [
+        "modlib/__init__.py", "modlib/chapters/__init__.py", "modlib/chapters/second.py", "modlib/theme.py",
+    ]  # fmt: skip
+    for name in ("index.ipynb", "second.ipynb"):
+        assert str(packaged) not in json.dumps(records[name])
+    cache = Cache(packaged / "_build/executed/paper", packaged)
+
+    def stale():
+        notebooks = [builder.notebook(packaged, name, "paper") for name in ("index", "second")]
+        results = results_digest("paper")
+        return [one.name for one in notebooks if not cache.is_current(one.output, one.inputs, results)]
+
+    assert stale() == []
+    for touched, expected in {
+        "chapters/second.py": ["second"],
+        "theme.py": ["index", "second"],
+        "theme.yaml": ["index", "second"],  # data that lie beside a module
+        "unused.py": [],
+    }.items():
+        path = packaged / "modlib" / touched
+        before = path.read_text()
+        path.write_text(before + "# one character more\n")
+        assert stale() == expected, touched
+        path.write_text(before)
+    (packaged / "modlib" / "chapters" / "second.py").unlink()
+    assert stale() == ["second"]
+
+
+def test_a_notebook_of_which_nobody_knows_what_it_imported_is_run(small, monkeypatch):
+    def forgetful(*arguments, **options):
+        for one, done in execute_here(*arguments, **options):
+            yield one, replace(done, imported=None)
+
+    monkeypatch.setattr(builder, "execute", forgetful)
+    build("paper", root=small, only=["index"])
+    ran(small)
+    build("paper", root=small, only=["index"])
+    assert ran(small) == ["index"]
+
+
+def test_other_versions_run_everything_again(small):
+    build("paper", root=small, only=["index"])
+    (small / "requirements.txt").write_text("numpy==1\n")
+    ran(small)
+    build("paper", root=small, only=["index"])
+    assert ran(small) == ["index"]
+
+
+@pytest.mark.parametrize("name", ["index.ipynb", "numbers-toy.json", "inputs.json"])
+def test_what_is_damaged_in_the_cache_is_made_again(small, monkeypatch, name):
+    build("paper", root=small, only=["index"])
+    good = executed(small)
+    for content in ("", "no notebook", "[]", '{"index.ipynb": 1}'):
+        ran(small)
+        (small / "_build" / "executed" / "paper" / name).write_text(content)
+        forget_chapter(monkeypatch)
+        build("paper", root=small, only=["index"])
+        assert ran(small) == ([] if name == "numbers-toy.json" else ["index"])
+        assert executed(small) == good
 
 
 def test_results_of_another_profile_are_no_change(small):
-    root, ran = small
-    build("paper", root=root, numbers=numbers, only=["index"])
-    ran.clear()
-    (root / "results" / "base-quick").mkdir()
-    (root / "results" / "base-quick" / "manifest.json").write_text("{}")
-    build("paper", root=root, numbers=numbers, only=["index"])
-    assert ran == []
+    build("paper", root=small, only=["index"])
+    ran(small)
+    (small / "results" / "base-quick").mkdir()
+    (small / "results" / "base-quick" / "manifest.json").write_text("{}")
+    build("paper", root=small, only=["index"])
+    assert ran(small) == []
 
 
 def test_results_that_a_notebook_stores_itself_are_no_change(small):
-    root, ran = small
     body = (
         "import pathlib\nfolder = pathlib.Path('results/base-quick')\nfolder.mkdir(exist_ok=True)\n"
         "(folder / 'manifest.json').write_text('{}')"
     )
-    nbformat.write(notebook("Index", body), root / "notebooks" / "index.ipynb")
-    build("quick", root=root, numbers=numbers, only=["index"])
-    assert (root / "results/base-quick/manifest.json").is_file()
-    ran.clear()
-    build("quick", root=root, numbers=numbers, only=["index"])
-    assert ran == []
+    write_notebook(small, "second", body)
+    build("quick", root=small, prepare=print, jobs=1)
+    assert (small / "results/base-quick/manifest.json").is_file()
+    ran(small)
+    build("quick", root=small, prepare=print)
+    assert ran(small) == []
 
 
 def test_the_tables_are_prepared_once_before_any_notebook_runs(small):
-    root, ran = small
     prepared = []
 
     def prepare(profile):
-        assert ran == []
+        assert ran(small) == []
         prepared.append(profile)
 
-    build("quick", root=root, numbers=numbers, prepare=prepare)
+    build("quick", root=small, prepare=prepare)
     assert prepared == ["quick"]
-    assert len(ran) == 2
-    build("quick", root=root, numbers=numbers, prepare=prepare)  # nothing to run, so nothing to prepare
+    assert len(ran(small)) == 2
+    build("quick", root=small, prepare=prepare)  # nothing to run, so nothing to prepare
     assert prepared == ["quick"]
 
 
 def test_a_preparation_that_fails_stops_the_build_before_any_notebook_runs(small):
-    root, ran = small
-
     def prepare(profile):
-        raise OSError("no space left")
+        raise OSError("no answer")
 
-    with pytest.raises(OSError, match="no space left"):
-        build("quick", root=root, numbers=numbers, prepare=prepare)
-    assert ran == []
+    with pytest.raises(OSError, match="no answer"):
+        build("quick", root=small, prepare=prepare)
+    assert ran(small) == []
 
 
 def test_only_the_quick_tables_are_computed_unasked(monkeypatch):
     asked = []
     monkeypatch.setattr(runner, "run", lambda experiment, **options: asked.append((experiment, options)))
-    builder._prepare("paper")
+    builder.compute_quick_tables("paper")
     assert asked == []
-    builder._prepare("quick")
+    builder.compute_quick_tables("quick")
     names = ("base", "close-up", "labels-kept", "labels-shuffled")
     assert asked == [(name, {"profile": "quick", "long": True}) for name in names]
 
@@ -195,7 +362,7 @@ def test_results_are_hashed_where_they_are_read_from(tmp_path, monkeypatch):
     """The cache key follows $MODLIB_RESULTS, this profile's manifests, and the paper's published values."""
     monkeypatch.setenv("MODLIB_RESULTS", str(tmp_path / "results"))
     monkeypatch.setattr(published, "FOLDER", tmp_path / "published")
-    hashes = [builder._results("paper")]
+    hashes = [results_digest("paper")]
     for name, text, changes in [
         ("results/base-paper/manifest.json", "1", True),
         ("results/base-paper/manifest.json", "2", True),
@@ -208,115 +375,106 @@ def test_results_are_hashed_where_they_are_read_from(tmp_path, monkeypatch):
     ]:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
-        hashes.append(builder._results("paper"))
+        hashes.append(results_digest("paper"))
         assert (hashes[-1] != hashes[-2]) == changes, name
     monkeypatch.setenv("MODLIB_RESULTS", str(tmp_path / "elsewhere"))
-    assert builder._results("paper") not in hashes
+    assert results_digest("paper") not in hashes
 
 
 def test_going_back_to_a_profile_runs_nothing(small):
-    root, ran = small
-    build("paper", root=root, numbers=numbers)
-    paper = executed(root)
-    build("quick", root=root, numbers=numbers)
-    assert text_of(root, "index").startswith("quick")
-    assert json.loads((root / "book/executed/numbers.json").read_text()) == {"value": 1.0}
-    ran.clear()
-    build("paper", root=root, numbers=numbers)
-    assert ran == []
-    assert executed(root) == paper
+    build("paper", root=small)
+    paper = executed(small)
+    build("quick", root=small, prepare=print)
+    assert text_of(small, "index").startswith("quick")
+    assert cited_numbers(small) == {"toy.sizes[any].value": 1.0}
+    ran(small)
+    build("paper", root=small)
+    assert ran(small) == []
+    assert executed(small) == paper
 
 
-def test_two_machines_write_the_same_bytes(small, tmp_path):
-    root, ran = small
-    build("paper", root=root, numbers=numbers)
-    first = {name: text for name, text in executed(root).items() if name != "timings.json"}
-    other = write_book(tmp_path / "elsewhere" / "small")
-    build("paper", root=other, numbers=numbers, jobs=1)
-    second = {name: text for name, text in executed(other).items() if name != "timings.json"}
-    assert first == second
-    build("paper", root=root, numbers=numbers, force=True)
-    assert len(ran) == 6
-    assert {name: text for name, text in executed(root).items() if name != "timings.json"} == first
+def test_two_machines_write_the_same_bytes(with_kernels, tmp_path, monkeypatch):
+    def published():
+        return {name: text for name, text in executed(root).items() if name != "timings.json"}
+
+    root = with_kernels
+    build("paper", root=root)
+    first = published()
+    build("paper", root=root, force=True)
+    assert len(ran(root)) == 4
+    assert published() == first
+    root = write_book(tmp_path / "elsewhere" / "small")
+    use(root, monkeypatch)
+    build("paper", root=root, jobs=1)
+    assert published() == first
     everything = b"".join(first.values()).decode()
-    for trace in (
-        str(tmp_path),
-        str(Path.home()),
-        sys.prefix,
-        "start_time",
-        "papermill",
-        sys.version.split()[0],
-    ):
+    version = sys.version.split()[0]
+    for trace in (str(tmp_path), str(Path.home()), sys.prefix, "start_time", "papermill", version):
         assert trace not in everything
 
 
-def test_a_notebook_that_fails_stops_the_build_and_leaves_the_last_good_one(small):
-    root, ran = small
-    build("paper", root=root, numbers=numbers)
-    good = executed(root)
-    nbformat.write(notebook("Index", "left = 1\nleft / 0"), root / "notebooks" / "index.ipynb")
-    nbformat.write(notebook("Second", "print('new')"), root / "notebooks" / "second.ipynb")
+def test_a_notebook_that_fails_stops_the_build_and_leaves_the_last_good_one(with_kernels):
+    build("paper", root=with_kernels)
+    good = executed(with_kernels)
+    write_notebook(with_kernels, "index", "left = 1\nleft / 0")
+    write_notebook(with_kernels, "second", "print('new')")
     with pytest.raises(BookError) as failure:
-        build("paper", root=root, numbers=numbers)
+        build("paper", root=with_kernels)
     message = str(failure.value)
     assert "notebooks/index.ipynb failed in cell 3" in message
     assert "left / 0" in message
     assert "ZeroDivisionError" in message
     assert "\x1b" not in message
-    assert executed(root) == good
+    assert executed(with_kernels) == good
 
-    ran.clear()
-    nbformat.write(notebook("Index"), root / "notebooks" / "index.ipynb")
-    build("paper", root=root, numbers=numbers)
-    assert ran == ["index"]  # the one that had not failed is kept
-    assert text_of(root, "second") == "new\n"
+    ran(with_kernels)
+    write_notebook(with_kernels, "index")
+    build("paper", root=with_kernels)
+    assert ran(with_kernels) == ["index"]  # the one that had not failed is kept
+    assert text_of(with_kernels, "second") == "new\n"
 
 
 def test_a_parameter_that_the_notebook_does_not_have_is_refused_before_anything_runs(small):
-    root, ran = small
-    nbformat.write(notebook("Second", parameters="profil = 'quick'"), root / "notebooks" / "second.ipynb")
+    write_notebook(small, "second", parameters="profil = 'quick'")
     with pytest.raises(BookError, match=r"notebooks/second\.ipynb has no parameter named profile"):
-        build("paper", root=root, numbers=numbers)
-    assert ran == []
+        build("paper", root=small)
+    assert ran(small) == []
 
 
 def test_a_notebook_that_is_listed_but_not_there_is_refused(small):
-    root, _ = small
-    (root / "notebooks" / "second.ipynb").unlink()
+    (small / "notebooks" / "second.ipynb").unlink()
     with pytest.raises(BookError, match=r"no notebooks/second\.ipynb"):
-        build("paper", root=root, numbers=numbers)
+        build("paper", root=small)
 
 
 @pytest.mark.parametrize(
     ("profile", "options", "complaint"),
     [
-        ("large", {}, "profile must be one of quick, paper, not 'large'"),
+        ("large", {}, "profile must be one of quick, paper; got 'large'"),
         ("paper", {"only": ["third"]}, "only must name chapters out of index, second, not third"),
         ("paper", {"jobs": 0}, "jobs must be at least 1, not 0"),
     ],
 )
 def test_arguments_are_checked(small, profile, options, complaint):
-    root, ran = small
     with pytest.raises(ValueError, match=complaint):
-        build(profile, root=root, numbers=numbers, **options)
-    assert ran == []
+        build(profile, root=small, **options)
+    assert ran(small) == []
 
 
 def test_a_folder_without_a_book_is_refused(tmp_path):
     with pytest.raises(BookError, match=r"no _toc\.yml"):
-        build("paper", root=tmp_path, numbers=numbers)
+        build("paper", root=tmp_path)
 
 
 def test_a_chapter_is_run_by_itself_and_rendered_once_the_others_are_there(small):
-    root, ran = small
-    assert build("paper", root=root, numbers=numbers, only=["second"]) == root / "book" / "executed"
-    assert ran == ["second"]
-    build("paper", root=root, numbers=numbers)
-    assert sorted(ran) == ["index", "second"]
-    assert build("paper", root=root, numbers=numbers, only=["second"]) == root / "_build" / "html"
+    assert build("paper", root=small, only=["second"]) == small / "book" / "executed"
+    assert ran(small) == ["second"]
+    build("paper", root=small)
+    assert ran(small) == ["index"]
+    assert build("paper", root=small, only=["second"]) == small / "_build" / "html"
 
 
-def test_notebooks_run_in_the_interpreter_of_the_build(small, monkeypatch, tmp_path):
+def test_notebooks_run_in_the_interpreter_of_the_build(with_kernels, monkeypatch, tmp_path):
     """A user's own kernel of the name python3, here one that cannot start, is not taken."""
     decoy = tmp_path / "personal" / "kernels" / "python3"
     decoy.mkdir(parents=True)
@@ -326,66 +484,186 @@ def test_notebooks_run_in_the_interpreter_of_the_build(small, monkeypatch, tmp_p
     monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "personal"))
     monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "0")
     monkeypatch.setenv("EXPECTED_PREFIX", sys.prefix)
-    root, _ = small
-    body = "import os, sys\nprint(sys.prefix == os.environ['EXPECTED_PREFIX'])"
-    nbformat.write(notebook("Index", body), root / "notebooks" / "index.ipynb")
-    build("paper", root=root, numbers=numbers, only=["index"])
-    assert text_of(root, "index") == "True\n"
-
-
-# --- cleaning
-
-
-def ran_notebook(parameters):
-    made = notebook("One", parameters=parameters)
-    injected = nbformat.v4.new_code_cell(
-        '# Parameters\nprofile = "paper"\n', metadata={"tags": ["injected-parameters"]}
+    write_notebook(
+        with_kernels, "index", "import os, sys\nprint(sys.prefix == os.environ['EXPECTED_PREFIX'])"
     )
-    made.cells.insert(2, injected)
-    made.metadata.papermill = {"input_path": "/somewhere/one.ipynb", "start_time": "2020-01-01T00:00:00"}
-    for count, cell in enumerate(made.cells):
-        cell.metadata.papermill = {"duration": 0.1}
-        if cell.cell_type == "code":
-            cell.execution_count = count
-    return made
+    build("paper", root=with_kernels, only=["index"])
+    assert text_of(with_kernels, "index") == "True\n"
 
 
-def test_the_page_shows_the_parameters_that_were_run_with_their_comments():
-    cleaned = clean(ran_notebook(PARAMETERS), {"profile": "paper"})
-    assert [cell.cell_type for cell in cleaned.cells] == ["markdown", "code", "code"]
-    assert cleaned.cells[1].source == 'profile = "paper"  # or "paper"\nunits: int = 3'
-    assert "papermill" not in json.dumps(cleaned)
+# --- side by side
 
 
-def test_a_value_that_cannot_be_written_into_the_parameters_keeps_its_own_cell():
-    cleaned = clean(ran_notebook("units = 3"), {"profile": "paper"})
-    assert [cell.source for cell in cleaned.cells][1:3] == ["units = 3", '# Parameters\nprofile = "paper"\n']
+@pytest.mark.parametrize("only", [["index"], []])
+def test_a_kernel_computes_with_one_thread_unless_told_otherwise(with_kernels, monkeypatch, only):
+    for name in execution.THREADS:
+        monkeypatch.delenv(f"{name}_NUM_THREADS", raising=False)
+    monkeypatch.setenv("MKL_NUM_THREADS", "3")
+    write_notebook(
+        with_kernels,
+        "index",
+        "import os\nprint(os.environ['OMP_NUM_THREADS'], os.environ['MKL_NUM_THREADS'])",
+    )
+    build("paper", root=with_kernels, only=only)
+    assert text_of(with_kernels, "index") == "1 3\n"
 
 
-def test_streams_are_joined_and_progress_bars_go_but_warnings_stay():
-    made = ran_notebook(PARAMETERS)
-
-    def stream(name, text):
-        return nbformat.v4.new_output("stream", name=name, text=text)
-
-    made.cells[-1].outputs = [
-        stream("stdout", "a\n"),
-        stream("stderr", "\r 10%"),
-        stream("stderr", "\r100%\n"),
-        stream("stdout", "b\n"),
-        stream("stderr", "UserWarning: odd\n"),
-    ]
-    outputs = clean(made, {"profile": "paper"}).cells[-1].outputs
-    assert [(one.name, one.text) for one in outputs] == [
-        ("stdout", "a\nb\n"),
-        ("stderr", "UserWarning: odd\n"),
-    ]
+@pytest.mark.parametrize(("gigabytes", "expected"), [(0.5, 1), (1.4, 1), (3.7, 3), (500, 4)])
+def test_no_more_notebooks_run_at_a_time_than_there_is_memory_for(monkeypatch, gigabytes, expected):
+    memory = psutil.virtual_memory()._replace(available=int(gigabytes * 2**30))
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
+    monkeypatch.setattr(execution, "cores", lambda: 4)
+    assert execution.side_by_side(15) == expected
+    assert execution.side_by_side(1) == 1
 
 
-def test_cell_identifiers_do_not_differ_from_run_to_run():
-    one, two = (clean(ran_notebook(PARAMETERS), {"profile": "paper"}) for _ in range(2))
-    assert nbformat.writes(one) == nbformat.writes(two)
-    assert len({cell.id for cell in one.cells}) == len(one.cells)
+def test_kernels_talk_through_files_where_their_paths_are_short_enough_and_else_through_ports(
+    with_kernels, tmp_path, monkeypatch
+):
+    def transport():
+        body = "import json, sys\nprint(json.load(open(sys.argv[2]))['transport'])"
+        write_notebook(with_kernels, "index", body)
+        build("paper", root=with_kernels, only=["index"], force=True)
+        return text_of(with_kernels, "index").strip()
+
+    deep = tmp_path / ("d" * 100)
+    deep.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", "/tmp")
+    assert transport() == "ipc"
+    monkeypatch.setattr(tempfile, "tempdir", str(deep))
+    assert transport() == "tcp"
+    assert not list(deep.iterdir())
+
+
+# --- what goes wrong
+
+BUILD = """
+import logging, sys, tempfile
+logging.basicConfig(level=logging.INFO)
+from modlib.book import builder, chapters, numbers_by_key
+chapters.__path__.append("chapters")
+numbers_by_key.SOURCES = ()
+builder.render = lambda root, out: out
+builder.build("paper", jobs=int(sys.argv[1]))
+"""
+
+
+@pytest.fixture
+def started():
+    """Collect builds that a test starts, and end those that it leaves."""
+    processes = []
+    yield processes
+    for process in processes:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+
+
+def start_build(root, tmp_path, started, *, jobs=2):
+    """Build a small book in a process of its own, with a folder of its own for what is temporary."""
+    (tmp_path / "t").mkdir(exist_ok=True)
+    environment = os.environ | {
+        "TMPDIR": str(tmp_path / "t"),
+        "MODLIB_RESULTS": str(root / "results"),
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+    }
+    started.append(subprocess.Popen(
+        [sys.executable, "-c", BUILD, str(jobs)], cwd=root, env=environment, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ))  # fmt: skip
+    return started[-1]
+
+
+def wait_until(happened, seconds=60):
+    end = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_build_that_is_told_to_stop_does_so_leaves_nothing_and_keeps_what_is_finished(
+    with_kernels, tmp_path, started, sent
+):
+    endless = (
+        "import subprocess, sys, time\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+        "open('pids.txt', 'w').write(f'{os.getpid()} {child.pid}')\nwhile True: time.sleep(.1)"
+    )
+    write_notebook(with_kernels, "second", f"import os\n{endless}")
+    running = start_build(with_kernels, tmp_path, started)
+    finished = with_kernels / "_build" / "executed" / "paper" / "index.ipynb"
+    wait_until(lambda: (with_kernels / "pids.txt").is_file() and finished.is_file())
+    pids = [int(pid) for pid in (with_kernels / "pids.txt").read_text().split()]
+    assert all(psutil.pid_exists(pid) for pid in pids)
+
+    start = time.monotonic()
+    running.send_signal(sent)
+    running.communicate(timeout=30)
+    assert time.monotonic() - start < 5
+    assert running.returncode != 0
+    wait_until(lambda: not any(psutil.pid_exists(pid) for pid in pids), seconds=1)
+    assert not list((tmp_path / "t").iterdir())
+
+    write_notebook(with_kernels, "second")
+    ran(with_kernels)
+    build("paper", root=with_kernels)
+    assert ran(with_kernels) == ["second"]
+
+
+def test_a_second_build_waits_for_the_first(with_kernels, tmp_path, started):
+    write_notebook(with_kernels, "second", "import os, time\nwhile not os.path.exists('go'): time.sleep(.1)")
+    first = start_build(with_kernels, tmp_path, started)
+    noted = with_kernels / "ran.txt"
+    wait_until(lambda: noted.is_file() and "second" in noted.read_text())
+    second = start_build(with_kernels, tmp_path, started)
+    assert "waiting for another process that works on" in second.stderr.readline()
+    assert first.poll() is None
+    (with_kernels / "go").touch()
+    for build_of in (first, second):
+        _, errors = build_of.communicate(timeout=60)
+        assert build_of.returncode == 0, errors
+    assert ran(with_kernels) == ["index", "second"]  # once
+
+
+def test_where_files_cannot_be_locked_the_build_warns_and_goes_on(small, monkeypatch, caplog):
+    def flock(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    build("paper", root=small, only=["index"])
+    assert "_build cannot be locked" in caplog.text
+    assert ran(small) == ["index"]
+
+
+def test_a_full_disk_is_named_in_one_line(with_kernels, monkeypatch):
+    """Papermill, as it is run here, finds the disk full when it writes a notebook."""
+    full = (
+        "import errno\nimport papermill.execute\n\n"
+        "def write(*_):\n    raise OSError(errno.ENOSPC, 'No space left on device')\n\n"
+        "papermill.execute.write_ipynb = write\n"
+    )
+    (with_kernels / "program.py").write_text(full + execution.PAPERMILL_PROCESS.read_text())
+    monkeypatch.setattr(execution, "PAPERMILL_PROCESS", with_kernels / "program.py")
+    with pytest.raises(BookError) as failure:
+        build("paper", root=with_kernels, only=["index"])
+    assert re.fullmatch(
+        r"notebooks/index\.ipynb failed: /\S*/0\.ipynb: No space left on device", str(failure.value)
+    )
+
+
+def test_a_folder_that_cannot_be_written_is_named_in_one_line(small, monkeypatch):
+    def replace(path, target):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "replace", replace)
+    with pytest.raises(BookError, match=r"^\S*_build: Read-only file system$"):
+        build("paper", root=small, only=["index"])
+
+
+def test_a_process_that_dies_without_a_word_is_a_failure(with_kernels):
+    write_notebook(with_kernels, "index", "import os, signal\nos.kill(os.getppid(), signal.SIGKILL)")
+    with pytest.raises(BookError, match=r"notebooks/index\.ipynb failed"):
+        build("paper", root=with_kernels, only=["index"])
 
 
 # --- rendering
@@ -395,10 +673,17 @@ def test_cell_identifiers_do_not_differ_from_run_to_run():
 def rendered(tmp_path_factory):
     root = write_book(tmp_path_factory.mktemp("book") / "small")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MODLIB_RESULTS", str(root / "results"))
-        patch.setattr(builder, "_prepare", lambda profile: None)
-        assert build("quick", root=root, numbers=numbers) == root / "_build" / "html"
+        use(root, patch)
+        assert build("quick", root=root, prepare=print) == root / "_build" / "html"
         yield root
+
+
+@pytest.fixture
+def copy(rendered, tmp_path, monkeypatch):
+    """Return a copy of the built book, to be changed."""
+    root = Path(shutil.copytree(rendered, tmp_path / "small"))
+    use(root, monkeypatch)
+    return root
 
 
 def html(root, name):
@@ -407,23 +692,44 @@ def html(root, name):
 
 def test_the_site_shows_the_run_notebooks_and_their_numbers(rendered):
     assert "quick 6" in html(rendered, "executed/index")
-    assert '<span class="num" title="value">1.0</span>' in html(rendered, "executed/second")
+    source = "modlib.book.chapters.toy.tables.sizes(), row any, column value"
+    link = re.search(
+        r'<a [^>]*href="\.\./prose\.html#([\w-]+)"[^>]*>1\.0</a>', html(rendered, "executed/second")
+    )
+    assert source in link[0]
+    assert f'id="{link[1]}"' in html(rendered, "prose")
     assert (rendered / "_build" / "html" / "index.html").is_file()
 
 
-def test_a_warning_fails_the_build_and_goes_on_failing_until_it_is_mended(rendered, tmp_path, capsys):
-    root = Path(shutil.copytree(rendered, tmp_path / "small"))
-    good = (root / "book" / "prose.md").read_text()
-    (root / "book" / "prose.md").write_text(f"{good}\nA {{num}}`nothing`.\n")
+def test_a_warning_fails_the_build_and_goes_on_failing_until_it_is_mended(copy, capsys):
+    good = (copy / "book" / "prose.md").read_text()
+    (copy / "book" / "prose.md").write_text(f"{good}\nA {{numref}}`nothing`.\n")
     for _ in range(2):  # Sphinx itself passes the second time: it does not read an unchanged page again
-        with pytest.raises(BookError, match="unknown number 'nothing'"):
-            build("quick", root=root, numbers=numbers)
-    (root / "book" / "prose.md").write_text(good)
-    build("quick", root=root, numbers=numbers)
+        with pytest.raises(BookError, match="nothing"):
+            build("quick", root=copy)
+    (copy / "book" / "prose.md").write_text(good)
+    build("quick", root=copy)
     assert "index.html" in capsys.readouterr().out
 
 
-def test_a_number_that_changes_reaches_the_page(rendered, tmp_path):
-    root = Path(shutil.copytree(rendered, tmp_path / "small"))
-    build("quick", root=root, numbers=lambda profile: {"value": 7.25}, force=True)
-    assert '<span class="num" title="value">7.2</span>' in html(root, "executed/index")
+def test_a_build_killed_while_it_renders_does_not_let_a_broken_page_pass(copy, monkeypatch):
+    (copy / "book" / "prose.md").write_text("# Prose\n\nA {numref}`nothing`.\n")
+    run = subprocess.run
+
+    def killed(command, **options):
+        done = run(command, **options)
+        raise KeyboardInterrupt if "jupyter_book" in " ".join(command) else done
+
+    monkeypatch.setattr(subprocess, "run", killed)
+    with pytest.raises(KeyboardInterrupt):
+        build("quick", root=copy)
+    monkeypatch.setattr(subprocess, "run", run)
+    with pytest.raises(BookError, match="nothing"):
+        build("quick", root=copy)
+
+
+def test_a_number_that_changes_reaches_the_page(copy, monkeypatch):
+    tables = copy / "chapters" / "toy" / "tables.py"
+    tables.write_text(TABLES.replace("1.0", "7.25"))
+    build("quick", root=copy)
+    assert ">7.2</a>" in html(copy, "executed/index")

@@ -8,13 +8,17 @@ import math
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
+import papermill
 import pytest
 from bs4 import BeautifulSoup
 
 from modlib.book import builder
+from modlib.book.builder import execution
+from modlib.book.builder.cache import chapters
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
@@ -63,38 +67,34 @@ CHARTS = {
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory):
-    """Return the environment of a kernel in which the reduced experiment is the quick one, and is stored."""
-    scratch = tmp_path_factory.mktemp("notebooks")
-    found = builder._kernel_environment(scratch, threads=1)
-    found |= {"OMP_NUM_THREADS": "1", "MODLIB_RESULTS": str(scratch / "results")}
-    startup = Path(found["IPYTHONDIR"]) / "profile_default" / "startup"
-    startup.mkdir(parents=True)
-    (startup / "00-reduce.py").write_text(REDUCE)
-    compute = (
-        REDUCE
-        + "\nimport modlib\nfrom modlib.book.builder import QUICK_EXPERIMENTS\nfor name in QUICK_EXPERIMENTS:"
-        "\n    modlib.run(name, profile='quick', device='cpu', workers=0, long=True)"
-    )
-    made = subprocess.run(
-        [sys.executable, "-c", compute], env=found, cwd=ROOT, capture_output=True, text=True
-    )
-    assert made.returncode == 0, made.stderr
-    return found
+def reduced(tmp_path_factory):
+    """Let the reduced experiments be the quick ones in kernels, and store them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MODLIB_RESULTS", str(tmp_path_factory.mktemp("notebooks") / "results"))
+        patch.setenv("OMP_NUM_THREADS", "1")
+        compute = (
+            REDUCE + "\nimport modlib\nfrom modlib.book.builder import QUICK_EXPERIMENTS\n"
+            "for name in QUICK_EXPERIMENTS:\n"
+            "    modlib.run(name, profile='quick', device='cpu', workers=0, long=True)"
+        )
+        made = subprocess.run([sys.executable, "-c", compute], cwd=ROOT, capture_output=True, text=True)
+        assert made.returncode == 0, made.stderr
+        yield
 
 
 @pytest.fixture(scope="module")
-def executed(environment, tmp_path_factory):
+def executed(reduced):
     """Return a function that runs a notebook, once, as the book does."""
     done = {}
 
     def get(name):
         if name not in done:
-            source = ROOT / "notebooks" / f"{name}.ipynb"
-            parameters = {"profile": "quick", **SMALL.get(name, {})}
-            assert set(parameters) <= builder._declared(source)
-            plan = builder._Run(name, source, parameters, "")
-            done[name] = builder._run(ROOT, tmp_path_factory.mktemp(name), plan, environment)[1]
+            one = builder.notebook(ROOT, name, "quick")
+            parameters = {**one.parameters, **SMALL.get(name, {})}
+            assert set(parameters) <= set(papermill.inspect_notebook(str(one.source)))
+            notebooks = [replace(one, parameters=parameters)]
+            ((_, outcome),) = execution.execute(notebooks, ROOT, jobs=1, startup=REDUCE)
+            done[name] = outcome.notebook
         return done[name]
 
     return get
@@ -182,7 +182,7 @@ def values(thing):
 
 def test_every_notebook_is_listed_and_its_charts_are_counted():
     assert sorted(CHARTS) == NOTEBOOKS
-    assert set(builder._chapters(ROOT / "_toc.yml")) == set(NOTEBOOKS)
+    assert set(chapters(ROOT)) == set(NOTEBOOKS)
 
 
 @pytest.mark.slow

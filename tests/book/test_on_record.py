@@ -65,8 +65,8 @@ def same_tables(original, monkeypatch):
     """Compute what the tables say once for all tests that leave them as they are; it takes a second."""
     if original not in _RECOMPUTED:
         monkeypatch.setenv("MODLIB_RESULTS", str(original))
-        _RECOMPUTED[original] = on_record._recomputed()
-    monkeypatch.setattr(on_record, "_recomputed", lambda: _RECOMPUTED[original])
+        _RECOMPUTED[original] = on_record.recomputed()
+    monkeypatch.setattr(on_record, "recomputed", lambda: _RECOMPUTED[original])
 
 
 def problems(tmp_path, book=None):
@@ -124,7 +124,7 @@ def test_an_altered_cell_is_found_though_the_check_sum_is_mended(folder, tmp_pat
     assert any("tables.json: base-paper is on record as" in sentence for sentence in found)
     graph = "dropout-raises-q, base, input gradient, raw, layer 1: value is on record as 0."
     assert any(graph in sentence for sentence in found)
-    edit_json(folder / "verdicts" / "tables.json", **on_record._files())  # mended as well
+    edit_json(folder / "verdicts" / "tables.json", **on_record.check_sums())  # mended as well
     found = problems(tmp_path)
     assert any(graph in sentence for sentence in found)
     assert any("numbers.json: " in sentence for sentence in found)

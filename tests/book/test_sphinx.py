@@ -8,14 +8,22 @@ import sys
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote
 
 import nbformat
 import pytest
+from bs4 import BeautifulSoup
 
 from modlib.book.sphinx.api import public_modules
 from modlib.book.vega import DARK, LIGHT, render
 
 CONF = """
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+import toy.tables
+
 project = "small"
 extensions = ["sphinx_thebe", "myst_nb", "modlib.book.sphinx"]
 html_theme = "basic"
@@ -24,10 +32,32 @@ nb_execution_mode = "off"
 numfig = True
 modlib_numbers = "numbers.json"
 modlib_timings = "timings.json"
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "toy"]
 thebe_config = {}
 """
-NUMBERS = {"q": 0.4967, "share": 0.981, "count": 270.0, "word": "input_grad", "loss": -1.5}
+TABLES = """
+from modlib.book.numbers import offered
+
+@offered("experiment", "graph")
+def effects(profile):
+    \"\"\"What a wider layer changes.\"\"\"
+
+@offered()
+def whole(profile):
+    \"\"\"How much there is in all.\"\"\"
+"""
+BY_KEY = {"q": 0.4967, "share": 0.981, "count": 270.0, "word": "input_grad", "loss": -1.5}
+CELLS = {
+    "toy.effects[wide, raw].value": -0.25,
+    "toy.effects[wide, raw].low": -0.3,
+    "toy.effects[wide, raw].high": -0.2,
+    "toy.effects[deep & narrow, raw].value": 0.123456789,
+    "toy.effects[deep & narrow, raw].low": -0.1,
+    "toy.effects[deep & narrow, raw].high": 0.2,
+    "toy.effects[deep & narrow, raw].nearest": "neither",
+    "toy.whole.networks": 270,
+}
+NUMBERS = BY_KEY | CELLS
 SPEC = {
     "$schema": "https://vega.github.io/schema/vega-lite/v6.4.0.json",
     "description": "Points that say </script> and <b>",
@@ -59,6 +89,8 @@ def chart_notebook(spec):
 def write_project(folder, spec=SPEC):
     folder.mkdir(parents=True)
     (folder / "conf.py").write_text(CONF)
+    (folder / "toy").mkdir()
+    (folder / "toy" / "tables.py").write_text(TABLES)
     (folder / "numbers.json").write_text(json.dumps(NUMBERS))
     (folder / "timings.json").write_text(json.dumps({"chart": 12.4, "index": 3.0, "plain": 0.6}))
     (folder / "_toc.yml").write_text(
@@ -66,8 +98,16 @@ def write_project(folder, spec=SPEC):
     )
     (folder / "index.md").write_text(
         "# Start\n\nQ is {num}`q:.2f`, {num}`share:.1%` of {num}`count:d`; loss {num}`loss`, {num}`word`.\n\n"
-        "```{toctree}\nplain\nchart\n```\n"
+        "```{toctree}\nplain\nchart\nsub/cells\nsources\n```\n"
     )
+    (folder / "sub").mkdir()
+    (folder / "sub" / "cells.md").write_text(
+        "# Cells\n\n"
+        "It rises by {num}`toy.effects[wide, raw].value:.2f` ({side}`toy.effects[wide, raw]`), and by "
+        "{num}`toy.effects[deep & narrow, raw].value:+.1%` ({side}`toy.effects[deep & narrow, raw]`, "
+        "nearest to {word}`toy.effects[deep & narrow, raw].nearest`), of {num}`toy.whole.networks`.\n"
+    )
+    (folder / "sources.md").write_text("# Sources\n\n```{sources}\n```\n")
     (folder / "plain.md").write_text("# Plain\n\nSome $x^2$ here.\n\n```{runtimes}\n```\n")
     nbformat.write(chart_notebook(spec), folder / "chart.ipynb")
     return folder
@@ -110,6 +150,82 @@ def test_numbers_stand_in_the_page_with_their_keys(project):
         assert f'<span class="num" title="{key}">{text}</span>' in html
     # Words may break in two lines.
     assert '<span class="num num-words" title="word">input_grad</span>' in html
+
+
+SHOWN = {  # by what follows the dot of its row on the page of sources
+    "toy-effects-wide-raw": ["−0.25", "below zero"],
+    "toy-effects-deep_%26_narrow-raw": ["+12.3%", "not told from zero", "neither"],
+    "toy-whole": ["270"],
+}
+
+
+def test_every_number_of_a_cell_links_to_its_row_and_names_the_function_that_made_it(project):
+    cells, sources = (BeautifulSoup(page(project, name), "html.parser") for name in ("sub/cells", "sources"))
+    links = cells.select("a.num")
+    assert [link.get_text() for link in links] == ["−0.25", "below zero", "+12.3%", "not told from zero",
+                                                   "neither", "270"]  # fmt: skip
+    for anchor, texts in SHOWN.items():
+        found = [link.get_text() for link in links if link["href"] == f"../sources.html#{anchor}"]
+        assert found == texts
+        assert sources.find("tr", id=unquote(anchor))
+    said = [link["data-source"] for link in links]
+    assert said[0] == "toy.tables.effects(), row wide, raw, column value"
+    assert said[1] == "toy.tables.effects(), row wide, raw, columns low and high"
+    assert said[5] == "toy.tables.whole(), column networks"
+    # Words may break in two lines, numbers may not.
+    assert [link.get_text() for link in cells.select("a.num:not(.num-words)")] == ["−0.25", "+12.3%", "270"]
+
+
+def test_the_page_of_sources_shows_every_cited_cell_under_the_function_that_made_it(project):
+    sources = BeautifulSoup(page(project, "sources"), "html.parser")
+    assert [h.get_text().rstrip("#¶") for h in sources.select("h2, h3")] == [
+        "toy",
+        "toy.effects",
+        "toy.whole",
+    ]
+    text = " ".join(sources.get_text().split())
+    assert "What a wider layer changes. Made by toy.tables.effects." in text
+    effects, whole = sources.select("table")
+    assert [th.get_text() for th in effects.select("thead th")] == ["experiment", "graph", "high", "low",
+                                                                    "nearest", "value"]  # fmt: skip
+    rows = [[cell.get_text() for cell in row.select("th, td")] for row in effects.select("tbody tr")]
+    assert rows == [
+        ["deep & narrow", "raw", "0.2", "−0.1", "neither", "0.123457"],
+        ["wide", "raw", "−0.2", "−0.3", "", "−0.25"],  # nobody cites what it is nearest to
+    ]
+    labels = [cell.get_text() for cell in effects.select('tbody th[scope="row"]')]
+    assert labels == ["deep & narrow", "raw", "wide", "raw"]
+    assert [td.get_text() for td in whole.select("td")] == ["270"]
+
+
+def test_what_a_table_says_of_itself_reaches_the_page_of_sources_when_it_changes(copy):
+    sphinx(copy)
+    (copy / "toy" / "tables.py").write_text(TABLES.replace("How much there is in all.", "How many."))
+    sphinx(copy)
+    assert "How many. Made by" in page(copy, "sources")
+
+
+def test_a_citation_that_names_no_number_fails_the_build_and_says_why(copy):
+    mistakes = {
+        "{num}`toy.effects[wide, raw].median`": "unknown number 'toy.effects[wide, raw].median'",
+        "{num}`toy.effects[high, raw].value`": "unknown number 'toy.effects[high, raw].value'",
+        "{num}`toy.effects[wide, raw].value:d`": "number 'toy.effects[wide, raw].value' with format 'd'",
+        "{num}`toy.effects[wide.value`": "is no cell: write chapter.table",
+        "{side}`toy.whole`": "unknown number 'toy.whole.low'",
+        "{num}`toy.effects[deep & narrow, raw].nearest`": "is the word 'neither': cite it with {word}",
+        "{word}`toy.whole.networks`": "is the number 270: cite it with {num}",
+    }
+    text = (copy / "sub" / "cells.md").read_text()
+    (copy / "sub" / "cells.md").write_text(text + "".join(f"\nAnd {role}.\n" for role in mistakes))
+    _, log = sphinx(copy, expect=1)
+    for complaint in mistakes.values():
+        assert re.search(rf"cells\.md:\d+: WARNING: .*{re.escape(complaint)}", log), (complaint, log)
+
+
+def test_a_number_of_a_table_that_is_not_offered_fails_the_page_of_sources(copy):
+    (copy / "numbers.json").write_text(json.dumps({**NUMBERS, "toy.sizes.value": 1.0}))
+    _, log = sphinx(copy, expect=1)
+    assert re.search(r"sources\.md:\d+: ERROR: toy\.sizes\.value: toy offers effects, whole", log), log
 
 
 def test_every_mistake_fails_the_build_and_is_named_with_its_place(copy):

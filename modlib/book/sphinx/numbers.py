@@ -10,17 +10,22 @@ directive ``{sources}``, and says when pointed at which function made it.
 
 from __future__ import annotations
 
+import inspect
 import json
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
-from html import escape
+from itertools import groupby
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
+from modlib.book.html_table import cited_rows
 from modlib.book.number_format import format_number
 from modlib.book.numbers import Cell, CellError, cells_of, find
 
@@ -52,7 +57,7 @@ def side(low: float | None, high: float | None) -> str:
 
 
 class NumberNode(nodes.inline):  # type: ignore[misc]  # docutils is untyped
-    """A number in the text, which knows the cell it came from."""
+    """A number in the text, which knows its `cell` and, in `source`, what made it."""
 
 
 class NumberRole(SphinxRole):
@@ -61,22 +66,20 @@ class NumberRole(SphinxRole):
     def run(self) -> tuple[list[Any], list[Any]]:
         """Return the formatted value, or the citation and a warning."""
         role = self.name.rpartition(":")[2]
-        cell, source = None, ""
+        cell, source, text = None, "", self.text
         try:
             if "." not in self.text.partition(":")[0]:
                 return self._by_key()
             cells, spec = cells_of(role, self.text)
-            cell = cells[0]
             values = _values(self.env, self.config)
-            found = [values[str(one)] for one in cells]
-            text = side(*found) if role == "side" else self._format(role, found[0], spec)
-            source = find(cell).function
+            text = _written(role, cells, [values[str(one)] for one in cells], spec)
+            cell, source = cells[0], _source(cells)
         except OSError:
-            text = self._warn(f"no numbers file {self.config.modlib_numbers}")
+            self._warn(f"no numbers file {self.config.modlib_numbers}")
         except KeyError as error:
-            text = self._warn(f"unknown number {error} in {self.config.modlib_numbers}")
+            self._warn(f"unknown number {error} in {self.config.modlib_numbers}")
         except (CellError, TypeError, ValueError) as error:
-            text = self._warn(str(error))
+            self._warn(str(error))
         classes = ["num"] if role == "num" else ["num", "num-words"]
         return [NumberNode(self.rawtext, "", nodes.Text(text), classes=classes, cell=cell, source=source)], []
 
@@ -85,43 +88,64 @@ class NumberRole(SphinxRole):
         key, _, spec = (part.strip() for part in self.text.partition(":"))
         found = _values(self.env, self.config)[key]
         words = ["num-words"] if isinstance(found, str) else []
-        text = format_number(found, spec)
+        text = _formatted(key, found, spec)
         node = NumberNode(self.rawtext, "", nodes.Text(text), classes=["num", *words], cell=None, title=key)
         return [node], []
 
-    @staticmethod
-    def _format(role: str, value: Any, spec: str) -> str:
-        if value is not None and isinstance(value, str) is not (role == "word"):
-            raise TypeError(f"{value!r} is for {{{'word' if isinstance(value, str) else 'num'}}}")
-        return format_number(value, spec)
+    def _warn(self, message: str) -> None:
+        logger.warning(message, location=self.get_location(), type="modlib", subtype="num")
 
-    def _warn(self, message: str) -> str:
-        where = self.get_location()
-        logger.warning(f"{self.text}: {message}", location=where, type="modlib", subtype="num")
-        return self.text
+
+def _written(role: str, cells: list[Cell], found: list[Any], spec: str) -> str:
+    """Return what cells hold as a role writes it."""
+    if role == "side":
+        return side(*found)
+    (cell,), (value,) = cells, found
+    if isinstance(value, str) and role == "num":
+        raise TypeError(f"{cell} is the word {value!r}: cite it with {{word}}")
+    if isinstance(value, int | float) and role == "word":
+        raise TypeError(f"{cell} is the number {value!r}: cite it with {{num}}")
+    return _formatted(str(cell), value, spec)
+
+
+def _formatted(name: str, value: Any, spec: str) -> str:
+    try:
+        return format_number(value, spec)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"number {name!r} with format {spec!r}: {error}") from error
+
+
+def _source(cells: list[Cell]) -> str:
+    """Say which function made the table, and which row and columns of it were read."""
+    row = f", row {', '.join(cells[0].row)}" if cells[0].row else ""
+    columns = " and ".join(cell.column for cell in cells)
+    return f"{find(cells[0]).function}(){row}, column{'s' if len(cells) > 1 else ''} {columns}"
 
 
 def _anchor(cell: Cell) -> str:
-    return nodes.make_id(f"{cell.chapter} {cell.table} {' '.join(cell.row)}") or "row"
+    """Return the identifier of a cell's row on the page of sources."""
+    return "-".join((cell.chapter, cell.table, *cell.row)).replace(" ", "_")
+
+
+def _page_of_sources(translator: Any) -> str | None:
+    return getattr(translator.builder.env, "modlib_sources_page", None)
 
 
 def _visit_html(self: Any, node: NumberNode) -> None:
-    cell, page = node["cell"], getattr(self.builder.env, "modlib_sources_page", None)
+    cell, page = node["cell"], _page_of_sources(self)
     if cell is None:
         self.body.append(self.starttag(node, "span", "", title=node.get("title", "")))
         return
-    row = f", row {', '.join(cell.row)}" if cell.row else ""
-    said = f"{node['source']}(){row}, column {cell.column}"
+    about = {"data-source": node["source"]}
     if page is None:
-        self.body.append(self.starttag(node, "span", "", **{"data-source": said}))
+        self.body.append(self.starttag(node, "span", "", **about))
         return
-    address = self.builder.get_relative_uri(self.builder.current_docname, page) + "#" + _anchor(cell)
-    self.body.append(self.starttag(node, "a", "", href=address, **{"data-source": said}))
+    address = self.builder.get_relative_uri(self.builder.current_docname, page)
+    self.body.append(self.starttag(node, "a", "", href=f"{address}#{quote(_anchor(cell))}", **about))
 
 
 def _depart_html(self: Any, node: NumberNode) -> None:
-    page = getattr(self.builder.env, "modlib_sources_page", None)
-    self.body.append("</span>" if node["cell"] is None or page is None else "</a>")
+    self.body.append("</span>" if node["cell"] is None or _page_of_sources(self) is None else "</a>")
 
 
 def _pass(self: Any, node: NumberNode) -> None:
@@ -132,42 +156,53 @@ class SourcesDirective(SphinxDirective):
     """A section for each table that prose cites: the function that makes it, and the cited rows."""
 
     def run(self) -> list[Any]:
-        """Return the sections."""
+        """Return the sections, or an error where there are no numbers, or one whose table is not offered."""
         self.env.modlib_sources_page = self.env.docname
-        tables: dict[tuple[str, str], list[Cell]] = {}
-        values = _values(self.env, self.config)
-        for name in values:
-            if "." not in name:
-                continue
-            cell = Cell.parse(name)
-            tables.setdefault((cell.chapter, cell.table), []).append(cell)
-        lines: list[str] = []
-        for number, ((chapter, table), cells) in enumerate(sorted(tables.items())):
-            if number == 0 or chapter != sorted(tables)[number - 1][0]:
-                lines += [f"## {chapter}", ""]
-            offered = find(cells[0])
-            lines += [f"### `{chapter}.{table}`", "", f"{offered.about} Made by `{offered.function}`.", ""]
-            lines += ["```{raw} html", _table(offered.by, cells, values), "```", ""]
+        try:
+            values = _values(self.env, self.config)
+            cells = sorted((Cell.parse(name) for name in values if "." in name), key=str)
+            lines = list(self._lines(cells, values))
+        except OSError:
+            raise self.error(f"no numbers file {self.config.modlib_numbers}") from None
+        except CellError as error:
+            raise self.error(str(error)) from error
         return self.parse_text_to_nodes("\n".join(lines), allow_section_headings=True)
+
+    def _lines(self, cells: list[Cell], values: dict[str, Any]) -> Iterator[str]:
+        for chapter, of_chapter in groupby(cells, key=lambda cell: cell.chapter):
+            yield f"## {chapter}\n"
+            for table, of_table in groupby(of_chapter, key=lambda cell: cell.table):
+                cited = list(of_table)
+                offered = find(cited[0])
+                self.env.note_dependency(inspect.getfile(offered.make))  # whose docstring is shown
+                yield f"### `{chapter}.{table}`\n\n{offered.about} Made by `{offered.function}`.\n"
+                yield f"```{{raw}} html\n{_table(offered.by, cited, values)}\n```\n"
 
 
 def _table(by: tuple[str, ...], cells: list[Cell], values: dict[str, Any]) -> str:
-    """Cited rows of a table as HTML, one anchor a row."""
+    """Return the cited rows of a table as HTML, with an empty cell where none is cited."""
     columns = sorted({cell.column for cell in cells})
-    rows = dict.fromkeys(cell.row for cell in cells)
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in (*by, *columns))
-    body = []
-    for row in rows:
-        anchor = _anchor(next(cell for cell in cells if cell.row == row))
-        labels = "".join(f'<th scope="row">{escape(label)}</th>' for label in row)
-        found = [values.get(str(Cell(cells[0].chapter, cells[0].table, row, name)), "") for name in columns]
-        texts = [format_number(v, ".6g") if isinstance(v, float) else format_number(v) for v in found]
-        body.append(f'<tr id="{anchor}">{labels}{"".join(f"<td>{escape(t)}</td>" for t in texts)}</tr>')
-    whole = f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody>"
-    return f'<table class="num-sources table">{whole}</table>'
+    rows = {cell.row: cell for cell in cells}
+    texts = [
+        [*row, *(_text(values.get(str(replace(cell, column=name)), "")) for name in columns)]
+        for row, cell in rows.items()
+    ]
+    ids = [_anchor(cell) for cell in rows.values()]
+    table = cited_rows((*by, *columns), texts, labels=len(by), ids=ids)
+    # It scrolls on a phone, so the keyboard must be able to reach it.
+    return f'<div class="num-sources" role="region" tabindex="0" aria-label="{cells[0].table}">{table}</div>'
 
 
-def _merge(app: Sphinx, env: Any, _docnames: Any, other: Any) -> None:
+def _text(value: Any) -> str:
+    return format_number(value, ".6g" if isinstance(value, float) else "")
+
+
+def _forget(_app: Sphinx, env: Any, page: str) -> None:
+    if getattr(env, "modlib_sources_page", None) == page:
+        env.modlib_sources_page = None
+
+
+def _merge(_app: Sphinx, env: Any, _pages: Any, other: Any) -> None:
     if page := getattr(other, "modlib_sources_page", None):
         env.modlib_sources_page = page
 
@@ -182,4 +217,6 @@ def setup(app: Sphinx) -> None:
     for role in ("num", "word", "side"):
         app.add_role(role, NumberRole())
     app.add_directive("sources", SourcesDirective)
+    app.add_js_file("modlib/numbers.js", defer="defer")
+    app.connect("env-purge-doc", _forget)
     app.connect("env-merge-info", _merge)

@@ -1,0 +1,72 @@
+"""Executed notebooks without what differs from run to run, or from machine to machine."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from nbformat import NotebookNode
+
+
+def clean(notebook: NotebookNode, parameters: Mapping[str, Any]) -> NotebookNode:
+    """Return an executed notebook without times, paths, random identifiers and progress bars.
+
+    Streams that arrived in pieces are joined. A progress bar is text that moves the cursor back. The values
+    that papermill wrote into a cell of its own are written into the cell tagged ``parameters``, so that the
+    page shows once what was run, with its comments.
+
+    Parameters
+    ----------
+    notebook
+        As papermill wrote it; it is changed in place.
+    parameters
+        What papermill was given.
+    """
+    notebook.metadata.clear()
+    notebook.metadata.update(
+        kernelspec={"display_name": "Python 3", "language": "python", "name": "python3"},
+        language_info={"name": "python", "file_extension": ".py", "pygments_lexer": "ipython3"},
+    )
+    cells = [cell for cell in notebook.cells if not tagged(cell, "injected-parameters")]
+    declared = next((cell for cell in cells if tagged(cell, "parameters")), None)
+    if declared is not None and all(_assign(declared, name, value) for name, value in parameters.items()):
+        notebook.cells = cells
+    for number, cell in enumerate(notebook.cells):
+        cell.id = f"cell-{number}"
+        for key in ("papermill", "execution"):
+            cell.metadata.pop(key, None)
+        if cell.cell_type == "code":
+            cell.execution_count = None
+            cell.outputs = _clean_outputs(cell.outputs)
+    return notebook
+
+
+def tagged(cell: NotebookNode, tag: str) -> bool:
+    """Say whether a cell has a tag."""
+    return tag in cell.metadata.get("tags", [])
+
+
+def _assign(cell: NotebookNode, name: str, value: Any) -> bool:
+    """Give a parameter its value in the source of its cell; return whether it is assigned there."""
+    pattern = re.compile(rf"^({name}\s*(?::[^=\n]+)?=\s*)([^#\n]*?)(\s*(?:#.*)?)$", re.MULTILINE)
+    # The sources are formatted with double quotes.
+    text = json.dumps(value) if isinstance(value, str) else repr(value)
+    cell.source, count = pattern.subn(lambda match: match[1] + text + match[3], cell.source, count=1)
+    return count == 1
+
+
+def _clean_outputs(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    kept: list[NotebookNode] = []
+    for output in outputs:
+        if output.output_type == "stream":
+            if output.name == "stderr" and ("\r" in output.text or not output.text.strip()):
+                continue
+            if kept and kept[-1].output_type == "stream" and kept[-1].name == output.name:
+                kept[-1].text += output.text
+                continue
+        if output.output_type == "execute_result":
+            output.execution_count = None
+        kept.append(output)
+    return kept

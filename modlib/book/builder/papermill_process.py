@@ -1,0 +1,34 @@
+"""Run one notebook, in a process of its own: ``python -P papermill_process.py OPTIONS``.
+
+The options are a JSON object: arguments of `papermill.execute_notebook`, and `sockets`, which begins the
+paths of the files through which papermill and kernel talk. Nothing of modlib is imported here, since that
+would cost each notebook its time and memory twice.
+"""
+
+import json
+import sys
+
+from papermill import execute_notebook
+from traitlets.config import Config
+
+
+def main() -> None:
+    """Run the notebook that the command line describes, and say in one line if a disk is full."""
+    options = json.loads(sys.argv[1])
+    sockets = options.pop("sockets")
+    connection = {"transport": "ipc", "ip": sockets} if sockets else {}
+    options |= {"progress_bar": False, "request_save_on_cell_execute": False, "autosave_cell_every": 0}
+    for last in (False, True):
+        try:
+            execute_notebook(**options, config=Config({"KernelManager": connection}))
+            return
+        except RuntimeError as error:
+            # Without sockets two kernels that start at the same time may choose the same port.
+            if last or "Kernel died before replying" not in str(error):
+                raise
+        except OSError as error:
+            sys.exit(f"{error.filename or options['output_path']}: {error.strerror or error}")
+
+
+if __name__ == "__main__":
+    main()
