@@ -596,13 +596,11 @@ def test_a_build_that_is_told_to_stop_does_so_leaves_nothing_and_keeps_what_is_f
     pids = [int(pid) for pid in (with_kernels / "pids.txt").read_text().split()]
     assert all(psutil.pid_exists(pid) for pid in pids)
 
-    start = time.monotonic()
     running.send_signal(sent)
+    wait_until(lambda: not any(psutil.pid_exists(pid) for pid in pids), seconds=5)
+    wait_until(lambda: not list((tmp_path / "t").iterdir()), seconds=5)
     running.communicate(timeout=30)
-    assert time.monotonic() - start < 5
     assert running.returncode != 0
-    wait_until(lambda: not any(psutil.pid_exists(pid) for pid in pids), seconds=1)
-    assert not list((tmp_path / "t").iterdir())
 
     write_notebook(with_kernels, "second")
     ran(with_kernels)
@@ -616,7 +614,7 @@ def test_a_second_build_waits_for_the_first(with_kernels, tmp_path, started):
     noted = with_kernels / "ran.txt"
     wait_until(lambda: noted.is_file() and "second" in noted.read_text())
     second = start_build(with_kernels, tmp_path, started)
-    assert "waiting for another process that works on" in second.stderr.readline()
+    assert any("waiting for another process that works on" in line for line in second.stderr)
     assert first.poll() is None
     (with_kernels / "go").touch()
     for build_of in (first, second):

@@ -109,8 +109,7 @@ def _kernel_environment(folder: Path, startup: str) -> dict[str, str]:
     The description of the kernel, its start-up file and its connections lie in `folder`.
     """
     kernel, startups = folder / "kernels" / "python3", folder / "ipython" / "profile_default" / "startup"
-    runtime = folder / "runtime"
-    for made in (kernel, startups, runtime):
+    for made in (kernel, startups):
         made.mkdir(parents=True)
     argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     spec = {"argv": argv, "display_name": "Python 3", "language": "python"}
@@ -121,7 +120,8 @@ def _kernel_environment(folder: Path, startup: str) -> dict[str, str]:
         **{f"{library}_NUM_THREADS": "1" for library in THREADS},
         **os.environ,
         "JUPYTER_PATH": str(folder),  # searched first, so a user's own kernel named python3 is not taken
-        "JUPYTER_RUNTIME_DIR": str(runtime),
+        "JUPYTER_RUNTIME_DIR": str(folder),
+        "TMPDIR": str(folder),  # what a kernel leaves there goes with the folder
         "IPYTHONDIR": str(folder / "ipython"),
         "PYTHONHASHSEED": "0",
         # pooch asks tqdm for a bar fit for notebooks, which then misses ipywidgets; the book wants none.
