@@ -75,7 +75,7 @@ def properties(*, description: str, caption: str = "", name: str = "") -> dict[s
 def panels(
     *layers: alt.Chart,
     data: pd.DataFrame,
-    size: tuple[int, int | alt.Step],
+    size: tuple[int, int | alt.Step | None],
     description: str,
     caption: str = "",
     name: str = "",
@@ -88,7 +88,7 @@ def panels(
     Parameters
     ----------
     size
-        Width and height of a panel.
+        Width and height of a panel; None for as high as its rows need.
     description, caption, name
         As for `properties`.
     params
@@ -98,7 +98,8 @@ def panels(
     facets
         As for `altair.Chart.facet`: the columns by which the data are parted, and how panels are arranged.
     """
-    chart = alt.layer(*layers, data=data).properties(width=size[0], height=size[1]).facet(**facets)
+    panel = alt.layer(*layers, data=data).properties(width=size[0])
+    chart = (panel if size[1] is None else panel.properties(height=size[1])).facet(**facets)
     if independent:
         scales: dict[str, Any] = {independent: "independent"}
         chart = chart.resolve_scale(**scales)
@@ -124,10 +125,10 @@ def measure_colour(field: str = "measure", **options: Any) -> alt.Color:
     return alt.Color(f"{field}:N", scale=scale, **options)
 
 
-def estimate(column: str, title: str) -> list[alt.Tooltip]:
+def estimate(column: str, title: str, form: str = ".3f") -> list[alt.Tooltip]:
     """Tooltips of an estimate and of its 95 % interval, the columns `low` and `high`."""
     shown = {column: title, "low": "95 % from", "high": "to"}
-    return [alt.Tooltip(f"{field}:Q", title=said, format=".3f") for field, said in shown.items()]
+    return [alt.Tooltip(f"{field}:Q", title=said, format=form) for field, said in shown.items()]
 
 
 def on_strength_axis(table: pd.DataFrame) -> pd.Series:
