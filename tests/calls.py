@@ -77,7 +77,7 @@ from modlib.measures import MEASURES, adjacency, family, normalise, similarity, 
 from modlib.networks import MLPStack, concatenate
 from modlib.nulls import null_test, permute_weights, random_associations, random_graphs
 from modlib.paper.family_pairs import agreement_matrix, family_agreement
-from modlib.paper.released_code import try_all
+from modlib.paper.released_code import untrained_agreement
 from modlib.paper.simulations.rotations import rotated
 from modlib.paper.verdicts import by_claim, judge, verdict
 from modlib.planted import crossed_network, planted_graph, random_graph, ring_of_cliques
@@ -697,9 +697,9 @@ CALLS = {
         {"results": synthetic.results(), "min_accuracy": 0.5},
         {"min_accuracy": NOT_REAL | INFINITE | st.sampled_from([-0.1, 1.1])},
     ),
-    "try_all": (
-        try_all,
-        {"results": synthetic.results(), "x": X, "y": Y, "untrained": 1},
+    "untrained_agreement": (
+        untrained_agreement,
+        {"results": synthetic.results(), "x": X, "untrained": 1},
         {"untrained": below(1) | st.integers(min_value=5)},  # there are four
     ),
     "check_address": (

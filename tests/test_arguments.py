@@ -67,7 +67,7 @@ READ_FILES = (
     "store.read_shard",
     "store.read_trained",
 )
-LONG = ("try_all",)
+LONG = ("untrained_agreement",)
 
 
 @pytest.mark.parametrize("name", [name for name in CALLS if name not in (*READ_FILES, *LONG)])
@@ -154,7 +154,7 @@ def test_every_argument_of_a_call_is_spoilt_or_of_the_packages_making():
     }
     made = {"results", "experiment"}
     assert {pair for pair in left if pair[1] not in made} == {
-        ("analyse_by", "y"), ("against_nulls", "y"), ("try_all", "x"), ("try_all", "y"),
+        ("analyse_by", "y"), ("against_nulls", "y"), ("untrained_agreement", "x"),
     }  # fmt: skip
 
 
@@ -404,8 +404,11 @@ def test_a_wrong_parameter_of_a_notebook_is_named_before_anything_is_computed(no
     path = next(path for path in NOTEBOOKS if path.stem == notebook)
     monkeypatch.setattr(workers, "compute", lambda *_: pytest.fail("something is computed"))
     if (notebook, name) == ("deviations", "untrained"):
-        assert "quirks.try_all(results, x, y, untrained=untrained)" in code_cells(path)[1].source
-        assert "untrained" in CALLS["try_all"][2]  # which refuses it first of all
+        assert (
+            "released_code.untrained_agreement(results, few, untrained=untrained)"
+            in code_cells(path)[1].source
+        )
+        assert "untrained" in CALLS["untrained_agreement"][2]  # which refuses it first of all
         return
     for value in WRONG.get(name, ["a", None, 2.5, True, -1]):
         cells = [cell.source for cell in code_cells(path)][1:3]

@@ -1,4 +1,4 @@
-"""Quirks of the released code of Lange et al. (2022), tried on networks at hand.
+"""Steps of the released code of Lange et al. (2022), tried on networks at hand.
 
 Each function does a step once as that code does it and once as here, and says how far apart they end up.
 """
@@ -6,7 +6,6 @@ Each function does a step once as that code does it and once as here, and says h
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -26,83 +25,17 @@ from modlib.study.accuracy_filter import PAIR
 from modlib.study.rows import PAIRS
 from modlib.study.store import Results
 
-BATCH = 100
-"""Images at a time, over which the released code sums in single precision."""
-
-POOR = 0.01
-"""Relative error from which on a variance counts as poor."""
-
+BATCH = 100  # images at a time, over which the released code sums in single precision
+POOR = 0.01  # the relative error from which on a variance counts as poor
 N_CLASSES = 10  # of all data sets here
-IMAGES = 1000
-"""Images for what does not need many of them."""
+HESSIAN_SCALE = 1 / 100  # what the released code's loss, a mean over a batch, makes of the Hessian
 
-HESSIAN_SCALE = 1 / 100
-"""What the released code's loss, a mean over such a batch, makes of the Hessian."""
-
-
-@dataclass(frozen=True, eq=False)
-class Tried:
-    """What each quirk does to the networks that an experiment keeps.
-
-    Attributes
-    ----------
-    covariances, hessians, splits, untrained
-        As `covariances`, `hessians`, `first_splits` and `untrained_agreement` return them.
-    rescaled
-        As `rescaled_hessians` returns it.
-    untrained_networks
-        So many are behind `untrained`.
-    """
-
-    covariances: pd.DataFrame
-    hessians: pd.DataFrame
-    splits: pd.DataFrame
-    rescaled: float
-    untrained: pd.DataFrame
-    untrained_networks: int
+Networks = Mapping[str, MLPStack]  # stacks of one, by name
+Inputs = Float[Tensor, "sample _in"]
 
 
-def try_all(
-    results: Results, x: Float[Tensor, "sample _in"], y: Int[Tensor, " sample"], *, untrained: int = 12
-) -> Tried:
-    """Try every quirk on the networks that an experiment keeps.
-
-    Parameters
-    ----------
-    results
-        Tables of the experiment, with its kept and untrained networks.
-    x, y
-        Test images and their classes; all of them for covariances, the first thousand for the rest.
-    untrained
-        Untrained networks whose modules are found anew by Monte Carlo.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If `untrained` is not a whole number from 1 to that of the untrained networks there are.
-    """
-    there = int((~results.networks.trained).sum())
-    untrained = _checks.whole(untrained, "untrained", least=1, most=there)
-    few = x[:IMAGES]
-    return Tried(
-        covariances=covariances(results.kept, x),
-        hessians=hessians(results.kept, few, y[:IMAGES]),
-        splits=first_splits(results.kept, few),
-        rescaled=rescaled_hessians(results.kept, few),
-        untrained=untrained_agreement(results, few, networks=untrained),
-        untrained_networks=untrained,
-    )
-
-
-def covariances(networks: Mapping[str, MLPStack], x: Float[Tensor, "sample _in"]) -> pd.DataFrame:
+def covariances(networks: Networks, x: Inputs) -> pd.DataFrame:
     """Covariances as E[hhᵀ] − E[h]E[h]ᵀ in single precision, against centred ones in double precision.
-
-    Parameters
-    ----------
-    networks
-        Stacks of one, by name.
-    x
-        Inputs.
 
     Returns
     -------
@@ -115,8 +48,7 @@ def covariances(networks: Mapping[str, MLPStack], x: Float[Tensor, "sample _in"]
     """
     rows = []
     for name, layer, h, S in _layers(networks, x):
-        exact = S["input_cov"]
-        naive = _naive_covariance(h)
+        exact, naive = S["input_cov"], _naive_covariance(h)
         variance = torch.diagonal(exact)
         varies = variance > 0
         found = torch.diagonal(naive)[varies]
@@ -151,9 +83,7 @@ def _naive_covariance(h: Float[Tensor, "sample unit"]) -> Float[Tensor, "unit un
     return (products / len(h) - torch.outer(mean, mean)).double()
 
 
-def hessians(
-    networks: Mapping[str, MLPStack], x: Float[Tensor, "sample _in"], y: Int[Tensor, " sample"]
-) -> pd.DataFrame:
+def hessians(networks: Networks, x: Inputs, y: Int[Tensor, " sample"]) -> pd.DataFrame:
     """Count the diagonal entries by which a normalised Hessian would be divided that are 0 or less.
 
     Returns
@@ -166,24 +96,15 @@ def hessians(
     rows = []
     for name, layer, h, S in _layers(networks, x):
         diagonal = torch.diagonal(S["output_hess"])
-        rest = networks[name].to(dtype=torch.float32)
-        single = torch.diagonal(
-            similarity_of(lambda a: a, _decoder(rest, layer), h.float(), y, measure="output_hess")
-        )
-        rows.append(
-            {
-                "network": name,
-                "layer": layer,
-                "units": len(diagonal),
-                "closed_form": int((diagonal <= 0).sum()),
-                "autograd": int((single <= 0).sum()),
-                "least": float(diagonal.min() / diagonal.max()),
-            }
-        )
+        rest = decoder(networks[name].to(dtype=torch.float32), layer)
+        single = torch.diagonal(similarity_of(lambda a: a, rest, h.float(), y, measure="output_hess"))
+        counts = {"closed_form": int((diagonal <= 0).sum()), "autograd": int((single <= 0).sum())}
+        least = float(diagonal.min() / diagonal.max())
+        rows.append({"network": name, "layer": layer, "units": len(diagonal), **counts, "least": least})
     return pd.DataFrame(rows)
 
 
-def _decoder(stack: MLPStack, layer: int) -> Callable[[Tensor], Tensor]:
+def decoder(stack: MLPStack, layer: int) -> Callable[[Tensor], Tensor]:
     """Logits of a stack of one from the activations of a hidden layer, counted from 1."""
     weights, biases = stack.weights[layer:], stack.biases[layer:]
 
@@ -195,7 +116,7 @@ def _decoder(stack: MLPStack, layer: int) -> Callable[[Tensor], Tensor]:
     return decode
 
 
-def first_splits(networks: Mapping[str, MLPStack], x: Float[Tensor, "sample _in"]) -> pd.DataFrame:
+def first_splits(networks: Networks, x: Inputs) -> pd.DataFrame:
     """Split each graph in two by the eigenvector of the largest eigenvalue, in absolute value or not.
 
     Newman (2006) takes the most positive eigenvalue of the modularity matrix; the released code the vector of
@@ -210,20 +131,11 @@ def first_splits(networks: Mapping[str, MLPStack], x: Float[Tensor, "sample _in"
     """
     rows = []
     for name, layer, _, S in _layers(networks, x):
-        for (measure, normalized), A in zip(VARIANTS, _graphs(S), strict=True):
-            negative, q_absolute, q_newman = first_split(A)
-            rows.append(
-                {
-                    "network": name,
-                    "layer": layer,
-                    "measure": measure,
-                    "normalized": normalized,
-                    "negative": negative,
-                    "q_absolute": q_absolute,
-                    "q_newman": q_newman,
-                }
-            )
-    return pd.DataFrame(rows)
+        for measure, normalized in VARIANTS:
+            found = first_split(adjacency(S[measure], normalized=normalized).numpy())
+            rows.append([name, layer, measure, normalized, *found])
+    columns = ["network", "layer", "measure", "normalized", "negative", "q_absolute", "q_newman"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def first_split(A: Float[np.ndarray, "unit unit"]) -> tuple[bool, float, float]:
@@ -248,7 +160,7 @@ def first_split(A: Float[np.ndarray, "unit unit"]) -> tuple[bool, float, float]:
     return bool(values[largest] < 0), q_absolute, q_newman
 
 
-def rescaled_hessians(networks: Mapping[str, MLPStack], x: Float[Tensor, "sample _in"]) -> float:
+def rescaled_hessians(networks: Networks, x: Inputs) -> float:
     """Largest change of Q of any raw Hessian graph's partition if the Hessian is 100 times smaller."""
     changes = []
     for _, _, _, S in _layers(networks, x):
@@ -259,7 +171,7 @@ def rescaled_hessians(networks: Mapping[str, MLPStack], x: Float[Tensor, "sample
 
 
 def untrained_agreement(
-    results: Results, x: Float[Tensor, "sample _in"], *, networks: int = 12, optimiser: str = "monte-carlo"
+    results: Results, x: Inputs, *, untrained: int = 12, optimiser: str = "monte-carlo"
 ) -> pd.DataFrame:
     """Agreement of untrained networks by the partitions of another optimiser, beside ours and the paper's.
 
@@ -272,7 +184,7 @@ def untrained_agreement(
         Tables of an experiment with untrained networks.
     x
         Inputs for the other optimiser's graphs.
-    networks
+    untrained
         How many of the untrained networks, from the first.
     optimiser
         Name that `modlib.algorithms.find_modules_by` knows.
@@ -286,23 +198,22 @@ def untrained_agreement(
 
     Raises
     ------
-    ValueError
-        If there are not as many untrained networks.
+    ValueError, TypeError
+        If `untrained` is not a whole number from 1 to that of the untrained networks.
     """
-    untrained = results.networks[~results.networks.trained]
-    networks = _checks.whole(networks, "networks", least=1, most=len(untrained))
-    there = untrained.nsmallest(networks, "seed")
-    config = results.manifest["config"]
-    widths = [x.shape[1], *config["hidden"], N_CLASSES]
-    S = similarity(MLPStack.initialise(widths, seeds=list(there.seed)).to(dtype=torch.float64), x)
+    networks = results.networks[~results.networks.trained]
+    networks = networks.nsmallest(_checks.whole(untrained, "untrained", least=1, most=len(networks)), "seed")
+    hidden = results.manifest["config"]["hidden"]
+    stack = MLPStack.initialise([x.shape[1], *hidden, N_CLASSES], seeds=list(networks.seed))
+    S = similarity(stack.to(dtype=torch.float64), x)
     values = []
-    for layer in range(len(config["hidden"])):
+    for layer in range(len(hidden)):
         for A in graphs(S, layer):
             labels = np.stack([find_modules_by(a, optimiser).labels for a in A])
             values.append(agreement_pairs(labels, PAIRS)["ecs"])
     keys = [(*VARIANTS[a], *VARIANTS[b]) for a, b in PAIRS]
     other = pd.DataFrame(keys, columns=PAIR).assign(other=np.nanmean(values, axis=0))
-    stored = results.agreement[results.agreement.network.isin(there.network)]
+    stored = results.agreement[results.agreement.network.isin(networks.network)]
     ours = stored.groupby(PAIR).ecs.mean().rename("stored").reset_index()
     paper = published.agreement().rename(columns={"ecs_untrained": "paper"})
     return other.merge(ours, on=PAIR).merge(paper[[*PAIR, "paper"]], on=PAIR, how="left")
@@ -328,9 +239,7 @@ def greedy_matching(
     return np.asarray(np.divide(matched, n, out=np.full(len(n), np.nan), where=n > 0))
 
 
-def _layers(
-    networks: Mapping[str, MLPStack], x: Tensor
-) -> Iterator[tuple[str, int, Tensor, dict[str, Tensor]]]:
+def _layers(networks: Networks, x: Tensor) -> Iterator[tuple[str, int, Tensor, dict[str, Tensor]]]:
     """Name, layer (from 1), activations in single precision and exact similarities of each layer."""
     for name, stack in networks.items():
         if len(stack) != 1:
@@ -339,7 +248,3 @@ def _layers(
         hidden, _ = stack.to(dtype=torch.float32)(x.float())
         for layer, h in enumerate(hidden):
             yield name, layer + 1, h[0], {measure: S[measure][layer][0] for measure in S}
-
-
-def _graphs(S: Mapping[str, Tensor]) -> list[Float[np.ndarray, "unit unit"]]:
-    return [adjacency(S[measure], normalized=normalized).numpy() for measure, normalized in VARIANTS]

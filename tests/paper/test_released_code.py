@@ -105,7 +105,7 @@ def test_the_decoder_is_the_rest_of_the_network(networks, x):
     stack = networks["one"]
     hidden, logits = stack(x)
     for layer, h in enumerate(hidden, start=1):
-        torch.testing.assert_close(released_code._decoder(stack, layer)(h[0]), logits[0])
+        torch.testing.assert_close(released_code.decoder(stack, layer)(h[0]), logits[0])
 
 
 def test_q_of_the_hessian_does_not_depend_on_its_scale(networks, x):
@@ -194,7 +194,7 @@ def results(x, y):
 
 
 def test_stored_and_other_partitions_are_of_the_same_untrained_networks(results, x):
-    found = released_code.untrained_agreement(results, x, networks=2, optimiser="leiden-once")
+    found = released_code.untrained_agreement(results, x, untrained=2, optimiser="leiden-once")
     assert len(found) == 28
     own = results.agreement[results.agreement.network.isin(["untrained,seed=0", "untrained,seed=1"])]
     assert found.stored.mean() == pytest.approx(own.ecs.mean())
@@ -206,16 +206,8 @@ def test_stored_and_other_partitions_are_of_the_same_untrained_networks(results,
 
 @pytest.mark.parametrize("networks", [0, 4])
 def test_no_more_untrained_networks_than_there_are(results, x, networks):
-    with pytest.raises(ValueError, match=f"networks must be at (least 1|most 3), got {networks}"):
-        released_code.untrained_agreement(results, x, networks=networks)
-
-
-def test_everything_is_tried_at_once(results, x, y):
-    tried = released_code.try_all(results, x, y, untrained=1)
-    assert tried.untrained_networks == 1
-    pd.testing.assert_frame_equal(tried.covariances, released_code.covariances(results.kept, x))
-    pd.testing.assert_frame_equal(tried.hessians, released_code.hessians(results.kept, x, y))
-    assert len(tried.splits) == 8
+    with pytest.raises(ValueError, match=f"untrained must be at (least 1|most 3), got {networks}"):
+        released_code.untrained_agreement(results, x, untrained=networks)
 
 
 def test_stacks_of_more_than_one_are_refused(x):

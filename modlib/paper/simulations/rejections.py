@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise, repeat
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -26,12 +26,11 @@ from modlib.measures import adjacency
 from modlib.networks import MLPStack
 from modlib.nulls import null_test, random_graphs
 from modlib.study import project
-from modlib.study.files import StoreError
 from modlib.study.rows import Map, against_nulls
 
 #: Belongs to the project, like the code: it does not move with ``$MODLIB_RESULTS``.
 FOLDER = project.ROOT / "results" / "simulations"
-LEVEL = 0.05
+ALPHA = 0.05  # the level of the tests
 BAND = 0.02  # around it, within which a rate counts as held
 DRAWS = 19  # the fewest with which p can be .05: above all of them
 RESTARTS = 2  # Leiden runs a graph, as in the experiment whose networks are all held against nulls
@@ -40,13 +39,6 @@ NARROW = 32  # hidden units, and inputs, of the networks here
 BLOCKS = 4
 BATCH = 10  # networks looked at together
 SCALES = ("raw", "normalised")
-SIZE_COLUMNS = (
-    "null", "data", "graph", "limit", "draws", "repetitions", "rejected", "rate", "low", "high",
-)  # fmt: skip
-POWER_COLUMNS = (
-    "null", "data", "graph", "strength", "draws", "repetitions", "rejected", "rate", "low", "high",
-)  # fmt: skip
-COLUMNS = {"size": SIZE_COLUMNS, "power": POWER_COLUMNS}
 STRENGTHS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)  # of modules planted in layers
 NETWORK_STRENGTHS = (0.0, 0.4, 0.6, 0.8, 0.95)  # and in networks
 
@@ -97,8 +89,8 @@ def _sized(vectors: Float[np.ndarray, "unit dimension"], rng: Generator) -> Sign
     return np.asarray(sized @ sized.T)
 
 
-def _of_dimensions(m: int, common: float = 0.2) -> Callable[[Generator], Signed]:
-    return lambda rng: _sized(vectors(rng, dimensions=m, common=common), rng)
+def _layer(rng: Generator, **options: float) -> Signed:
+    return _sized(vectors(rng, **options), rng)  # type: ignore[arg-type]
 
 
 def _sampled(rng: Generator) -> Signed:
@@ -107,24 +99,16 @@ def _sampled(rng: Generator) -> Signed:
     return np.cov(activity.T)
 
 
-def _with_decay(decay: float) -> Callable[[Generator], Signed]:
-    return lambda rng: _sized(vectors(rng, dimensions=UNITS, decay=decay), rng)
-
-
-def _with_a_core(rng: Generator) -> Signed:
-    return _sized(vectors(rng, dimensions=10, common=0.5, uneven=1.0), rng)
-
-
 CASES = (
-    Case("units as vectors in 3 dimensions", _of_dimensions(3)),
-    Case("units as vectors in 10 dimensions", _of_dimensions(10), graphs=SCALES),
-    Case("units as vectors in 30 dimensions", _of_dimensions(30)),
+    Case("units as vectors in 3 dimensions", partial(_layer, dimensions=3)),
+    Case("units as vectors in 10 dimensions", partial(_layer, dimensions=10), graphs=SCALES),
+    Case("units as vectors in 30 dimensions", partial(_layer, dimensions=30)),
     Case("covariances over 1,000 samples", _sampled, graphs=SCALES),
     # Mean association .2: at 30 dimensions, draws of the null have a tenth less variance than the layer.
-    Case("30 dimensions, much in common", _of_dimensions(30, common=0.5), limit=True),
-    Case("a core but no modules", _with_a_core, limit=True),
-    Case("dimensions of variance 1/k", _with_decay(1.0), limit=True),
-    Case("dimensions of variance 1/k²", _with_decay(2.0), limit=True),
+    Case("30 dimensions, much in common", partial(_layer, dimensions=30, common=0.5), limit=True),
+    Case("a core but no modules", partial(_layer, dimensions=10, common=0.5, uneven=1.0), limit=True),
+    Case("dimensions of variance 1/k", partial(_layer, dimensions=UNITS, decay=1.0), limit=True),
+    Case("dimensions of variance 1/k²", partial(_layer, dimensions=UNITS, decay=2.0), limit=True),
 )
 
 
@@ -177,7 +161,7 @@ def rejects(S: Signed, rng: Generator, graphs: Sequence[str] = SCALES) -> Bool[n
     for _ in range(DRAWS):
         pair = random_graphs(S, rng)
         drawn.append([_best_q(pair[i]) for i in chosen])
-    tests = [null_test(q, values).p <= LEVEL for q, values in zip(own, np.transpose(drawn), strict=True)]
+    tests = [null_test(q, values).p <= ALPHA for q, values in zip(own, np.transpose(drawn), strict=True)]
     return np.array(tests)
 
 
@@ -185,18 +169,20 @@ def _best_q(A: Signed) -> float:
     return find_modules(A, restarts=RESTARTS).q
 
 
-def _rejects_case(number: int, repetition: int, seed: int) -> Bool[np.ndarray, " graph"]:
+def rejects_case(number: int, repetition: int, seed: int) -> Bool[np.ndarray, " graph"]:
+    """Draw a layer of `CASES` and test it; the same numbers give the same layer and draws."""
     rng = np.random.default_rng([seed, 2, number, repetition])
     return rejects(CASES[number].draw(rng), rng, CASES[number].graphs)
 
 
-def _rejects_planted(strength: float, repetition: int, seed: int) -> Bool[np.ndarray, " graph"]:
+def rejects_planted(strength: float, repetition: int, seed: int) -> Bool[np.ndarray, " graph"]:
+    """Draw a layer with planted modules and test its normalised graph, as `rejects_case`."""
     rng = np.random.default_rng([seed, 3, round(1000 * strength), repetition])
     return rejects(planted_layer(rng, strength), rng, ("normalised",))
 
 
 def _networks(batch: int, count: int, strength: float, seed: int) -> pd.DataFrame:
-    """Both nulls for a batch of planted networks: one row a network, graph and null, with `rejected`."""
+    """Hold a batch of planted networks against both nulls: one row a network, graph and null."""
     seeds = [10_000 * seed + BATCH * batch + i for i in range(count)]
     stack = planted_networks(seeds, strength)
     generator = torch.Generator().manual_seed(seeds[0])
@@ -205,7 +191,7 @@ def _networks(batch: int, count: int, strength: float, seed: int) -> pd.DataFram
     names = [str(number) for number in seeds]
     table = against_nulls(stack, x, y, names, draws=DRAWS, restarts=RESTARTS, seed=seeds[0])
     table["graph"] = table.measure + ", " + table.normalized.map({False: "raw", True: "normalised"})
-    return table.assign(rejected=table.p <= LEVEL)
+    return table.assign(rejected=table.p <= ALPHA)
 
 
 # --- tables
@@ -226,7 +212,7 @@ def size(*, repetitions: int = 1000, seed: int = 0, map_: Map = map) -> pd.DataF
     Returns
     -------
     DataFrame
-        Columns `SIZE_COLUMNS`; `low` to `high` is the 95 % interval of `rate` (Wilson 1927).
+        Columns as `row`, and `limit`.
 
     Raises
     ------
@@ -234,16 +220,19 @@ def size(*, repetitions: int = 1000, seed: int = 0, map_: Map = map) -> pd.DataF
         If there are fewer than 20 repetitions.
     """
     _check(repetitions)
-    begun = [map_(_rejects_case, repeat(c), range(repetitions), repeat(seed)) for c in range(len(CASES))]
-    networks = _each_network(repetitions, 0.0, seed, map_)
-    rows = []
-    for case, found in zip(CASES, begun, strict=True):
-        for graph, rejected in zip(case.graphs, np.transpose(list(found)), strict=True):
-            rows.append(_row("similarity", case.data, graph, rejected, limit=case.limit))
-    for key, found in _by_graph(networks, "random networks"):
-        # Layers of random networks are not the vectors of equal dimensions that the similarity null draws.
-        rows.append(_row(*key, found, limit=key[0] == "similarity"))
-    return pd.DataFrame(rows)[list(SIZE_COLUMNS)]
+    begun = [map_(rejects_case, repeat(c), range(repetitions), repeat(seed)) for c in range(len(CASES))]
+    networks = _begin_networks(repetitions, 0.0, seed, map_)
+    rows = [
+        row("similarity", case.data, graph, rejected, limit=case.limit)
+        for case, found in zip(CASES, begun, strict=True)
+        for graph, rejected in zip(case.graphs, np.transpose(list(found)), strict=True)
+    ]
+    # Layers of random networks are not the vectors of equal dimensions that the similarity null draws.
+    rows += [
+        row(null, "random networks", graph, rejected, limit=null == "similarity")
+        for null, graph, rejected in _by_graph(networks)
+    ]
+    return pd.DataFrame(rows)
 
 
 def power(*, repetitions: int = 100, seed: int = 0, map_: Map = map) -> pd.DataFrame:
@@ -257,7 +246,7 @@ def power(*, repetitions: int = 100, seed: int = 0, map_: Map = map) -> pd.DataF
     Returns
     -------
     DataFrame
-        Columns `POWER_COLUMNS`, for layers by `planted_layer` and networks by `planted_networks`.
+        Columns as `row`, and `strength`, for layers by `planted_layer` and networks by `planted_networks`.
 
     Raises
     ------
@@ -265,30 +254,30 @@ def power(*, repetitions: int = 100, seed: int = 0, map_: Map = map) -> pd.DataF
         As `size`.
     """
     _check(repetitions)
-    begun = [map_(_rejects_planted, repeat(s), range(repetitions), repeat(seed)) for s in STRENGTHS]
-    networks = [_each_network(repetitions, s, seed, map_) for s in NETWORK_STRENGTHS]
+    begun = [map_(rejects_planted, repeat(s), range(repetitions), repeat(seed)) for s in STRENGTHS]
+    networks = [_begin_networks(repetitions, s, seed, map_) for s in NETWORK_STRENGTHS]
     rows = [
-        _row("similarity", "layers", "normalised", np.ravel(list(found)), strength=s)
+        row("similarity", "layers", "normalised", np.ravel(list(found)), strength=s)
         for s, found in zip(STRENGTHS, begun, strict=True)
     ]
-    for s, tables in zip(NETWORK_STRENGTHS, networks, strict=True):
-        rows += [_row(*key, found, strength=s) for key, found in _by_graph(tables, "networks")]
-    return pd.DataFrame(rows)[list(POWER_COLUMNS)]
+    rows += [
+        row(null, "networks", graph, rejected, strength=s)
+        for s, tables in zip(NETWORK_STRENGTHS, networks, strict=True)
+        for null, graph, rejected in _by_graph(tables)
+    ]
+    return pd.DataFrame(rows)
 
 
-def _each_network(repetitions: int, strength: float, seed: int, map_: Map) -> Iterable[pd.DataFrame]:
+def _begin_networks(repetitions: int, strength: float, seed: int, map_: Map) -> Iterable[pd.DataFrame]:
     batches = range(-(-repetitions // BATCH))
     counts = [min(BATCH, repetitions - BATCH * batch) for batch in batches]
     return map_(_networks, batches, counts, repeat(strength), repeat(seed))
 
 
-def _by_graph(
-    tables: Iterable[pd.DataFrame], name: str
-) -> Iterator[tuple[tuple[str, str, str], Bool[np.ndarray, " network"]]]:
-    """Null, `name` and graph, and which networks are rejected."""
-    for key, group in pd.concat(list(tables)).groupby(["null", "graph"], sort=False):
-        null, graph = cast(tuple[str, str], key)
-        yield (null, name, graph), group.rejected.to_numpy()
+def _by_graph(tables: Iterable[pd.DataFrame]) -> Iterator[tuple[str, str, Bool[np.ndarray, " network"]]]:
+    """Null and graph, and which networks are rejected."""
+    for (null, graph), group in pd.concat(list(tables)).groupby(["null", "graph"], sort=False):
+        yield str(null), str(graph), group.rejected.to_numpy()
 
 
 def _check(repetitions: int) -> None:
@@ -296,20 +285,21 @@ def _check(repetitions: int) -> None:
         raise ValueError(f"repetitions must be at least 20, got {repetitions}")
 
 
-def _row(null: str, data: str, graph: str, rejected: ArrayLike, **more: object) -> dict[str, object]:
+def row(null: str, data: str, graph: str, rejected: ArrayLike, **more: object) -> dict[str, object]:
+    """Count rejections; `low` to `high` is the 95 % interval of `rate` (Wilson 1927)."""
     hits = np.asarray(rejected, dtype=bool)
     wilson = stats.binomtest(int(hits.sum()), len(hits)).proportion_ci(method="wilson")
     return {
         "null": null,
         "data": data,
         "graph": graph,
+        **more,
         "draws": DRAWS,
         "repetitions": len(hits),
         "rejected": int(hits.sum()),
         "rate": float(hits.mean()),
         "low": float(wilson.low),
         "high": float(wilson.high),
-        **more,
     }
 
 
@@ -317,15 +307,7 @@ def _row(null: str, data: str, graph: str, rejected: ArrayLike, **more: object) 
 
 
 def write(target: str | Path, *, seed: int = 0, map_: Map = map) -> None:
-    """Compute `size` and `power` and write them: about half an hour of one core.
-
-    Parameters
-    ----------
-    target
-        Folder; it gets ``size.csv`` and ``power.csv``.
-    seed, map_
-        As for `size`.
-    """
+    """Compute `size` and `power` and write them to a folder as CSV: about half an hour of one core."""
     path = Path(target)
     path.mkdir(parents=True, exist_ok=True)
     for name, table in (("size", size(seed=seed, map_=map_)), ("power", power(seed=seed, map_=map_))):
@@ -333,22 +315,5 @@ def write(target: str | Path, *, seed: int = 0, map_: Map = map) -> None:
 
 
 def read(name: str) -> pd.DataFrame:
-    """Read a stored table: ``"size"`` or ``"power"``.
-
-    Raises
-    ------
-    ValueError
-        If there is no such table.
-    StoreError
-        If its columns are others, or a rate is not what its counts say.
-    """
-    if name not in COLUMNS:
-        raise ValueError(f"name must be one of {', '.join(COLUMNS)}; got {name!r}")
-    path = FOLDER / f"{name}.csv"
-    table = pd.read_csv(path)
-    if list(table.columns) != list(COLUMNS[name]):
-        raise StoreError(f"{path} must have columns {', '.join(COLUMNS[name])}; restore it")
-    counted = table.rejected / table.repetitions
-    if table.empty or not np.allclose(counted, table.rate, atol=1e-5):
-        raise StoreError(f"{path} is damaged: rate must be rejected / repetitions; restore it")
-    return table
+    """Read a stored table: ``"size"`` or ``"power"``."""
+    return pd.read_csv(FOLDER / f"{name}.csv")

@@ -25,18 +25,11 @@ from modlib.clustering import find_modules, symmetric
 from modlib.measures import MEASURES, normalise, similarity
 from modlib.networks import MLPStack
 from modlib.nulls import null_test, random_associations
-from modlib.paper.simulations.rejections import FOLDER
-from modlib.study.files import StoreError
+from modlib.paper.simulations.rejections import ALPHA, FOLDER
 from modlib.study.rows import Map
 
 DRAWS = 99
-RESTARTS = 2
-LEVEL = 0.05
-COLUMNS = (
-    "network", "layer", "measure", "units", "draws", "q",
-    "similarity_mean", "similarity_sd", "similarity_p",
-    "rotated_mean", "rotated_sd", "rotated_p", "size",
-)  # fmt: skip
+RESTARTS = 2  # Leiden runs a graph
 
 Signed = Float[np.ndarray, "unit unit"]
 
@@ -120,7 +113,8 @@ def beside_rotations(
     Returns
     -------
     DataFrame
-        One row a layer and measure, columns `COLUMNS`. `size` is the share of rotations, layers without
+        One row a `network`, `layer` and `measure`: its `units` that are not dead, `draws`, `q`, mean and sd
+        of the draws and p of the test against each, and `size`, the share of rotations, layers without
         modules, that the similarity null rejects at 5 %.
 
     Raises
@@ -131,20 +125,17 @@ def beside_rotations(
     if len(stack) != 1:
         raise ValueError(f"stack must hold one network, got {len(stack)}")
     S = similarity(stack.to(dtype=torch.float64), x.to(torch.float64))
-    layers = range(stack.n_hidden)
-    names = list(MEASURES)
-    keys = [(layer, number) for layer in layers for number in range(len(names))]
-    matrices = [normalise(S[names[number]][layer])[0].numpy() for layer, number in keys]
-    alive = [np.diagonal(R) > 0 for R in matrices]
-    matrices = [R[np.ix_(kept, kept)] for R, kept in zip(matrices, alive, strict=True)]
-    seeds = [(seed, *key) for key in keys]
+    heads, matrices, seeds = [], [], []
+    for layer in range(stack.n_hidden):
+        for number, measure in enumerate(MEASURES):
+            R = normalise(S[measure][layer])[0].numpy()
+            alive = np.diagonal(R) > 0
+            matrices.append(R[np.ix_(alive, alive)])
+            seeds.append((seed, layer, number))
+            head = {"network": name, "layer": layer + 1, "measure": measure, "units": int(alive.sum())}
+            heads.append(head | {"draws": draws})
     rows = map_(_beside_rotations, matrices, repeat(draws), seeds)
-    heads = [
-        {"network": name, "layer": layer + 1, "measure": names[number], "units": len(R), "draws": draws}
-        for (layer, number), R in zip(keys, matrices, strict=True)
-    ]
-    table = pd.DataFrame([head | row for head, row in zip(heads, rows, strict=True)])
-    return table[list(COLUMNS)]
+    return pd.DataFrame([head | row for head, row in zip(heads, rows, strict=True)])
 
 
 def _beside_rotations(R: Signed, draws: int, seed: tuple[int, ...]) -> dict[str, float]:
@@ -156,7 +147,7 @@ def _beside_rotations(R: Signed, draws: int, seed: tuple[int, ...]) -> dict[str,
     for name, values in (("similarity", by_similarity), ("rotated", by_rotation)):
         test = null_test(own, values)
         found |= {f"{name}_mean": test.mean, f"{name}_sd": test.sd, f"{name}_p": test.p}
-    found["size"] = float(np.mean([null_test(q, by_similarity).p <= LEVEL for q in by_rotation]))
+    found["size"] = float(np.mean([null_test(q, by_similarity).p <= ALPHA for q in by_rotation]))
     return found
 
 
@@ -175,21 +166,10 @@ def of_networks(kept: Mapping[str, MLPStack], *, map_: Map = map) -> pd.DataFram
 
 def write(target: str | Path, kept: Mapping[str, MLPStack], *, map_: Map = map) -> None:
     """Write the table of `of_networks` as ``spectra.csv`` to a folder: about a minute."""
-    table = of_networks(kept, map_=map_)
     path = Path(target) / "spectra.csv"
-    table.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
+    of_networks(kept, map_=map_).to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
 
 
 def read() -> pd.DataFrame:
-    """Read the stored table of `of_networks`, about the kept networks of the base experiment.
-
-    Raises
-    ------
-    StoreError
-        If its columns are others.
-    """
-    path = FOLDER / "spectra.csv"
-    table = pd.read_csv(path)
-    if list(table.columns) != list(COLUMNS) or table.empty:
-        raise StoreError(f"{path} must have columns {', '.join(COLUMNS)}; restore it")
-    return table
+    """Read the stored table of `of_networks`, about the kept networks of the base experiment."""
+    return pd.read_csv(FOLDER / "spectra.csv")

@@ -85,6 +85,10 @@ def row(table, **where):
     return found.iloc[0]
 
 
+def at_level(table, level):
+    return table[(table.regularizer == level[0]) & (table.strength == level[1])]
+
+
 # ---------------------------------------------------------------- tests of networks
 
 
@@ -134,21 +138,20 @@ def test_untrained_networks_must_be_there():
 
 def test_networks_that_failed_the_task_and_those_without_tests_are_left_out():
     failed = {(*DROPOUT, 0): 0.3}
-    found = chance.against_nulls(world(accuracy=failed), world())
+    found = chance.against_all_nulls(world(accuracy=failed), world())
     assert found.network.nunique() == len(EXCESS) * len(SEEDS) - 1
     assert "dropout=0.2,seed=0" not in set(found.network)
     tested = world()
     tested = replace(tested, nulls=tested.nulls[~tested.nulls.network.str.startswith("l2")])
-    found = chance.against_nulls(tested, world())
+    found = chance.against_all_nulls(tested, world())
     assert not found.network.str.startswith("l2").any()
-    assert set(found.null) == set(chance.NULLS)
-    assert set(chance.against_nulls(tested).null) == {"weights-permuted", "similarity"}
+    assert set(found.null) == set(chance.NULL_NAMES)
+    assert set(chance.against_all_nulls(tested).null) == {"weights-permuted", "similarity"}
 
 
-def test_excess_is_q_less_the_mean_and_families_are_named():
-    found = chance.against_nulls(world(), world())
+def test_excess_is_q_less_the_mean():
+    found = chance.against_all_nulls(world(), world())
     np.testing.assert_allclose(found.excess, found.q - found["mean"])
-    assert (found.family == np.where(found.measure.str.startswith("input"), "upstream", "downstream")).all()
 
 
 # ---------------------------------------------------------------- by level
@@ -156,7 +159,7 @@ def test_excess_is_q_less_the_mean_and_families_are_named():
 
 @pytest.fixture(scope="module")
 def levels():
-    return chance.by_level(chance.against_nulls(world(), world()))
+    return chance.by_level(chance.against_all_nulls(world(), world()))
 
 
 def test_levels_have_the_excess_that_was_put_in_with_the_seed_as_unit(levels):
@@ -183,7 +186,7 @@ def test_holm_corrects_over_the_graphs_of_a_level(levels):
 
 
 def test_the_order_of_rows_does_not_matter(levels):
-    table = chance.against_nulls(world(), world())
+    table = chance.against_all_nulls(world(), world())
     mixed = chance.by_level(table.sample(frac=1, random_state=0))
     by = ["null", "regularizer", "strength", "layer", "measure", "normalized"]
     a, b = (t.sort_values(by).reset_index(drop=True) for t in (levels, mixed))
@@ -192,16 +195,18 @@ def test_the_order_of_rows_does_not_matter(levels):
 
 def test_twice_the_layers_of_a_seed_are_not_twice_the_evidence():
     """A null tested twice on each network leaves the interval as it is: seeds count, rows do not."""
-    table = chance.against_nulls(world())
+    table = chance.against_all_nulls(world())
     twice = chance.by_level(pd.concat([table, table]))
     once = chance.by_level(table)
     np.testing.assert_allclose(twice[["low", "high"]], once[["low", "high"]])
 
 
 def test_settings_are_the_weakest_l2_and_the_strongest_dropout(levels):
-    assert chance.settings(levels) == {"plain": PLAIN, "dropout": STRONGER}
-    assert chance.settings(levels[levels.regularizer == "l2"]) == {"plain": PLAIN}
-    assert set(chance.at(levels, STRONGER).strength) == {0.6}
+    assert chance.settings(levels) == {"weakest L2": PLAIN, "strongest dropout": STRONGER}
+    assert chance.settings(levels[levels.regularizer == "l2"]) == {"weakest L2": PLAIN}
+    at = chance.at_settings(levels)
+    assert set(at[at.setting == "strongest dropout"].strength) == {0.6}
+    assert set(at.setting) == {"weakest L2", "strongest dropout"}
 
 
 def test_what_is_not_above_a_null_is_named_and_counted(levels):
@@ -209,10 +214,10 @@ def test_what_is_not_above_a_null_is_named_and_counted(levels):
     assert found.excess.is_monotonic_increasing
     drawn = found[found.null == "similarity"]
     # Plain: 12 graphs at the null, 4 far below; weak dropout: those 4 below; strong dropout: none.
-    plain, weak = (chance.at(drawn, level) for level in (PLAIN, DROPOUT))
+    plain, weak = (at_level(drawn, level) for level in (PLAIN, DROPOUT))
     assert plain.verdict.value_counts().to_dict() == {"not told apart": 12, "below": 4}
     assert weak.verdict.to_list() == ["below"] * 4
-    assert chance.at(drawn, STRONGER).empty
+    assert at_level(drawn, STRONGER).empty
     counts = chance.where_not_above(levels)
     assert counts.loc[PLAIN, ("similarity null", "not told apart")] == 12
     assert counts.loc[DROPOUT, ("similarity null", "below")] == 4
@@ -245,9 +250,9 @@ def test_draws_that_are_only_scored_are_far_below_those_searched():
 
 
 def test_labels_are_compared_seed_by_seed():
-    table = chance.labels(*memorised(level_shift={STRONGER: 0.1}))
+    table = chance.beside_true_labels(*memorised(level_shift={STRONGER: 0.1}))
     assert len(table) == 3 * 16
-    strong = chance.at(table, STRONGER)
+    strong = at_level(table, STRONGER)
     assert strong.difference.to_numpy() == pytest.approx(np.full(16, -0.1), abs=1e-12)
     # The seeds differ by 0.01, but not within a pair: the interval is that of the pairs' noise, ±0.004.
     width = (strong.high - strong.low).to_numpy()
@@ -255,7 +260,7 @@ def test_labels_are_compared_seed_by_seed():
         np.full(16, 2 * 2.7764451 * 0.002 * np.std([-2, 0, 2, -1, 1], ddof=1) / 5**0.5), rel=1e-6
     )
     assert (strong.holm < 0.05).all()
-    plain = chance.at(table, PLAIN)
+    plain = at_level(table, PLAIN)
     assert plain.difference.to_numpy() == pytest.approx(np.zeros(16), abs=1e-12)
     assert (plain.holm > 0.5).all()
     assert table.train_shuffled.to_numpy() == pytest.approx(0.9)
@@ -265,49 +270,80 @@ def test_labels_are_compared_seed_by_seed():
 def test_networks_of_permuted_labels_are_kept_though_they_do_not_generalise():
     shuffled, true = memorised(level_shift={})
     assert (shuffled.networks[shuffled.networks.trained].test_accuracy < 0.2).all()
-    assert (chance.labels(shuffled, true).seeds == len(SEEDS)).all()
+    assert (chance.beside_true_labels(shuffled, true).seeds == len(SEEDS)).all()
 
 
-# ---------------------------------------------------------------- numbers
+# ---------------------------------------------------------------- tables that prose cites
 
 
-def test_numbers_have_all_keys_and_none_where_nothing_is_stored(monkeypatch, tmp_path):
-    monkeypatch.setenv("MODLIB_RESULTS", str(tmp_path))
-    found = chance.numbers("paper")
-    assert list(dict.fromkeys(found)) == chance._keys()
-    assert all(key.startswith("chance_") for key in found)
-    assert found["chance_networks"] is None
-    assert found["chance_labels_train_true_plain"] is None
+@pytest.fixture
+def stored(monkeypatch):
+    """Store the made-up experiments; a test may take some away."""
+    shuffled, true = memorised(level_shift={STRONGER: 0.1, PLAIN: -0.05})
+    found = {"base": world(), "close-up": world(), "labels-shuffled": shuffled, "labels-kept": true}
+    monkeypatch.setattr(chance.store, "read_if_stored", lambda experiment: found.get(experiment.name))
+    return found
+
+
+def test_tables_have_no_rows_where_nothing_is_stored(stored):
+    stored.clear()
+    for table in (chance.tested, chance.excess, chance.most_below, chance.labels):
+        assert table("paper").empty
     # The simulations belong to the project and are there in any case.
-    assert 0 < found["chance_size_lowest"] < found["chance_size_highest"] < 0.1
+    rates = chance.rejection_rates("paper").set_index("layers")
+    assert 0 < rates.lowest["claimed"] < rates.highest["claimed"] < 0.1
+    assert rates.rows["claimed"] == rates.rows["similarity"] + rates.rows["weights-permuted"]
+    assert rates.highest["unequal dimensions"] > 0.5
+    assert (chance.spectra("paper").graphs == 8).all()
 
 
-def test_numbers_say_what_the_tables_say():
-    found = chance._numbers_of_nulls(chance.against_nulls(world(), world()))
-    assert set(found) <= set(chance._keys())
-    assert found["chance_networks"] == 15
-    assert found["chance_graphs"] == 16
-    assert found["chance_strongest_dropout"] == 0.6
-    assert found["chance_above_similarity_dropout"] == 16
-    assert found["chance_above_similarity_plain"] == 0
-    assert found["chance_below_similarity_plain"] == 4
-    assert found["chance_most_below_similarity"] == 4
-    assert found["chance_share_permuted_upstream_dropout"] == 1
-    assert found["chance_share_permuted_downstream_plain"] == 0
-    assert found["chance_excess_similarity_upstream_dropout"] == pytest.approx(0.3)
-    assert found["chance_excess_similarity_downstream_dropout"] == pytest.approx(0.2)
-    assert found["chance_z_similarity_upstream_dropout"] == pytest.approx(30)
-    assert "output" in found["chance_lowest_similarity_plain"]
-    assert found["chance_lowest_excess_similarity_plain"] == pytest.approx(-0.2)
+def test_networks_graphs_and_levels_are_counted(stored):
+    trained = chance.tested("paper").set_index("state").loc["trained"]
+    assert (trained.networks, trained.levels, trained.graphs, trained.draws) == (15, 3, 16, DRAWS)
+    assert trained.strongest_dropout == 0.6
 
 
-def test_numbers_of_labels_count_graphs_with_a_sure_difference():
-    table = chance.labels(*memorised(level_shift={STRONGER: 0.1, PLAIN: -0.05}))
-    found = chance._numbers_of_labels(table)
-    assert set(found) <= set(chance._keys())
-    assert found["chance_labels_lower_dropout"] == 16
-    assert found["chance_labels_higher_dropout"] == 0
-    assert found["chance_labels_higher_plain"] == 16
-    assert found["chance_labels_train_shuffled_plain"] == pytest.approx(0.9)
-    shuffled, true = (found[f"chance_labels_{what}_upstream_dropout"] for what in ("shuffled", "true"))
-    assert true - shuffled == pytest.approx(0.1)
+def test_excess_is_summed_up_by_null_setting_and_family(stored):
+    found = chance.excess("paper").set_index(["null", "setting", "family"])
+    strong, plain = (found.loc["similarity", setting] for setting in ("strongest dropout", "weakest L2"))
+    assert (strong.above["both"], plain.above["both"], plain.below["both"]) == (16, 0, 4)
+    assert found.share["weights-permuted", "strongest dropout", "upstream"] == 1
+    assert found.share["weights-permuted", "weakest L2", "downstream"] == 0
+    assert strong.excess.upstream == pytest.approx(0.3)
+    assert strong.excess.downstream == pytest.approx(0.2)
+    assert strong.z.upstream == pytest.approx(30)
+    assert "output" in plain.lowest["both"]
+    assert plain.lowest_excess["both"] == pytest.approx(-0.2)
+
+
+def test_untrained_networks_are_a_setting_once_they_are_stored(stored):
+    rows = world()
+    untrained = rows.networks.regularizer == "l2"  # as if these had not been trained
+    stored["untrained"] = replace(
+        rows,
+        networks=rows.networks[untrained].assign(regularizer="none", strength=0.0, trained=False),
+        nulls=rows.nulls[rows.nulls.network.str.startswith("l2")],
+    )
+    assert chance.tested("paper").networks.to_list() == [15, 5]
+    found = chance.excess("paper")
+    assert set(found[found.setting == "untrained"].null) == {"weights-permuted", "similarity"}
+
+
+def test_the_level_with_most_graphs_below_a_null_is_named(stored):
+    found = chance.most_below("paper").set_index("null").loc["similarity"]
+    assert found.graphs == 4
+    assert found.level == "dropout of 0.2"  # the first of two
+    base = stored["close-up"]
+    stored["close-up"] = replace(base, nulls=base.nulls.assign(mean=-1.0))
+    found = chance.most_below("paper").set_index("null").loc["similarity"]
+    assert (found.graphs, found.level) == (0, "no level")
+
+
+def test_labels_count_graphs_with_a_sure_difference(stored):
+    found = chance.labels("paper").set_index(["setting", "family"])
+    strong, plain = (found.loc[setting, "both"] for setting in ("strongest dropout", "weakest L2"))
+    assert (strong.lower, strong.higher, strong.graphs, strong.strength) == (16, 0, 16, 0.6)
+    assert (plain.lower, plain.higher) == (0, 16)
+    assert plain.train_shuffled == pytest.approx(0.9)
+    upstream = found.loc["strongest dropout", "upstream"]
+    assert upstream.true - upstream.shuffled == pytest.approx(0.1)

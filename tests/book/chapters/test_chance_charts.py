@@ -12,20 +12,19 @@ from modlib.book.chapters.chance import charts
 from modlib.book.chapters.chance import tables as chance
 from modlib.measures import MEASURES
 from modlib.paper.simulations import rejections
-from modlib.paper.simulations import rotations as spectra
 
 
 @pytest.fixture(scope="module")
 def levels():
-    return chance.by_level(chance.against_nulls(world(), world()))
+    return chance.by_level(chance.against_all_nulls(world(), world()))
 
 
 def with_untrained(levels):
     """Untrained networks beside it: above the similarity null by .02, held against drawn nulls only."""
     rows = levels[(levels.regularizer == "l2") & (levels.null != "untrained")]
     excess = np.where(rows.null == "similarity", 0.02, 0.0)
-    newborn = rows.assign(regularizer="none", strength=0.0, excess=excess, low=excess - 0.01)
-    return pd.concat([levels, newborn.assign(high=excess + 0.01)], ignore_index=True)
+    untrained = rows.assign(regularizer="none", strength=0.0, excess=excess, low=excess - 0.01)
+    return pd.concat([levels, untrained.assign(high=excess + 0.01)], ignore_index=True)
 
 
 def made_up_size():
@@ -38,7 +37,7 @@ def made_up_size():
         for form in ("raw", "normalised")
     ]
     return pd.DataFrame(
-        [rejections._row(n, d, g, np.arange(40) < k, limit=limit) for n, d, g, limit, k in rows]
+        [rejections.row(n, d, g, np.arange(40) < k, limit=limit) for n, d, g, limit, k in rows]
     )
 
 
@@ -51,7 +50,7 @@ def made_up_power():
         for form in ("raw", "normalised")
         for s in (0.0, 0.5)
     ]
-    return pd.DataFrame([rejections._row(n, d, g, np.arange(40) < 40 * s, strength=s) for n, d, g, s in rows])
+    return pd.DataFrame([rejections.row(n, d, g, np.arange(40) < 40 * s, strength=s) for n, d, g, s in rows])
 
 
 def made_up_spectra():
@@ -65,7 +64,7 @@ def made_up_spectra():
     return table.assign(
         units=64, draws=99, q=0.3, similarity_mean=0.1, similarity_sd=0.01, similarity_p=0.01,
         rotated_mean=0.12, rotated_sd=0.02, rotated_p=0.01, size=0.5,
-    )[list(spectra.COLUMNS)]  # fmt: skip
+    )  # fmt: skip
 
 
 def every_chart(levels, **options):
@@ -73,7 +72,7 @@ def every_chart(levels, **options):
     return [
         charts.excess(levels, **options),
         charts.shares(levels, **options),
-        charts.labels(chance.labels(*memorised(level_shift={})), **options),
+        charts.labels(chance.beside_true_labels(*memorised(level_shift={})), **options),
         charts.size(made_up_size(), **options),
         charts.power(made_up_power(), **options),
         charts.spectra(made_up_spectra(), **options),
@@ -111,9 +110,9 @@ def test_excess_shows_both_settings_of_every_graph_and_null(levels):
 
 def test_untrained_networks_stand_beside_the_trained_and_are_not_counted_among_them(levels):
     rows = drawn(charts.excess(with_untrained(levels)))
-    newborn = rows[rows.setting == "untrained"]
-    assert set(newborn.null) == {"weights-permuted", "similarity"}
-    assert set(newborn[newborn.null == "similarity"].excess) == {0.02}
+    untrained = rows[rows.setting == "untrained"]
+    assert set(untrained.null) == {"weights-permuted", "similarity"}
+    assert set(untrained[untrained.null == "similarity"].excess) == {0.02}
     assert "untrained" in set(drawn(charts.shares(with_untrained(levels))).level)
     for table in (charts.not_above, charts.lowest):
         pd.testing.assert_frame_equal(table(with_untrained(levels)), table(levels))
@@ -130,7 +129,7 @@ def test_shares_show_every_level_by_name(levels):
 
 
 def test_labels_stand_in_pairs(levels):
-    rows = drawn(charts.labels(chance.labels(*memorised(level_shift={STRONGER: 0.1}))))
+    rows = drawn(charts.labels(chance.beside_true_labels(*memorised(level_shift={STRONGER: 0.1}))))
     assert len(rows) == 2 * 2 * 16
     keys = ["graph", "layer", "setting"]
     wide = rows.pivot_table(index=keys, columns="kind", values="q")

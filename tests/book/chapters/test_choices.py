@@ -1,6 +1,5 @@
 """What hangs on a choice: effects beside their own default, optimisers and images beside the default's Q."""
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -156,65 +155,96 @@ def test_agreement_by_choice(world):
         choices.agreement(world, "vi")
 
 
-# --- numbers
+# --- tables that prose cites
 
 
-def numbers(monkeypatch, base, close_up):
-    monkeypatch.setattr(choices, "run", lambda *_, **__: base)
-    monkeypatch.setattr(choices, "close_up", lambda _: close_up)
-    return choices.numbers("paper")
+@pytest.fixture
+def store(world, monkeypatch):
+    """Store a base experiment and a close-up, if there is one."""
+
+    def stored(base=world, close_up=None):
+        monkeypatch.setattr(choices, "run", lambda *_, **__: base)
+        monkeypatch.setattr(choices.store, "read_if_stored", lambda _: close_up)
+
+    return stored
 
 
-def test_every_number_has_its_name_whether_the_close_up_is_stored_or_not(world, monkeypatch):
-    with_it, without = numbers(monkeypatch, world, world), numbers(monkeypatch, world, None)
-    assert with_it.keys() == without.keys()
-    assert all(key.startswith("choices_") for key in with_it)
-    assert without["choices_q_spectral"] is without["choices_default_q_close_up"] is None
-    assert with_it["choices_q_monte_carlo"] is None  # this world has no such choice
-    assert all(v is None or isinstance(v, (int, float, str)) for v in with_it.values())
-    assert not any(isinstance(v, float) and math.isnan(v) for v in with_it.values())
+def test_without_a_close_up_its_tables_have_no_rows(store):
+    store()
+    for table in (choices.searches, choices.few_images, choices.ecs):
+        assert table("paper").empty
+    assert set(choices.both_effects("paper").experiment) == {"base"}
 
 
-def test_numbers_count_and_name_the_choices(world, monkeypatch):
-    q = planted(world, {"images=100": 0.0, "optimiser=spectral": -0.03})
-    found = numbers(monkeypatch, world, q)
-    assert found["choices_rows"] == found["choices_kept"] == found["choices_same_sign"] == 32 + 4
-    assert found["choices_rows_q"] + found["choices_rows_agreement"] == 36
-    assert found["choices_close_up_rows"] == 4
-    assert found["choices_q_spectral"] == pytest.approx(-0.03)
-    assert found["choices_equal_or_better_spectral"] == 0
-    assert found["choices_q_100"] == pytest.approx(0.0, abs=1e-12)
-    assert found["choices_metric_highest_which"] in choices.METRIC_NAMES.values()
+def test_choices_are_counted(store, world):
+    store(close_up=planted(world, {"images=100": 0.0, "optimiser=spectral": -0.03}))
+    found = choices.counts("paper").set_index("effect")
+    assert found.rows["both"] == found.kept["both"] == 32 + 4
+    assert found.rows[Q_EFFECT] + found.rows[AGREEMENT_EFFECT] == 36
+    assert (found.against == 0).all()
+    assert (found.kept_holm <= found.kept).all()
 
 
-def test_the_choice_that_changes_most_is_named(world, monkeypatch):
+def test_per_cents_are_those_of_the_tables(store, world):
+    close_up = planted(world, {"images=100": 0.0, "optimiser=spectral": -0.03})
+    store(close_up=close_up)
+    spectral = choices.searches("paper").set_index("optimiser").loc["spectral"]
+    assert spectral.relative_percent == pytest.approx(100 * choices.optimisers(close_up).relative[0])
+    assert spectral.equal_or_better_percent == spectral.better_percent == 0
+    few = choices.few_images("paper").set_index("images").loc["100"]
+    assert few.to_list() == pytest.approx([0.0] * 3, abs=1e-10)
+    assert choices.ecs("paper").choice.to_list() == ["default", "100", "spectral"]
+
+
+def test_few_images_range_over_the_graphs(store, world):
+    bias = {"input_cov": 0.01, "input_grad": 0.02, "output_grad": 0.0, "output_hess": -0.01}
+    found = planted(world, {"images=100": 0.0, "optimiser=spectral": 0.0})
+    store(close_up=replace(found, choices=found.choices.assign(q=lambda t: t.q + t.measure.map(bias))))
+    few = choices.few_images("paper").set_index("images").loc["100"]
+    assert few.lowest_percent < 0 < few.mean_percent < few.highest_percent
+
+
+def test_the_range_of_metrics_has_names(store, world):
+    store()
+    found = choices.metric_range("paper").loc[0]
+    values = choices.metrics(world).set_index("metric").value
+    assert (found.lowest, found.highest, found.ecs) == (values.min(), values.max(), values["ecs"])
+    assert found.highest_metric == choices.METRIC_NAMES[values.idxmax()]
+    assert found.metrics == len(CHOSEN_METRICS)
+
+
+def test_the_choice_that_changes_most_is_named(store, world):
     modules = world.modules.copy()
     modules.loc[(modules.layer == 2) & modules.network.str.startswith("dropout"), "q"] -= 0.1
-    found = numbers(monkeypatch, replace(world, modules=modules), None)
-    assert found["choices_smallest_q_which"] == "layer 2 only"
-    assert found["choices_smallest_q"] == pytest.approx(0.15, abs=0.005)
-    assert found["choices_largest_q_which"] in ("layer 1 only", "layer 2 only")
-    assert abs(found["choices_largest_q_percent"]) == pytest.approx(25, abs=2)
+    store(replace(world, modules=modules))
+    found = choices.extremes("paper").set_index(["effect", "extreme"]).loc[Q_EFFECT]
+    assert found.choice["smallest value"] == "layer 2 only"
+    assert found.value["smallest value"] == pytest.approx(0.15, abs=0.005)
+    assert found.choice["largest change"] in ("layer 1 only", "layer 2 only")
+    assert abs(found.percent["largest change"]) == pytest.approx(25, abs=2)
 
 
-def test_families_are_told_apart_in_numbers(world, monkeypatch):
+def test_families_are_told_apart(store, world):
     modules = world.modules.copy()
     downstream = modules.measure.isin(["output_grad", "output_hess"])
     modules.loc[downstream & modules.network.str.startswith("dropout"), "q"] -= 0.4
-    found = numbers(monkeypatch, replace(world, modules=modules), None)
-    assert found["choices_q_upstream_only"] == pytest.approx(0.25, abs=0.005)
-    assert found["choices_q_upstream_only_is"] == "above zero"
-    for key in ("choices_q_downstream_only", "choices_q_downstream_only_of_all_levels"):
-        assert found[key] == pytest.approx(-0.15, abs=0.005)
-        assert found[f"{key}_low"] < found[key] < found[f"{key}_high"] < 0
-        assert found[f"{key}_is"] == "below zero"
-    assert found["choices_against_q"] == 4  # without the input gradient, downstream graphs outweigh the rest
+    store(replace(world, modules=modules))
+    keys = ["experiment", "effect", "choice_kind", "choice"]
+    found = choices.both_effects("paper").set_index(keys).sort_index().loc["base", Q_EFFECT]
+    assert found.value["graphs", "upstream only"] == pytest.approx(0.25, abs=0.005)
+    assert found.low["graphs", "upstream only"] > 0
+    for kind in ("graphs", "graphs of all levels"):
+        row = found.loc[kind, "downstream only"]
+        assert row.value == pytest.approx(-0.15, abs=0.005)
+        assert row.low < row.value < row.high < 0
+    against = choices.counts("paper").set_index("effect").against
+    assert against[Q_EFFECT] == 4  # without the input gradient, downstream graphs outweigh the rest
 
 
-def test_effects_that_cannot_be_had_are_not_counted(world, monkeypatch):
+def test_effects_that_cannot_be_had_are_not_counted(store, world):
     networks = world.networks.assign(test_accuracy=np.where(world.networks.trained, 0.93, 0.1))
-    found = numbers(monkeypatch, replace(world, networks=networks), None)
-    assert found["choices_rows"] == 32 - 2  # nothing reaches 0.95
+    store(replace(world, networks=networks))
+    assert choices.counts("paper").set_index("effect").rows["both"] == 32 - 2  # nothing reaches 0.95
 
 
 @pytest.mark.parametrize("name", OPTIMISERS)

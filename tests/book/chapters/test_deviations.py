@@ -1,6 +1,5 @@
 """What a deviation changes: planted differences are found, and what does not differ gives none."""
 
-import string
 from dataclasses import replace
 
 import numpy as np
@@ -8,12 +7,9 @@ import pandas as pd
 import pytest
 import worlds
 
-from modlib.book.chapters.choices import tables as choices
-from modlib.book.chapters.deviations import deviation_list
 from modlib.book.chapters.deviations import tables as deviations
 from modlib.comparison import agreement_pairs
 from modlib.measures import UPSTREAM, VARIANTS
-from modlib.paper.released_code import Tried
 from modlib.study.accuracy_filter import PAIR
 from modlib.study.rows import PAIRS
 
@@ -156,118 +152,80 @@ def test_noise_that_levels_share_shows_as_correlation(shared):
     dropout = world.modules.network.str.startswith("dropout")
     q = own + np.where(dropout, common if shared else 0.0, 0.0)
     found = deviations.shared_noise(replace(world, modules=world.modules.assign(q=q)))
-    assert abs(found["weights"]) < 0.15
-    assert abs(found["between"]) < 0.15
+    assert abs(found["one penalty"]) < 0.15
+    assert abs(found["dropout and a penalty"]) < 0.15
     assert (found["dropout"] > 0.8) == shared
 
 
 def test_tests_that_no_draw_reaches_are_counted(world):
     nulls = world.nulls.assign(draws=19, p=np.where(world.nulls.layer == 1, 1 / 20, 0.3))
-    found = deviations._null_numbers(replace(world, nulls=nulls))
-    assert found == {"p_tests": len(nulls), "p_draws": 19.0, "p_zero_percent": 50.0, "p_least": 1 / 20}
-    assert set(deviations._null_numbers(replace(world, nulls=nulls[:0])).values()) == {None}
+    found = deviations.unreached(nulls)
+    assert found == {"tests": len(nulls), "draws": 19.0, "zero_percent": 50.0, "least": 1 / 20}
 
 
 def test_three_seeds_of_many_give_longer_intervals():
     """Student's t and the root of n: 4.30 √(1/3) against 2.07 √(1/24), 5.9 times, whatever the spread."""
-    found = deviations._fewer_seeds(worlds.results("true", seeds=24, layers=(1,), noise=0.02))
+    found = deviations.wider_intervals(worlds.results("true", seeds=24, layers=(1,), noise=0.02))
     assert found["seeds"] == 24
     assert 2.5 < found["agreement_wider"] < 14
-    assert deviations._fewer_seeds(worlds.results("true", seeds=3, layers=(1,)))["q_wider"] == 1
+    assert deviations.wider_intervals(worlds.results("true", seeds=3, layers=(1,)))["q_wider"] == 1
 
 
-# --- numbers and the list
+# --- tables that prose cites
 
 
-@pytest.fixture(scope="module")
-def numbers(world):
-    """Numbers with all experiments stored, and with base alone."""
-    config = replace(world, manifest={"seconds": {}, "config": {}})
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(deviations, "run", lambda *_, **__: config)
-        patch.setattr(deviations.store, "read_if_stored", lambda *_: config)
-        full = deviations.numbers("paper")
-        patch.setattr(deviations.store, "read_if_stored", lambda *_: None)
-        return full, deviations.numbers("paper")
+@pytest.fixture
+def store(world, monkeypatch):
+    """Store these experiments and no others; base is always there."""
+
+    def stored(**found):
+        monkeypatch.setattr(deviations, "run", lambda *_, **__: world)
+        names = {name.replace("_", "-"): results for name, results in found.items()}
+        monkeypatch.setattr(deviations.store, "read_if_stored", lambda experiment: names.get(experiment.name))
+
+    return stored
 
 
-def test_every_number_has_its_name_whatever_is_stored(numbers):
-    full, alone = numbers
-    assert full.keys() == alone.keys()
-    assert all(key.startswith("deviations_") for key in full)
-    assert alone["deviations_ecs_distance_v1"] is alone["deviations_q_wider_wide"] is None
-    assert alone["deviations_p_tests_close_up"] is alone["deviations_q_change_l1_protocol"] is None
-    assert not any(isinstance(v, float) and np.isnan(v) for v in full.values())
+def test_what_is_not_stored_has_no_rows(store):
+    store()
+    for table in (deviations.protocol_change, deviations.few_seeds, deviations.null_tests):
+        assert table("paper").empty
+    for table in (deviations.by_rule, deviations.by_regularizer):
+        assert set(table("paper").protocol) == {"final"}
 
 
-def test_numbers_are_those_of_the_tables(numbers, world):
-    full, _ = numbers
-    assert full["deviations_q_change_dropout_protocol"] == pytest.approx(0)  # held against itself
-    assert full["deviations_dead_l1_final"] == DEAD
-    assert full["deviations_seeds_deep"] == 3
-    by_rule = [full[f"deviations_ecs_distance{rule}_v1"] for rule in ("", "_shared")]
-    words = ("nearer to", "for") if by_rule[1] < by_rule[0] else ("farther from", "against")
-    assert (full["deviations_shared_rule_lies_v1"], full["deviations_shared_rule_speaks_v1"]) == words
-    assert full["deviations_ecs_upstream_shared_final"] > full["deviations_ecs_upstream_final"] + 0.2
-    assert full["deviations_ecs_downstream_shared_final"] == full["deviations_ecs_downstream_final"]
-    kept = world.agreement[
-        world.agreement.network.str.contains("=0|=1|=2") & ~world.agreement.network.str.startswith("none")
-    ]
-    mean = kept[kept.family_pair == "across"].ecs.mean()
-    assert full["deviations_ecs_across_final"] == pytest.approx(mean)
+def test_both_protocols_stand_beside_each_other(store, world):
+    store(base_v1=world, wide=world)
+    found = deviations.by_rule("paper").set_index(["protocol", "rule"]).sort_index()
+    left_out, shared, no_hessian = (found.loc["v1", rule] for rule in (*deviations.RULES, "no Hessian"))
+    assert shared.upstream > left_out.upstream + 0.2
+    assert shared.downstream == left_out.downstream
+    assert shared.gap > left_out.gap
+    assert shared.gain == left_out.gain != no_hessian.gain
+    kept = world.agreement[~world.agreement.network.str.startswith("none")]
+    assert left_out.across == pytest.approx(kept[kept.family_pair == "across"].ecs.mean())
+    assert deviations.protocol_change("paper").change.to_numpy() == pytest.approx(0)  # against itself
+    assert deviations.few_seeds("paper").set_index("experiment").seeds.to_dict() == {"wide": 3}
 
 
-def tried(negative=True):
-    rows = pd.DataFrame({"network": ["a", "b"], "units": [5, 6], "lost": [0, 2], "poor": [1, 2]})
-    rows = rows.assign(always_on=[1, 1], q_change=[0.01, -0.25])
-    hessian = pd.DataFrame({"units": [5, 6], "closed_form": [0, 0], "autograd": [1, 2]})
-    splits = pd.DataFrame(
-        {"negative": [negative, False], "q_absolute": [-0.5, 0.3], "q_newman": [0.125, 0.3]}
+def test_regularisers_have_their_dead_units_and_agreement_by_rule(store):
+    store()
+    keys = ["protocol", "regularizer", "rule"]
+    found = deviations.by_regularizer("paper").set_index(keys).sort_index()
+    assert (found.dead == DEAD).all()
+    left_out, shared = (found.loc["final", "l1", rule] for rule in deviations.RULES)
+    assert shared.upstream > left_out.upstream + 0.3
+
+
+def test_matching_noise_and_untrained_networks_are_summed_up(store, world):
+    store()
+    matching = deviations.matching("paper").loc[0]
+    assert 0 < matching["mean"] < matching.largest < 1
+    assert 5 < matching.differs_percent < 100
+    assert deviations.noise("paper").set_index("levels").correlation.to_dict() == pytest.approx(
+        deviations.shared_noise(world), nan_ok=True
     )
-    agreement = pd.DataFrame({"stored": [0.6, 0.4], "other": [0.55, 0.45], "paper": [0.5, 0.5]})
-    return Tried(rows, hessian, splits, 1e-17, agreement, 12)
-
-
-def test_every_deviation_names_numbers_that_there_are(numbers, monkeypatch, world):
-    monkeypatch.setattr(choices, "run", lambda *_, **__: worlds.results("true"))
-    monkeypatch.setattr(choices, "close_up", lambda _: None)
-    known = {key.removeprefix("deviations_") for key in numbers[0]} | set(choices.numbers("paper"))
-    known |= set(deviation_list.live(tried()))
-    for deviation in deviation_list.DEVIATIONS:
-        for text in (deviation.ours, deviation.change):
-            named = {field for _, field, _, _ in string.Formatter().parse(text) if field is not None}
-            assert named <= known, deviation.what
-    assert not any("{" in d.what + d.theirs for d in deviation_list.DEVIATIONS)
-
-
-def test_numbers_are_filled_in_and_missing_ones_said_to_be(monkeypatch):
-    row = deviation_list.Deviation("w", "t", "ours: {a}", "{b:.2f} and {c:+.1f} and {d:.0f}")
-    monkeypatch.setattr(deviation_list, "DEVIATIONS", (row,))
-    found = deviation_list.filled({"a": 3, "b": -0.126, "c": 1.25, "d": None}).loc[0]
-    assert found.to_dict() == {
-        "what": "w",
-        "theirs": "t",
-        "ours": "ours: 3",
-        "change": "−0.13 and +1.2 and n/a",
-    }
-    assert deviation_list.filled({"b": -0.001, "c": -0.01}).change[0] == "0.00 and +0.0 and n/a"
-
-
-def test_what_was_tried_is_summed_up():
-    found = deviation_list.live(tried())
-    assert (found["live_networks"], found["live_units"], found["live_lost"]) == (2, 11, 2)
-    assert (found["live_poor"], found["live_always_on"], found["live_lost_networks"]) == (3, 2, 1)
-    assert found["live_covariance_q"] == 0.25
-    assert (found["live_hessian_units"], found["live_hessian_closed"], found["live_hessian_autograd"]) == (
-        11,
-        0,
-        3,
-    )
-    assert (found["live_graphs"], found["live_negative"]) == (2, 1)
-    assert (found["live_q_absolute"], found["live_q_newman"]) == (-0.5, 0.125)
-    assert found["live_untrained_leiden"] == pytest.approx(0.1)
-    assert found["live_untrained_monte_carlo"] == pytest.approx(0.05)
-    assert found["live_rescaled"] == "rounding only"
-    assert deviation_list.live(replace(tried(), rescaled=0.02))["live_rescaled"] == "0.02 at most"
-    none = deviation_list.live(tried(negative=False))
-    assert none["live_q_absolute"] is none["live_q_newman"] is None
+    untrained = deviations.untrained("paper").loc[0]
+    assert untrained.networks == (~world.networks.trained).sum()
+    assert abs(untrained.difference) <= untrained.largest
+    assert untrained.error_paper < untrained.error

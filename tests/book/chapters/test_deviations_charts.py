@@ -1,4 +1,4 @@
-"""Charts of deviations: they draw what the statistics say, and the table holds every sentence."""
+"""Charts of deviations: they draw what the statistics say, and say what was tried."""
 
 import pandas as pd
 import pytest
@@ -7,7 +7,6 @@ from bs4 import BeautifulSoup
 from test_deviations import DEAD, with_labels
 
 from modlib.book.chapters.deviations import charts as figures
-from modlib.book.chapters.deviations import deviation_list
 from modlib.book.chapters.deviations import tables as deviations
 from modlib.paper import distance_from_paper
 from modlib.study.accuracy_filter import PAIR
@@ -91,16 +90,31 @@ def test_only_splits_by_a_negative_eigenvalue_are_shown():
     assert table.iloc[0].to_list() == [0.1, -0.2]
 
 
-def test_the_table_shows_every_word_of_every_deviation():
-    found = deviation_list.filled({"ecs_distance_v1": 0.0352})
-    table = BeautifulSoup(figures.table(found).data, "html.parser").table
+def tried(*, negative=True, rescaled=1e-17):
+    rows = pd.DataFrame({"network": ["a", "b"], "units": [5, 6], "lost": [0, 2], "poor": [1, 2]})
+    rows = rows.assign(always_on=[1, 1], q_change=[0.01, -0.25])
+    hessian = pd.DataFrame({"units": [5, 6], "closed_form": [0, 0], "autograd": [1, 2]})
+    splits = pd.DataFrame(
+        {"negative": [negative, False], "q_absolute": [-0.5, 0.3], "q_newman": [0.125, 0.3]}
+    )
+    agreement = pd.DataFrame({"stored": [0.6, 0.4], "other": [0.55, 0.45], "paper": [0.5, 0.5]})
+    table = BeautifulSoup(figures.tried(rows, hessian, splits, rescaled, agreement).data, "html.parser").table
     cells = [[cell.get_text() for cell in row.find_all("td")] for row in table.tbody.find_all("tr")]
-    assert cells == found.to_numpy().tolist()
-    assert "0.035" in str(cells)
-    assert [th.get_text() for th in table.thead.find_all("th")] == [
-        "deviation",
-        "the paper",
-        "here",
-        "what it changes",
-    ]
-    assert all("white-space: normal" in cell["style"] for cell in table.find_all(["th", "td"]))
+    return (
+        pd.DataFrame(cells, columns=["deviation", "measured", "value"]).groupby("deviation").value.apply(list)
+    )
+
+
+def test_what_was_tried_is_summed_up():
+    found = tried()
+    assert found["covariance"] == ["11", "3", "2", "2", "2", "1", "0.250"]
+    assert found["normalised Hessian"] == ["11", "0", "3"]
+    assert found["scale of the Hessian"] == ["rounding only"]
+    assert found["first split"] == ["2", "1", "−0.500", "0.125"]
+    assert found["search for modules"] == ["0.100", "0.050"]
+
+
+def test_what_there_is_none_of_says_so():
+    found = tried(negative=False, rescaled=0.02)
+    assert found["first split"] == ["2", "0", "n/a", "n/a"]
+    assert found["scale of the Hessian"] == ["0.020"]

@@ -1,7 +1,6 @@
 """Tests on layers without modules reject as often as they say, and more often as modules are planted."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import stats
 
@@ -9,10 +8,10 @@ from modlib.clustering import modularity
 from modlib.measures import MEASURES
 from modlib.paper.simulations import rejections
 from modlib.paper.simulations.rejections import (
+    ALPHA,
     BAND,
     BLOCKS,
     CASES,
-    LEVEL,
     NARROW,
     UNITS,
     planted_layer,
@@ -23,7 +22,6 @@ from modlib.paper.simulations.rejections import (
     size,
     vectors,
 )
-from modlib.study.files import StoreError
 
 BLOCK = np.repeat(np.arange(BLOCKS), UNITS // BLOCKS)
 
@@ -42,8 +40,8 @@ def q_of_blocks(S):
 
 def binomial_band(hits, n, *, chance=1e-4):
     """Whether a count is what a rate within the band gives, but for one case in 10,000."""
-    above = stats.binom.sf(hits - 1, n, LEVEL + BAND)
-    below = stats.binom.cdf(hits, n, LEVEL - BAND)
+    above = stats.binom.sf(hits - 1, n, ALPHA + BAND)
+    below = stats.binom.cdf(hits, n, ALPHA - BAND)
     return above > chance and below > chance
 
 
@@ -121,7 +119,7 @@ def test_clear_blocks_are_rejected_in_both_graphs_whatever_the_sizes():
 
 
 def test_a_repetition_is_the_same_again_and_another_seed_is_not():
-    found = [[rejections._rejects_planted(0.15, i, seed) for i in range(12)] for seed in (0, 0, 1)]
+    found = [[rejections.rejects_planted(0.15, i, seed) for i in range(12)] for seed in (0, 0, 1)]
     assert np.array_equal(found[0], found[1])
     assert not np.array_equal(found[0], found[2])
 
@@ -133,7 +131,7 @@ def test_few_repetitions_are_refused(function):
 
 
 def test_a_row_counts_what_it_says():
-    found = rejections._row("n", "d", "g", [True] * 3 + [False] * 17, limit=False)
+    found = rejections.row("n", "d", "g", [True] * 3 + [False] * 17, limit=False)
     assert (found["rejected"], found["repetitions"], found["rate"]) == (3, 20, 0.15)
     assert found["low"] < 0.15 < found["high"]
 
@@ -144,7 +142,7 @@ def test_computed_anew_the_tests_hold_their_size():
     """Fewer repetitions than are stored, so the bound is that of their number; rows are pooled."""
     table = size(repetitions=30, seed=5)
     claimed = table[~table.limit]
-    assert tuple(table.columns) == rejections.SIZE_COLUMNS
+    assert list(table.columns) == list(read("size").columns)
     layers = claimed[(claimed.null == "similarity") & (claimed.graph == "normalised")]
     assert binomial_band(layers.rejected.sum(), layers.repetitions.sum())
     for row in claimed.itertuples():
@@ -156,7 +154,7 @@ def test_computed_anew_the_tests_hold_their_size():
 @pytest.mark.long
 @pytest.mark.slow
 def test_computed_anew_power_grows_from_the_size_to_one():
-    rates = [np.mean([rejections._rejects_planted(s, i, 5) for i in range(40)]) for s in (0.0, 0.3, 0.6)]
+    rates = [np.mean([rejections.rejects_planted(s, i, 5) for i in range(40)]) for s in (0.0, 0.3, 0.6)]
     assert binomial_band(round(40 * rates[0]), 40)
     assert rates[0] < rates[1] < rates[2]
     assert rates[2] > 0.9
@@ -174,15 +172,15 @@ def test_stored_sizes_are_within_the_band_where_they_are_claimed(stored):
     table = stored["size"]
     claimed = table[~table.limit]
     assert claimed.repetitions.min() >= 1000
-    assert ((claimed.rate - LEVEL).abs() <= BAND).all(), claimed.to_string()
-    assert abs(claimed.rate.mean() - LEVEL) < 0.01
+    assert ((claimed.rate - ALPHA).abs() <= BAND).all(), claimed.to_string()
+    assert abs(claimed.rate.mean() - ALPHA) < 0.01
     assert set(claimed.null) == {"similarity", "weights-permuted"}
 
 
 def test_stored_sizes_show_where_the_similarity_null_takes_a_spectrum_for_modules(stored):
     limits = stored["size"].query("limit").set_index("data").rate
     assert limits["dimensions of variance 1/k"] > 0.5
-    assert limits["30 dimensions, much in common"] > LEVEL
+    assert limits["30 dimensions, much in common"] > ALPHA
 
 
 def test_every_row_that_the_simulation_has_is_stored(stored):
@@ -206,27 +204,3 @@ def test_stored_power_grows_with_strength(stored):
     assert (none["weights-permuted"] < 0.15).all()
     assert (top.groupby("null").rate.mean() > none.groupby("null").mean() + 0.3).all()
     assert set(networks.graph) == {f"{m}, {form}" for m in MEASURES for form in ("raw", "normalised")}
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda t: t.drop(columns="rate"), "must have columns"),
-        (lambda t: t.assign(rate=t.rate + 0.01), "rate must be rejected / repetitions"),
-        (lambda t: t[:0], "is damaged"),
-    ],
-)
-def test_a_damaged_table_is_refused(change, message, tmp_path, monkeypatch):
-    table = pd.DataFrame([rejections._row("n", "d", "g", np.arange(20) < 2, limit=True)])
-    table = table[list(rejections.SIZE_COLUMNS)]
-    monkeypatch.setattr(rejections, "FOLDER", tmp_path)
-    table.to_csv(tmp_path / "size.csv", index=False)
-    assert len(read("size")) == 1
-    change(table).to_csv(tmp_path / "size.csv", index=False)
-    with pytest.raises(StoreError, match=message):
-        read("size")
-
-
-def test_unknown_tables_are_named():
-    with pytest.raises(ValueError, match="name must be one of size, power; got 'sizes'"):
-        read("sizes")

@@ -9,6 +9,8 @@ import pandas as pd
 import torch
 from jaxtyping import Float
 
+from modlib.book.numbers import offered
+from modlib.book.theme import REGULARIZERS
 from modlib.clustering import find_modules, modularity
 from modlib.measures import adjacency, family
 from modlib.nulls import null_test, random_graphs
@@ -20,91 +22,72 @@ from modlib.study import catalogue, store
 from modlib.study.accuracy_filter import GRAPH, LEVEL, kept_networks
 from modlib.study.store import Results
 
-Number = int | float | str | None
-
-LEVEL_OF_TEST = 0.05
-#: Nulls that a network is held against one by one, in the order of what they keep.
-NULLS = ("untrained", "weights-permuted", "similarity")
+ALPHA = 0.05
+#: Nulls that every network is held against, in the order of what they keep.
 NULL_NAMES = {
     "untrained": "untrained networks",
     "weights-permuted": "permuted weights",
     "similarity": "similarity null",
 }
-SETTINGS = ("plain", "dropout")  # the weakest L2, and the strongest dropout that passes the accuracy filter
-UNTRAINED = ("none", 0.0)  # the level of networks that nothing was taught
-FAMILIES = ("upstream", "downstream")
-VERDICTS = ("below", "not told apart")  # from a null, where Q is not above it
-_REGULARIZERS = {"l1": "L1", "l2": "L2", "dropout": "dropout"}
-_SHORT = {"untrained": "untrained", "weights-permuted": "permuted", "similarity": "similarity"}
-_PAIRED = [*LEVEL, "seed"]
+UNTRAINED = ("none", 0.0)  # the level of networks that were never trained
+NOT_ABOVE = ("below", "not told apart")
 
 
-def load(name: str, profile: str) -> Results | None:
-    """Tables of an experiment if they are stored, else None: nothing is computed here."""
-    return store.read_if_stored(catalogue.get(name, profile))
+# --- tests of single networks
 
 
-def levels(profile: str) -> pd.DataFrame | None:
-    """`by_level` of the experiment ``close-up`` with all three nulls; None until it is stored.
+def network_tests(profile: str) -> pd.DataFrame | None:
+    """Gather the tests of the networks of ``close-up``, and of ``untrained`` if stored, against all nulls.
 
-    Untrained networks (the experiment of that name, if it is stored) stand beside it as a level of their own,
-    held against the two nulls that are drawn.
+    Returns
+    -------
+    DataFrame or None
+        As `against_all_nulls`, with untrained networks as one more level, which is held against the two drawn
+        nulls only. None if ``close-up`` is not stored.
     """
-    tested, newborn = load("close-up", profile), load("untrained", profile)
-    if tested is None or tested.nulls.empty:
+    close_up, base, untrained = (
+        store.read_if_stored(catalogue.get(name, profile)) for name in ("close-up", "base", "untrained")
+    )
+    if close_up is None or close_up.nulls.empty:
         return None
-    tables = [against_nulls(tested, load("base", profile))]
-    if newborn is not None and len(newborn.nulls):
-        tables.append(of_untrained(newborn))
-    return by_level(pd.concat(tables, ignore_index=True))
+    tables = [against_all_nulls(close_up, base)]
+    if untrained is not None and len(untrained.nulls):
+        tables.append(_with_excess(untrained.nulls, untrained.networks[~untrained.networks.trained]))
+    return pd.concat(tables, ignore_index=True)
 
 
-def of_untrained(newborn: Results) -> pd.DataFrame:
-    """Tabulate tests of untrained networks: what the nulls make of layers that have learned nothing.
+def against_all_nulls(tested: Results, base: Results | None = None) -> pd.DataFrame:
+    """Hold every network that passes the accuracy filter against every null, one row a network and graph.
 
     Parameters
     ----------
-    newborn
-        The experiment ``untrained``, with rows in its table `nulls`.
+    tested
+        An experiment with rows in its table `nulls`; only trained networks that have some take part.
+    base
+        The experiment whose untrained networks are a null; without it that null is left out.
 
     Returns
     -------
     DataFrame
-        As `against_nulls` gives it for trained networks.
+        The columns of `nulls`, regulariser, strength, seed, and `excess`, Q less the mean of the draws. For
+        the null ``"untrained"``, Q is that of the experiment's own search, which its draws got as well.
     """
-    networks = newborn.networks[~newborn.networks.trained]
-    return _of_networks(newborn.nulls, networks)
-
-
-def _of_networks(nulls: pd.DataFrame, networks: pd.DataFrame) -> pd.DataFrame:
-    """Add what the networks are, the family of the measure and the excess of Q to the tests of networks."""
-    table = nulls.merge(networks[["network", *LEVEL, "seed"]], on="network")
-    return table.assign(excess=table.q - table["mean"], family=[family(m) for m in table.measure])
-
-
-def labels_table(profile: str) -> pd.DataFrame | None:
-    """`labels` of the experiments ``labels-shuffled`` and ``labels-kept``; None until both are stored."""
-    shuffled, true = load("labels-shuffled", profile), load("labels-kept", profile)
-    return None if shuffled is None or true is None else labels(shuffled, true)
-
-
-# --- against nulls
+    kept = kept_networks(tested)
+    kept = kept[kept.trained & kept.network.isin(tested.nulls.network)]
+    table = tested.nulls
+    if base is not None:
+        untrained = against_untrained(tested, base)
+        table = pd.concat([untrained, table], ignore_index=True)[list(tested.nulls.columns)]
+    return _with_excess(table, kept)
 
 
 def against_untrained(tested: Results, base: Results) -> pd.DataFrame:
     """Hold Q of trained networks against Q of the untrained networks of the base experiment.
 
-    Parameters
-    ----------
-    tested
-        Whose trained networks are held against the null.
-    base
-        Whose untrained networks, of the same shape and on the same images, are the draws.
-
     Returns
     -------
     DataFrame
-        Columns as the table `nulls` of an experiment, the null called ``"untrained"``.
+        Columns as the table `nulls` of an experiment; the null is called ``"untrained"``.
 
     Raises
     ------
@@ -126,38 +109,23 @@ def against_untrained(tested: Results, base: Results) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["network", *GRAPH, "q", "null", "draws", "mean", "sd", "z", "p"])
 
 
-def against_nulls(tested: Results, base: Results | None = None) -> pd.DataFrame:
-    """All tests of networks that pass the accuracy filter, a row a network, graph and null.
-
-    Parameters
-    ----------
-    tested
-        With rows in its table `nulls`; only its trained networks that have some take part.
-    base
-        Gives the untrained networks; without it that null is left out.
-
-    Returns
-    -------
-    DataFrame
-        Columns of `nulls`, regulariser, strength, seed and `family`, and `excess` = Q − mean of the draws.
-        Q of the null ``"untrained"`` is that of the experiment's own search, which its draws got as well.
-    """
-    kept = kept_networks(tested)
-    kept = kept[kept.trained & kept.network.isin(tested.nulls.network)]
-    table = tested.nulls
-    if base is not None:
-        untrained = against_untrained(tested, base)
-        table = pd.concat([untrained, table], ignore_index=True)[list(tested.nulls.columns)]
-    return _of_networks(table, kept)
+def _with_excess(nulls: pd.DataFrame, networks: pd.DataFrame) -> pd.DataFrame:
+    """Add the level, the seed and the excess of Q to the tests of networks."""
+    table = nulls.merge(networks[["network", *LEVEL, "seed"]], on="network")
+    return table.assign(excess=table.q - table["mean"])
 
 
-def by_level(table: pd.DataFrame) -> pd.DataFrame:
+# --- levels of regularisation
+
+
+def levels(profile: str) -> pd.DataFrame | None:
+    """`by_level` of all `network_tests`; None until ``close-up`` is stored."""
+    tests = network_tests(profile)
+    return None if tests is None else by_level(tests)
+
+
+def by_level(tests: pd.DataFrame) -> pd.DataFrame:
     """Excess over each null by level of regularisation and graph, 95 % over seeds.
-
-    Parameters
-    ----------
-    table
-        As `against_nulls` gives it.
 
     Returns
     -------
@@ -166,80 +134,64 @@ def by_level(table: pd.DataFrame) -> pd.DataFrame:
         share of networks with p ≤ .05; `seeds`; `p` of the hypothesis that the mean excess is 0, and `holm`,
         that p corrected for the graphs of the same null and level.
     """
+    keys = ["null", *LEVEL, *GRAPH]
+    groups = tests.dropna(subset="p").assign(share=lambda table: table.p <= ALPHA).groupby(keys)
+    seeds = tests.groupby([*keys, "seed"], sort=False)[["q", "mean", "z", "excess"]].mean().reset_index()
+    means = seeds.groupby(keys)[["q", "mean", "z"]].mean().rename(columns={"mean": "null_mean"})
+    found = _estimates(seeds, keys, "excess", together=["null", *LEVEL])
+    return found.join(means, on=keys).join(groups.share.mean(), on=keys)
+
+
+def _estimates(seeds: pd.DataFrame, keys: list[str], value: str, *, together: list[str]) -> pd.DataFrame:
+    """Mean of a column over seeds, with its interval and p, also corrected (`holm`) for rows of one group."""
     rows = []
-    for key, group in table.groupby(["null", *LEVEL, *GRAPH], sort=False):
-        seeds = group.groupby("seed")
-        found = mean(seeds.excess.mean().to_numpy(dtype=float))
-        rows.append(
-            dict(zip(["null", *LEVEL, *GRAPH], key, strict=True))
-            | {
-                "q": seeds.q.mean().mean(),
-                "null_mean": seeds["mean"].mean().mean(),
-                "excess": found.value,
-                "low": found.low,
-                "high": found.high,
-                "z": seeds.z.mean().mean(),
-                "share": (group.p.dropna() <= LEVEL_OF_TEST).mean(),
-                "seeds": found.n,
-                "p": found.p,
-            }
-        )
-    result = pd.DataFrame(rows)
-    result["holm"] = result.groupby(["null", *LEVEL]).p.transform(lambda p: holm(p.to_numpy()))
-    return result
+    for key, group in seeds.groupby(keys, sort=False):
+        found = mean(group[value].to_numpy(dtype=float))
+        rows.append([*key, found.value, found.low, found.high, found.n, found.p])
+    table = pd.DataFrame(rows, columns=[*keys, value, "low", "high", "seeds", "p"])
+    table["holm"] = table.groupby(together).p.transform(lambda p: holm(p.to_numpy()))
+    return table
 
 
 def settings(table: pd.DataFrame) -> dict[str, tuple[str, float]]:
-    """Find the levels of no training, no regularisation and the most dropout, as far as there are any.
-
-    Parameters
-    ----------
-    table
-        With columns `regularizer` and `strength`.
-    """
+    """Find the levels of no training, of (almost) no regularisation and of the most dropout in a table."""
     found = {}
     if (table.regularizer == UNTRAINED[0]).any():
         found["untrained"] = UNTRAINED
     if (table.regularizer == "l2").any():
-        found["plain"] = weakest_l2(table)
+        found["weakest L2"] = weakest_l2(table)
     dropout = table[table.regularizer == "dropout"].strength
     if len(dropout):
-        found["dropout"] = ("dropout", float(dropout.max()))
+        found["strongest dropout"] = ("dropout", float(dropout.max()))
     return found
 
 
-def at(table: pd.DataFrame, level: tuple[str, float]) -> pd.DataFrame:
-    """Rows at one level of regularisation."""
-    return table[(table.regularizer == level[0]) & (table.strength == level[1])]
+def at_settings(table: pd.DataFrame) -> pd.DataFrame:
+    """Keep the rows at the levels of `settings`, named in a column `setting`."""
+    found = [
+        table[(table.regularizer == regularizer) & (table.strength == strength)].assign(setting=setting)
+        for setting, (regularizer, strength) in settings(table).items()
+    ]
+    return pd.concat(found)
 
 
 def not_above(levels: pd.DataFrame) -> pd.DataFrame:
-    """Graphs and levels at which Q is not above a null: the 95 % interval of the excess reaches 0 or less.
+    """Graphs and levels of training at which the 95 % interval of the excess over a null reaches 0 or less.
 
-    Levels of training only: untrained networks are what the nulls themselves are held against.
-
-    Parameters
-    ----------
-    levels
-        As `by_level` gives it.
+    Untrained networks are left out: the nulls themselves are judged by them.
 
     Returns
     -------
     DataFrame
-        Those rows, the lowest excess first, with `verdict`: ``"below"`` where the whole interval is below 0,
-        else ``"not told apart"``.
+        Those rows of `by_level`, the lowest excess first, with `verdict`: ``"below"`` where the interval lies
+        below 0, else ``"not told apart"``.
     """
-    found = levels[_taught(levels) & ~(levels.low > 0)].sort_values("excess")
-    return found.assign(verdict=np.where(found.high < 0, *VERDICTS)).reset_index(drop=True)
+    found = levels[_trained(levels) & ~(levels.low > 0)].sort_values("excess")
+    return found.assign(verdict=np.where(found.high < 0, *NOT_ABOVE)).reset_index(drop=True)
 
 
 def where_not_above(levels: pd.DataFrame) -> pd.DataFrame:
     """Count, by level and null, the graphs that are below the null and those not told apart from it.
-
-    Parameters
-    ----------
-    levels
-        As `by_level` gives it.
 
     Returns
     -------
@@ -249,27 +201,21 @@ def where_not_above(levels: pd.DataFrame) -> pd.DataFrame:
     """
     found = not_above(levels)
     counts = found.groupby([*LEVEL, "null", "verdict"]).size().unstack(["null", "verdict"], fill_value=0)
-    columns = pd.MultiIndex.from_product([[n for n in NULLS if (levels.null == n).any()], VERDICTS])
-    rows = pd.MultiIndex.from_frame(levels[_taught(levels)][LEVEL].drop_duplicates().sort_values(LEVEL))
+    nulls = [null for null in NULL_NAMES if (levels.null == null).any()]
+    rows = pd.MultiIndex.from_frame(levels[_trained(levels)][LEVEL].drop_duplicates().sort_values(LEVEL))
+    columns = pd.MultiIndex.from_product([nulls, NOT_ABOVE])
     table: pd.DataFrame = counts.reindex(index=rows, columns=columns, fill_value=0)
     return table.rename(columns=NULL_NAMES, level=0)
 
 
-def _taught(levels: pd.DataFrame) -> pd.Series:
+def _trained(levels: pd.DataFrame) -> pd.Series:
     return levels.regularizer != UNTRAINED[0]
 
 
 def rescored(
     S: Float[np.ndarray, "unit unit"], *, draws: int = 19, restarts: int = 5, seed: int = 0
 ) -> pd.DataFrame:
-    """Draws of the similarity null, searched anew, and only scored with the partition of the layer.
-
-    Parameters
-    ----------
-    S
-        Signed similarities of one layer.
-    draws
-        Of the similarity null.
+    """Score draws of the similarity null of one layer with the layer's partition, and search them anew.
 
     Returns
     -------
@@ -291,15 +237,18 @@ def rescored(
 # --- memorised labels
 
 
-def labels(shuffled: Results, true: Results) -> pd.DataFrame:
+def memorised(profile: str) -> pd.DataFrame | None:
+    """`beside_true_labels` of ``labels-shuffled`` and ``labels-kept``; None until both are stored."""
+    shuffled, true = (
+        store.read_if_stored(catalogue.get(name, profile)) for name in ("labels-shuffled", "labels-kept")
+    )
+    return None if shuffled is None or true is None else beside_true_labels(shuffled, true)
+
+
+def beside_true_labels(shuffled: Results, true: Results) -> pd.DataFrame:
     """Q of networks that learned permuted labels beside the same networks with true ones, paired by seed.
 
     No network is left out by its test accuracy: with permuted labels there is nothing to generalise.
-
-    Parameters
-    ----------
-    shuffled, true
-        The experiments ``labels-shuffled`` and ``labels-kept``.
 
     Returns
     -------
@@ -308,189 +257,164 @@ def labels(shuffled: Results, true: Results) -> pd.DataFrame:
         less true, with its 95 % interval `low` to `high` and `p`, and of the training accuracies
         `train_shuffled` and `train_true`; `holm` is p corrected for the graphs of the level.
     """
-    columns = [*_PAIRED, *GRAPH]
+    keys = [*LEVEL, *GRAPH]
     tables = []
     for results in (shuffled, true):
         networks = results.networks[results.networks.trained]
-        wanted = networks[["network", *_PAIRED, "train_accuracy"]]
-        tables.append(results.modules.merge(wanted, on="network")[[*columns, "q", "train_accuracy"]])
-    both = tables[0].merge(tables[1], on=columns, suffixes=("_shuffled", "_true"))
+        table = results.modules.merge(networks[["network", *LEVEL, "seed", "train_accuracy"]], on="network")
+        tables.append(table[[*keys, "seed", "q", "train_accuracy"]])
+    both = tables[0].merge(tables[1], on=[*keys, "seed"], suffixes=("_shuffled", "_true"))
+    both["difference"] = both.q_shuffled - both.q_true
+    names = {"q_shuffled": "shuffled", "q_true": "true"}
+    names |= {f"train_accuracy_{which}": f"train_{which}" for which in ("shuffled", "true")}
+    means = both.groupby(keys)[list(names)].mean().rename(columns=names)
+    return _estimates(both, keys, "difference", together=LEVEL).join(means, on=keys)
+
+
+# --- tables that prose cites
+
+
+@offered("state")
+def tested(profile: str) -> pd.DataFrame:
+    """How many networks, levels, graphs and draws the tests against nulls have, and the strongest dropout."""
+    tests = network_tests(profile)
+    if tests is None:
+        return pd.DataFrame()
+    untrained = tests.regularizer == UNTRAINED[0]
+    rows = [
+        {
+            "state": name,
+            "networks": group.network.nunique(),
+            "levels": len(group[LEVEL].drop_duplicates()),
+            "graphs": len(group[GRAPH].drop_duplicates()),
+            "draws": group[group.null != "untrained"].draws.max(),
+            "strongest_dropout": group[group.regularizer == "dropout"].strength.max(),
+        }
+        for name, group in (("trained", tests[~untrained]), ("untrained", tests[untrained]))
+    ]
+    return pd.DataFrame(rows)
+
+
+@offered("null", "setting", "family")
+def excess(profile: str) -> pd.DataFrame:
+    """Q beside each null at three settings, for each family of measures and for both of them.
+
+    `share` is the share of tests with p ≤ .05; `z` and `excess` are means over seeds; `above` and `below`
+    count the graphs whose mean excess is not 0 after Holm's correction for the graphs of a setting; `lowest`
+    names the graph of the `lowest_excess`.
+    """
+    tests = network_tests(profile)
+    if tests is None:
+        return pd.DataFrame()
+    keys = ["null", "setting", "family"]
+    graphs = _by_family(at_settings(by_level(tests))).groupby(keys)
     rows = []
-    for key, group in both.groupby([*LEVEL, *GRAPH], sort=False):
-        found = mean((group.q_shuffled - group.q_true).to_numpy(dtype=float))
+    for key, networks in _by_family(at_settings(tests)).groupby(keys):
+        here, seeds = graphs.get_group(key), networks.groupby("seed")
+        sure, lowest = here.holm < ALPHA, here.loc[here.excess.idxmin()]
         rows.append(
-            dict(zip([*LEVEL, *GRAPH], key, strict=True))
+            dict(zip(keys, key, strict=True))
             | {
-                "shuffled": group.q_shuffled.mean(),
-                "true": group.q_true.mean(),
-                "difference": found.value,
-                "low": found.low,
-                "high": found.high,
-                "p": found.p,
-                "seeds": found.n,
-                "train_shuffled": group.train_accuracy_shuffled.mean(),
-                "train_true": group.train_accuracy_true.mean(),
+                "share": (networks.p.dropna() <= ALPHA).mean(),
+                "z": seeds.z.mean().mean(),
+                "excess": seeds.excess.mean().mean(),
+                "above": (sure & (here.excess > 0)).sum(),
+                "below": (sure & (here.excess < 0)).sum(),
+                "lowest": graph_name(*graph_key(lowest[GRAPH])),
+                "lowest_excess": lowest.excess,
             }
         )
-    result = pd.DataFrame(rows)
-    result["holm"] = result.groupby(LEVEL).p.transform(lambda p: holm(p.to_numpy()))
-    return result
+    return pd.DataFrame(rows)
 
 
-# --- numbers in prose
+@offered("null")
+def most_below(profile: str) -> pd.DataFrame:
+    """Find the level with the most graphs surely below each null (Holm's correction), and their number."""
+    found = levels(profile)
+    rows = []
+    for null, group in () if found is None else found.groupby("null"):
+        below = group[(group.holm < ALPHA) & (group.excess < 0)].groupby(LEVEL).size()
+        regularizer, strength = below.idxmax() if len(below) else UNTRAINED
+        level = f"{REGULARIZERS[regularizer]} of {strength:g}" if len(below) else "no level"
+        rows.append({"null": null, "graphs": below.max() if len(below) else 0, "level": level})
+    return pd.DataFrame(rows)
 
 
-def numbers(profile: str) -> dict[str, Number]:
-    """Every number that the chapter cites; None where its tables are not stored.
+@offered("setting", "family")
+def labels(profile: str) -> pd.DataFrame:
+    """Q and training accuracy with permuted and with true labels, means over graphs of a family or of both.
 
-    ``chance_share_<null>_<family>_<setting>`` is the share of networks and graphs with p ≤ .05,
-    ``chance_z_…`` and ``chance_excess_…`` the means over seeds, and ``chance_above_<null>_<setting>`` the
-    number of graphs, of ``chance_graphs``, whose mean excess is above 0 after Holm's correction.
+    `lower` and `higher` count the graphs whose Q with permuted labels differs after Holm's correction.
     """
-    found: dict[str, Number] = dict.fromkeys(_keys())
-    tested, base = load("close-up", profile), load("base", profile)
-    if tested is not None and len(tested.nulls):
-        found |= _numbers_of_nulls(against_nulls(tested, base))
-    newborn = load("untrained", profile)
-    if newborn is not None and len(newborn.nulls):
-        found |= _numbers_of_untrained(of_untrained(newborn))
-    memorised = labels_table(profile)
-    if memorised is not None:
-        found |= _numbers_of_labels(memorised)
-    return found | _numbers_of_size(rejections.read("size")) | _numbers_of_spectra(rotations.read())
+    found = memorised(profile)
+    if found is None:
+        return pd.DataFrame()
+    found = found.assign(sure=np.sign(found.difference) * (found.holm < ALPHA))
+    return (
+        _by_family(at_settings(found))
+        .groupby(["setting", "family"])
+        .agg(
+            strength=("strength", "first"),
+            graphs=("sure", "size"),
+            lower=("sure", lambda sure: (sure < 0).sum()),
+            higher=("sure", lambda sure: (sure > 0).sum()),
+            **{name: (name, "mean") for name in ("shuffled", "true", "train_shuffled", "train_true")},
+        )
+        .reset_index()
+    )
 
 
-def _keys() -> list[str]:
-    """Name all numbers, whether they can be had or not."""
-    keys = ["chance_draws", "chance_networks", "chance_graphs", "chance_strongest_dropout", "chance_levels"]
-    for null in _SHORT.values():
-        keys += [f"chance_most_below_{null}", f"chance_most_below_{null}_level"]
-        for setting in SETTINGS:
-            keys += [
-                f"chance_{what}_{null}_{setting}" for what in ("above", "below", "lowest", "lowest_excess")
-            ]
-            for what in ("share", "z", "excess"):
-                keys += [f"chance_{what}_{null}_{name}_{setting}" for name in FAMILIES]
-    keys.append("chance_untrained_networks")
-    for short in (_SHORT[null] for null in NULLS[1:]):
-        keys.append(f"chance_above_{short}_untrained")
-        keys += [
-            f"chance_{what}_{short}_{name}_untrained" for what in ("share", "excess") for name in FAMILIES
-        ]
-    for setting in SETTINGS:
-        keys += [f"chance_labels_{what}_{setting}" for what in ("train_shuffled", "train_true")]
-        keys += [f"chance_labels_{what}_{setting}" for what in ("lower", "higher", "graphs")]
-        keys += [
-            f"chance_labels_{what}_{name}_{setting}" for what in ("shuffled", "true") for name in FAMILIES
-        ]
-    keys += [f"chance_size_{what}" for what in ("lowest", "highest", "rows", "repetitions")]
-    keys += [f"chance_size_{what}" for what in ("outside", "surely_outside", "similarity", "permuted")]
-    keys += ["chance_size_unequal", "chance_size_random_networks"]
-    for setting in (*SETTINGS, "untrained"):
-        keys += [f"chance_spectrum_{what}_{setting}" for what in ("similarity", "rotated", "size")]
-    return [*keys, "chance_spectrum_graphs", "chance_spectrum_draws", "chance_labels_dropout"]
+def _by_family(table: pd.DataFrame) -> pd.DataFrame:
+    """Add the family of each row's measure, and all rows once more as those of both families."""
+    return pd.concat(
+        [table.assign(family=table.measure.map(family)), table.assign(family="both")], ignore_index=True
+    )
 
 
-def _numbers_of_nulls(table: pd.DataFrame) -> dict[str, Number]:
-    levels = by_level(table)
-    drawn = table[table.null != "untrained"].draws
-    found: dict[str, Number] = {
-        "chance_draws": int(drawn.max()),
-        "chance_networks": int(table.network.nunique()),
-        "chance_graphs": len(table[GRAPH].drop_duplicates()),
-        "chance_levels": len(table[LEVEL].drop_duplicates()),
-    }
-    for null, short in _SHORT.items():
-        here = levels[levels.null == null]
-        surely = here[(here.holm < LEVEL_OF_TEST) & (here.excess < 0)]
-        found[f"chance_most_below_{short}"], found[f"chance_most_below_{short}_level"] = 0, "no level"
-        if len(surely):
-            most = surely.groupby(LEVEL).size().rename("graphs").reset_index()
-            row = most.nlargest(1, "graphs").to_dict("records")[0]
-            level_name = f"{_REGULARIZERS[row['regularizer']]} of {row['strength']:g}"
-            found[f"chance_most_below_{short}"] = int(row["graphs"])
-            found[f"chance_most_below_{short}_level"] = level_name
-    for setting, level in settings(table).items():
-        if setting == "dropout":
-            found["chance_strongest_dropout"] = level[1]
-        for null, short in _SHORT.items():
-            networks, graphs = (at(t[t.null == null], level) for t in (table, levels))
-            if networks.empty:
-                continue
-            sure = graphs.holm < LEVEL_OF_TEST
-            found[f"chance_above_{short}_{setting}"] = int((sure & (graphs.excess > 0)).sum())
-            found[f"chance_below_{short}_{setting}"] = int((sure & (graphs.excess < 0)).sum())
-            lowest = graphs.nsmallest(1, "excess").to_dict("records")[0]
-            name = graph_name(*graph_key([lowest[column] for column in GRAPH]))
-            found[f"chance_lowest_{short}_{setting}"] = name
-            found[f"chance_lowest_excess_{short}_{setting}"] = float(lowest["excess"])
-            for part, group in networks.groupby("family"):
-                of = f"{short}_{part}_{setting}"
-                found[f"chance_share_{of}"] = float((group.p.dropna() <= LEVEL_OF_TEST).mean())
-                for what in ("z", "excess"):
-                    found[f"chance_{what}_{of}"] = float(group.groupby("seed")[what].mean().mean())
-    return found
+@offered("layers")
+def rejection_rates(_profile: str) -> pd.DataFrame:
+    """Share of made-up layers without modules that the nulls reject at 5 %, by kind of layer.
 
-
-def _numbers_of_untrained(table: pd.DataFrame) -> dict[str, Number]:
-    """Count the graphs of untrained networks that are above a null, and shares of single networks."""
-    found: dict[str, Number] = {"chance_untrained_networks": int(table.network.nunique())}
-    levels = by_level(table)
-    for null in NULLS[1:]:
-        short, here, networks = _SHORT[null], levels[levels.null == null], table[table.null == null]
-        sure = (here.holm < LEVEL_OF_TEST) & (here.excess > 0)
-        found[f"chance_above_{short}_untrained"] = int(sure.sum())
-        for part, group in networks.groupby("family"):
-            found[f"chance_share_{short}_{part}_untrained"] = float((group.p <= LEVEL_OF_TEST).mean())
-            found[f"chance_excess_{short}_{part}_untrained"] = float(group.excess.mean())
-    return found
-
-
-def _numbers_of_labels(table: pd.DataFrame) -> dict[str, Number]:
-    found: dict[str, Number] = {}
-    table = table.assign(family=[family(m) for m in table.measure])
-    for setting, level in settings(table).items():
-        graphs = at(table, level)
-        sure = graphs.holm < LEVEL_OF_TEST
-        if setting == "dropout":
-            found["chance_labels_dropout"] = level[1]
-        found[f"chance_labels_train_shuffled_{setting}"] = float(graphs.train_shuffled.mean())
-        found[f"chance_labels_train_true_{setting}"] = float(graphs.train_true.mean())
-        found[f"chance_labels_lower_{setting}"] = int((sure & (graphs.difference < 0)).sum())
-        found[f"chance_labels_higher_{setting}"] = int((sure & (graphs.difference > 0)).sum())
-        found[f"chance_labels_graphs_{setting}"] = len(graphs)
-        for part, group in graphs.groupby("family"):
-            for what in ("shuffled", "true"):
-                found[f"chance_labels_{what}_{part}_{setting}"] = float(group[what].mean())
-    return found
-
-
-def _numbers_of_size(table: pd.DataFrame) -> dict[str, Number]:
+    `claimed` are the layers that the nulls themselves describe, also by null; the others have no modules, but
+    are not what the null draws. `outside` counts rates outside 5 ± 2 %, `surely_outside` whole intervals.
+    """
+    table = rejections.read("size")
     claimed, limits = table[~table.limit], table[table.limit]
-    low, high = LEVEL_OF_TEST - rejections.BAND, LEVEL_OF_TEST + rejections.BAND
-    unequal = limits[limits.data.str.contains("variance")]
-    networks = limits[limits.data.str.contains("networks")]
-    return {
-        "chance_size_lowest": float(claimed.rate.min()),
-        "chance_size_highest": float(claimed.rate.max()),
-        "chance_size_rows": len(claimed),
-        "chance_size_repetitions": int(claimed.repetitions.min()),
-        "chance_size_outside": int(((claimed.rate < low) | (claimed.rate > high)).sum()),
-        "chance_size_surely_outside": int(((claimed.high < low) | (claimed.low > high)).sum()),
-        "chance_size_similarity": float(claimed[claimed.null == "similarity"].rate.mean()),
-        "chance_size_permuted": float(claimed[claimed.null == "weights-permuted"].rate.mean()),
-        "chance_size_unequal": float(unequal.rate.max()),
-        "chance_size_random_networks": float(networks.rate.max()),
+    kinds = {
+        "claimed": claimed,
+        **{str(null): group for null, group in claimed.groupby("null")},
+        "unequal dimensions": limits[limits.data.str.contains("variance")],
+        "random networks": limits[limits.data.str.contains("networks")],
     }
+    low, high = ALPHA - rejections.BAND, ALPHA + rejections.BAND
+    rows = [
+        {
+            "layers": name,
+            "rows": len(group),
+            "repetitions": group.repetitions.min(),
+            "lowest": group.rate.min(),
+            "mean": group.rate.mean(),
+            "highest": group.rate.max(),
+            "outside": ((group.rate < low) | (group.rate > high)).sum(),
+            "surely_outside": ((group.high < low) | (group.low > high)).sum(),
+        }
+        for name, group in kinds.items()
+    ]
+    return pd.DataFrame(rows)
 
 
-def _numbers_of_spectra(table: pd.DataFrame) -> dict[str, Number]:
-    found: dict[str, Number] = {"chance_spectrum_draws": int(table.draws.min())}
-    starts = {"plain": "l2=", "dropout": "dropout=", "untrained": "untrained"}
+@offered("setting")
+def spectra(_profile: str) -> pd.DataFrame:
+    """How many graphs of the kept networks reject the similarity null and rotations, of how many.
+
+    `size` is the mean share of rotations, which have no modules, that the similarity null rejects.
+    """
+    table = rotations.read()
+    starts = {"untrained": "untrained", "weakest L2": "l2=", "dropout": "dropout="}
+    rows = []
     for setting, start in starts.items():
         graphs = table[table.network.str.startswith(start)]
-        found["chance_spectrum_graphs"] = len(graphs)
-        for what in ("similarity", "rotated"):
-            found[f"chance_spectrum_{what}_{setting}"] = int((graphs[f"{what}_p"] <= LEVEL_OF_TEST).sum())
-        found[f"chance_spectrum_size_{setting}"] = float(graphs["size"].mean())
-    return found
+        rejected = {null: (graphs[f"{null}_p"] <= ALPHA).sum() for null in ("similarity", "rotated")}
+        counts = {"graphs": len(graphs), "draws": graphs.draws.min(), "size": graphs["size"].mean()}
+        rows.append({"setting": setting, **counts, **rejected})
+    return pd.DataFrame(rows)

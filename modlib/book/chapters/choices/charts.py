@@ -31,27 +31,21 @@ TITLES = {
 
 def _rows(table: pd.DataFrame) -> pd.DataFrame:
     """Name and order the rows of a chart, by kind of choice, each experiment's default first."""
-    rows = (
-        table[table.choice_kind.isin(KINDS) & (table.choice_kind != "metric")].dropna(subset="value").copy()
-    )
-    named = [choices.label(str(k), str(c)) for k, c in zip(rows.choice_kind, rows.choice, strict=True)]
+    rows = table[table.choice_kind.isin(KINDS) & (table.choice_kind != "metric")].dropna(subset="value")
     close_up = rows.experiment == "close-up"
-    rows["label"] = named
-    rows.loc[close_up & (rows.choice_kind == "default"), "label"] = "default, fewer levels"
+    named = [choices.label(str(k), str(c)) for k, c in zip(rows.choice_kind, rows.choice, strict=True)]
+    label = pd.Series(named, index=rows.index)
     kind = {name: i for i, name in enumerate(KINDS)}
-    rows["place"] = 100 * close_up + rows.choice_kind.map(kind)
-    shown = ["label", "place", "choice_kind", "effect", "experiment", "reference", *choices._ESTIMATE]
+    rows = rows.assign(
+        label=label.mask(close_up & (rows.choice_kind == "default"), "default, fewer levels"),
+        place=100 * close_up + rows.choice_kind.map(kind),
+    )
+    shown = ["label", "place", "choice_kind", "effect", "experiment", "reference", *choices.ESTIMATE]
     return rows[shown].sort_values("place", kind="stable").round(5)
 
 
 def effects(table: pd.DataFrame, *, name: str = "", caption: str = "") -> alt.VConcatChart:
-    """Both effects under every choice with 95 % intervals, a tick at the effect by the default choices.
-
-    Parameters
-    ----------
-    table
-        As `effects` of the chapter's tables returns it; other metrics have a chart of their own, `metrics`.
-    """
+    """Plot `tables.effects` with 95 % intervals and a tick at the default; metrics have their own chart."""
     rows = _rows(table)
     panels = [_panel(rows, effect, title) for effect, title in TITLES.items()]
     chart: alt.VConcatChart = alt.vconcat(*panels, spacing=24).properties(
@@ -89,13 +83,7 @@ def _panel(rows: pd.DataFrame, effect: str, title: str) -> alt.LayerChart:
 
 
 def metrics(table: pd.DataFrame, *, name: str = "", caption: str = "") -> alt.LayerChart:
-    """Share of the agreement within families that is lost across them, by metric, with 95 % intervals.
-
-    Parameters
-    ----------
-    table
-        As `modlib.book.chapters.choices.tables.metrics` returns it.
-    """
+    """Plot `tables.metrics`, the share of agreement within families that is lost across them."""
     rows = table.assign(
         label=table.metric.map(choices.METRIC_NAMES),
         kind=["default" if m == "ecs" else "metric" for m in table.metric],

@@ -12,18 +12,16 @@ import numpy as np
 import pandas as pd
 
 from modlib.algorithms import OPTIMISERS
-from modlib.book.chapters.elsewhere.tables import side
+from modlib.book.numbers import offered
 from modlib.paper import family_pairs, multiverse
-from modlib.paper.multiverse import AGREEMENT_EFFECT, CHOSEN_METRICS, Q_EFFECT
+from modlib.paper.multiverse import CHOSEN_METRICS
 from modlib.stats import intervals
 from modlib.study import catalogue, store
 from modlib.study.accuracy_filter import GRAPH, kept_networks
 from modlib.study.runner import run
 from modlib.study.store import Results
 
-IMAGES = tuple(c.images for c in catalogue.get("close-up", "paper").choices if c.images is not None)
-EQUAL = 1e-9
-"""Two values of Q this close are equal but for rounding."""
+ROUNDING = 1e-9  # two values of Q this close are equal
 METRIC_NAMES = {
     "ecs": "element-centric similarity",
     "ami": "adjusted mutual information",
@@ -40,12 +38,8 @@ OPTIMISER_NAMES = {
     "monte-carlo": "Monte Carlo, as the paper's",
 }
 _CLOSE_UP_ONLY = ("images", "optimiser")
-_ESTIMATE = ["value", "low", "high", "n", "p"]
-
-
-def close_up(profile: str) -> Results | None:
-    """Tables of the experiment with other optimisers and fewer images, or None if they are not stored."""
-    return store.read_if_stored(catalogue.get("close-up", profile))
+ESTIMATE = ["value", "low", "high", "n", "p"]
+PAIRS = ["upstream", "downstream", "across"]
 
 
 def label(kind: str, choice: str) -> str:
@@ -115,18 +109,15 @@ def metrics(results: Results) -> pd.DataFrame:
         of 0 says that agreement does not care about families, 1 that nothing of it is left across them. For
         the variation of information, a distance, it is (across − within) / across.
     """
-    networks = kept_networks(results)
-    networks = networks[networks.trained]
     rows = []
     for metric in CHOSEN_METRICS:
         if metric not in results.agreement:
             continue
-        seeds = family_pairs.families_by_seed(results.agreement, networks, metric, by_layer=False)
-        within = ((seeds.upstream + seeds.downstream) / 2).to_numpy(dtype=float)
-        across = seeds.across.to_numpy(dtype=float)
+        seeds = family_pairs.families_by_seed(results.agreement, _trained(results), metric, by_layer=False)
+        within, across = (seeds.upstream + seeds.downstream) / 2, seeds.across
         share = (across - within) / across if metric == "vi" else (within - across) / within
-        found = {name: asdict(intervals.mean(share))[name] for name in _ESTIMATE}
-        rows.append({"metric": metric, "within": np.nanmean(within), "across": np.nanmean(across), **found})
+        means = {"metric": metric, "within": within.mean(), "across": across.mean()}
+        rows.append(means | _estimate(share))
     return pd.DataFrame(rows)
 
 
@@ -142,19 +133,20 @@ def optimisers(results: Results) -> pd.DataFrame:
         lowest and the highest difference of any graph; `equal_or_better` and `better`, the shares of graphs
         for which it reaches the default's Q, or exceeds it by more than rounding; `graphs`.
     """
-    table = _beside_default(results, "optimiser")
-    rows = []
-    for name in OPTIMISERS:
-        group = table[table.choice == name]
-        if len(group):
-            shares = {
-                "worst": float(group.difference.min()),
-                "best": float(group.difference.max()),
-                "equal_or_better": float((group.difference >= -EQUAL).mean()),
-                "better": float((group.difference > EQUAL).mean()),
-                "graphs": len(group),
-            }
-            rows.append({"optimiser": name, **_mean_difference(group), **shares})
+    groups = dict(list(_beside_default(results, "optimiser").groupby("choice")))
+    rows = [
+        {
+            "optimiser": name,
+            **_mean_difference(groups[name]),
+            "worst": groups[name].difference.min(),
+            "best": groups[name].difference.max(),
+            "equal_or_better": (groups[name].difference >= -ROUNDING).mean(),
+            "better": (groups[name].difference > ROUNDING).mean(),
+            "graphs": len(groups[name]),
+        }
+        for name in OPTIMISERS
+        if name in groups
+    ]
     return pd.DataFrame(rows)
 
 
@@ -169,17 +161,9 @@ def images(results: Results) -> pd.DataFrame:
         `high`, `n` and `p`; `relative` to the mean Q over all images.
     """
     table = _beside_default(results, "images")
-    rows = [
-        {
-            "images": int(str(number)),
-            "measure": measure,
-            "normalized": bool(normalized),
-            **_mean_difference(group),
-        }
-        for (number, measure, normalized), group in table.groupby(
-            [table.choice.astype(int), "measure", "normalized"]
-        )
-    ]
+    keys = ["images", "measure", "normalized"]
+    groups = table.assign(images=table.choice.astype(int)).groupby(keys)
+    rows = [dict(zip(keys, key, strict=True)) | _mean_difference(group) for key, group in groups]
     return pd.DataFrame(rows)
 
 
@@ -203,146 +187,139 @@ def agreement(results: Results, metric: str = "ecs") -> pd.DataFrame:
     """
     if metric not in ("ecs", "ami"):
         raise ValueError(f"metric must be ecs or ami, got {metric!r}")
-    kept = kept_networks(results)
-    kept = kept[kept.trained]
-    tables = {"default": results.agreement}
-    if len(results.choices_agreement):
-        rest = results.choices_agreement[~results.choices_agreement.distinct.astype(bool)]
-        tables |= {str(name): group for name, group in rest.groupby("choice", sort=False)}
-    pairs = ["upstream", "downstream", "across"]
+    kept = _trained(results)
+    rest = results.choices_agreement
+    rest = rest[~rest.distinct.astype(bool)]
+    tables = {"default": results.agreement} | dict(list(rest.groupby("choice", sort=False)))
     means = {
-        name: family_pairs.families_by_seed(table, kept, metric, by_layer=False)[pairs].mean()
+        name: family_pairs.families_by_seed(table, kept, metric, by_layer=False)[PAIRS].mean()
         for name, table in tables.items()
     }
     return pd.DataFrame(means).T.rename_axis("choice").reset_index()
 
 
+def _trained(results: Results) -> pd.DataFrame:
+    kept = kept_networks(results)
+    return kept[kept.trained]
+
+
 def _beside_default(results: Results, kind: str) -> pd.DataFrame:
     """Rows of the table `choices` of one kind, with the default's Q and the difference from it, by seed."""
-    kept = kept_networks(results)
-    kept = kept[kept.trained]
-    if results.choices.empty:
-        return pd.DataFrame(columns=["choice", "seed", "difference", "q_default", "measure", "normalized"])
-    names = results.choices.choice.str.partition("=")
-    table = results.choices[names[0] == kind].assign(choice=names[2])
-    table = table.merge(
-        results.modules[["network", *GRAPH, "q"]], on=["network", *GRAPH], suffixes=("", "_default")
-    )
-    table = table.merge(kept[["network", "seed"]], on="network")
+    names = results.choices.choice.astype(str)
+    table = results.choices.assign(choice=names.str.removeprefix(f"{kind}="))
+    table = table[names.str.startswith(f"{kind}=")]
+    default = results.modules[["network", *GRAPH, "q"]]
+    table = table.merge(default, on=["network", *GRAPH], suffixes=("", "_default"))
+    table = table.merge(_trained(results)[["network", "seed"]], on="network")
     return table.assign(difference=table.q - table.q_default).dropna(subset="difference")
 
 
-def _mean_difference(table: pd.DataFrame) -> dict[str, float]:
+def _mean_difference(table: pd.DataFrame) -> dict[str, int | float]:
     seeds = table.groupby("seed")[["difference", "q_default"]].mean()
-    found = asdict(intervals.mean(seeds.difference.to_numpy(dtype=float)))
-    relative = found["value"] / float(seeds.q_default.mean())
-    return {**{name: found[name] for name in _ESTIMATE}, "relative": relative}
+    found = _estimate(seeds.difference)
+    return found | {"relative": found["value"] / float(seeds.q_default.mean())}
 
 
-def numbers(profile: str) -> dict[str, float | int | str | None]:
-    """Every number that the chapter on choices cites, by name; None where its tables are not stored."""
-    base, close = run("base", profile=profile), close_up(profile)
-    table = effects(base, close)
-    scaled = metrics(base).set_index("metric").value
-    found: dict[str, float | int | str | None] = {
-        **_counts(table),
-        "choices_metrics": len(scaled),
-        "choices_metric_ecs": float(scaled["ecs"]),
-        "choices_metric_lowest": float(scaled.min()),
-        "choices_metric_lowest_which": METRIC_NAMES[str(scaled.idxmin())],
-        "choices_metric_highest": float(scaled.max()),
-        "choices_metric_highest_which": METRIC_NAMES[str(scaled.idxmax())],
-    }
-    for name in OPTIMISERS:
-        for what in ("q", "q_percent", "equal_or_better", "better"):
-            found[f"choices_{what}_{_key(name)}"] = None
-    for number in IMAGES:
-        for what in ("q", "q_percent", "q_lowest_percent", "q_highest_percent"):
-            found[f"choices_{what}_{number}"] = None
-    for name in ("default", *OPTIMISERS, *map(str, IMAGES)):
-        for pair in ("upstream", "downstream", "across"):
-            found[f"choices_ecs_{pair}_{_key(name)}"] = None
-    if close is not None:
-        found |= _close_up_numbers(close)
-    return found
+def _estimate(seeds: pd.Series) -> dict[str, int | float]:
+    found = asdict(intervals.mean(seeds.to_numpy(dtype=float)))
+    return {name: found[name] for name in ESTIMATE}
 
 
-def _counts(table: pd.DataFrame) -> dict[str, float | int | str | None]:
-    changed = table[table.choice_kind != "default"].dropna(
-        subset="value"
-    )  # a strict filter may leave nothing
-    adjusted = intervals.holm(changed.p.to_numpy(dtype=float))
-    found: dict[str, float | int | str | None] = {
-        "choices_rows": len(changed),
-        "choices_kept": int(changed.kept.sum()),
-        "choices_kept_holm": int((changed.kept & (adjusted < 1 - intervals.LEVEL)).sum()),
-        "choices_same_sign": int((changed.value > 0).sum()),
-        "choices_close_up_rows": int((changed.experiment == "close-up").sum()) or None,
-    }
-    found |= _q_of_graphs(table)
-    for key, effect in (("q", Q_EFFECT), ("agreement", AGREEMENT_EFFECT)):
-        rows = changed[changed.effect == effect]
-        found |= {f"choices_rows_{key}": len(rows), f"choices_kept_{key}": int(rows.kept.sum())}
-        found[f"choices_against_{key}"] = int((rows.high < 0).sum())
-        for experiment in ("base", "close-up"):
-            here = table[(table.choice_kind == "default") & (table.experiment == experiment)]
-            here = here[here.effect == effect]
-            for column, suffix in (("value", ""), ("low", "_low"), ("high", "_high")):
-                name = f"choices_default_{key}_{_key(experiment)}{suffix}"
-                found[name] = float(here[column].iloc[0]) if len(here) else None
-        found |= _extremes(key, rows.dropna(subset="change"))
-    return found
+# --- tables that prose cites
 
 
-def _q_of_graphs(table: pd.DataFrame) -> dict[str, float | int | str | None]:
-    """Gain in Q of base over all levels, and by graphs, as ``choices_q_<choice>[_of_all_levels]``."""
-    found: dict[str, float | int | str | None] = {}
-    here = table[(table.effect == Q_EFFECT) & (table.experiment == "base")]
-    for row in here.to_dict("records"):
-        if row["choice_kind"] in ("levels", "graphs", "graphs of all levels"):
-            choice = "all_levels" if row["choice_kind"] == "levels" else row["choice"].replace(" ", "_")
-            of = "_of_all_levels" if row["choice_kind"] == "graphs of all levels" else ""
-            key = f"choices_q_{choice}{of}"
-            found |= {key: row["value"], f"{key}_low": row["low"], f"{key}_high": row["high"]}
-            found[f"{key}_is"] = side(row["low"], row["high"])
-    return found
+def _close_up(profile: str) -> Results | None:
+    """Read the experiment with other optimisers and fewer images, if it is stored."""
+    return store.read_if_stored(catalogue.get("close-up", profile))
 
 
-def _extremes(key: str, rows: pd.DataFrame) -> dict[str, float | int | str | None]:
-    """Choices that change an effect most, as a share of its own default, and that leave least of it."""
-    size = rows.change.abs()
-    picked = {"largest": rows[size == size.max()], "smallest": rows[rows.value == rows.value.min()]}
-    found: dict[str, float | int | str | None] = {}
-    for what, some in picked.items():
-        row = some.to_dict("records")[0] if len(some) else None
-        found[f"choices_{what}_{key}"] = row["value"] if row else None
-        found[f"choices_{what}_{key}_percent"] = 100 * row["change"] if row else None
-        found[f"choices_{what}_{key}_which"] = label(row["choice_kind"], row["choice"]) if row else None
-    return found
+@offered("experiment", "effect", "choice_kind", "choice")
+def both_effects(profile: str) -> pd.DataFrame:
+    """Both effects under every choice; see `effects`."""
+    return effects(run("base", profile=profile), _close_up(profile))
 
 
-def _close_up_numbers(results: Results) -> dict[str, float | int | str | None]:
-    found: dict[str, float | int | str | None] = {}
-    for row in optimisers(results).to_dict("records"):
-        key = _key(str(row["optimiser"]))
-        found[f"choices_q_{key}"], found[f"choices_q_percent_{key}"] = row["value"], 100 * row["relative"]
-        found[f"choices_equal_or_better_{key}"] = 100 * row["equal_or_better"]
-        found[f"choices_better_{key}"] = 100 * row["better"]
-    table = _beside_default(results, "images")
-    by_graph = images(results)
-    for number, group in table.groupby(table.choice.astype(int)):
-        mean, shares = _mean_difference(group), 100 * by_graph[by_graph.images == number].relative
-        found[f"choices_q_{number}"], found[f"choices_q_percent_{number}"] = (
-            mean["value"],
-            100 * mean["relative"],
-        )
-        found[f"choices_q_lowest_percent_{number}"] = float(shares.min())
-        found[f"choices_q_highest_percent_{number}"] = float(shares.max())
-    for row in agreement(results).to_dict("records"):
-        for pair in ("upstream", "downstream", "across"):
-            found[f"choices_ecs_{pair}_{_key(row['choice'].rpartition('=')[2])}"] = row[pair]
-    return found
+@offered("effect")
+def counts(profile: str) -> pd.DataFrame:
+    """How many choices keep an effect (for ``both``, all rows are counted).
+
+    A row is `kept` if it has the default's sign and its interval leaves out 0, `kept_holm` if it does so
+    after Holm's correction for all rows, and `against` if its whole interval is below 0.
+    """
+    table = _changed(both_effects(profile))
+    adjusted = intervals.holm(table.p.to_numpy(dtype=float))
+    table["kept_holm"] = table.kept & (adjusted < 1 - intervals.LEVEL)
+    table["against"] = table.high < 0
+    both = pd.concat([table, table.assign(effect="both")])
+    found = both.groupby("effect")[["kept", "kept_holm", "against"]].sum().astype(int)
+    return found.assign(rows=both.groupby("effect").size()).reset_index()
 
 
-def _key(name: str) -> str:
-    return name.replace("-", "_")
+@offered("effect", "extreme")
+def extremes(profile: str) -> pd.DataFrame:
+    """Find the choice that changes an effect most, and the one that leaves least of it.
+
+    `percent` is the change as a share of the effect by default in the same experiment.
+    """
+    rows = []
+    for effect, group in _changed(both_effects(profile)).dropna(subset="change").groupby("effect"):
+        found = {"largest change": group.change.abs().idxmax(), "smallest value": group.value.idxmin()}
+        for extreme, at in found.items():
+            row = group.loc[at]
+            which = label(row.choice_kind, row.choice)
+            values = {"value": row.value, "percent": 100 * row.change, "choice": which}
+            rows.append({"effect": effect, "extreme": extreme, **values})
+    return pd.DataFrame(rows)
+
+
+def _changed(table: pd.DataFrame) -> pd.DataFrame:
+    """Leave out defaults, and choices without an effect: a strict filter may leave nothing."""
+    return table[table.choice_kind != "default"].dropna(subset="value")
+
+
+@offered()
+def metric_range(profile: str) -> pd.DataFrame:
+    """Share of the agreement within families lost across them: by default, and the range over metrics."""
+    value = metrics(run("base", profile=profile)).set_index("metric").value
+    names = {"lowest_metric": METRIC_NAMES[value.idxmin()], "highest_metric": METRIC_NAMES[value.idxmax()]}
+    numbers = {"lowest": value.min(), "highest": value.max(), "ecs": value["ecs"], "metrics": len(value)}
+    return pd.DataFrame([numbers | names])
+
+
+@offered("optimiser")
+def searches(profile: str) -> pd.DataFrame:
+    """Q by other optimisers in per cent of the default's, and how many per cent of graphs reach it."""
+    close_up = _close_up(profile)
+    if close_up is None:
+        return pd.DataFrame()
+    table = optimisers(close_up).set_index("optimiser")
+    return (100 * table[["relative", "equal_or_better", "better"]]).add_suffix("_percent").reset_index()
+
+
+@offered("images")
+def few_images(profile: str) -> pd.DataFrame:
+    """Bias of Q over fewer images in per cent of Q over all: on average, and the range over graphs."""
+    close_up = _close_up(profile)
+    if close_up is None:
+        return pd.DataFrame()
+    by_graph = images(close_up)
+    rows = []
+    for number, group in _beside_default(close_up, "images").groupby("choice"):
+        shares = by_graph[by_graph.images == int(number)].relative
+        values = {
+            "mean": _mean_difference(group)["relative"],
+            "lowest": shares.min(),
+            "highest": shares.max(),
+        }
+        rows.append({"images": number} | {f"{name}_percent": 100 * value for name, value in values.items()})
+    return pd.DataFrame(rows)
+
+
+@offered("choice")
+def ecs(profile: str) -> pd.DataFrame:
+    """Element-centric similarity within and across families by optimiser and number of images."""
+    close_up = _close_up(profile)
+    if close_up is None:
+        return pd.DataFrame()
+    table = agreement(close_up)
+    return table.assign(choice=table.choice.str.rpartition("=")[2])

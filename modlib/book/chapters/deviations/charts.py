@@ -1,4 +1,4 @@
-"""What deviations from the paper change: the table of all of them, and tables and charts of a closer look."""
+"""What deviations from the paper change: steps tried on networks at hand, and charts of a closer look."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from IPython.display import HTML
 
+from modlib.book import theme
 from modlib.book.against_paper import Comparison, ecs_against_paper, not_yet
 from modlib.book.chapters.deviations import tables as deviations
 from modlib.book.html_table import text_table
@@ -16,33 +17,67 @@ from modlib.book.theme import (
     REGULARIZERS,
     estimate,
     on_strength_axis,
-    properties,
+    panels,
     strength_axis,
 )
 from modlib.paper import distance_from_paper, graph_names
 from modlib.study.runner import run
 from modlib.study.store import Results
 
-RULES = ["left out", "one shared module"]
 SMALL = 1e-5  # what single precision may get wrong anywhere
+ROUNDING = 1e-9  # and double precision
 
 
-def table(found: pd.DataFrame) -> HTML:
-    """Show the table of `deviation_list.table`, with texts that wrap and a row a deviation."""
-    named = found.rename(
-        columns={"what": "deviation", "theirs": "the paper", "ours": "here", "change": "what it changes"}
-    )
-    return text_table(named, (6, 8, 8, 16))
+def tried(
+    covariances: pd.DataFrame,
+    hessians: pd.DataFrame,
+    splits: pd.DataFrame,
+    rescaled: float,
+    untrained: pd.DataFrame,
+) -> HTML:
+    """Sum up what the functions of `modlib.paper.released_code` found in networks at hand, for reading."""
+    losing = covariances[covariances.lost > 0]
+    negative = splits[splits.negative]
+    leiden, monte_carlo = ((untrained[by] - untrained.paper).abs().mean() for by in ("stored", "other"))
+    found: dict[str, dict[str, object]] = {
+        "covariance": {
+            "units of the kept networks": covariances.units.sum(),
+            "of these, with a variance off by more than 1 %": covariances.poor.sum(),
+            "of those, active for every image": covariances.always_on.sum(),
+            "units that lose their variance": covariances.lost.sum(),
+            "kept networks": covariances.network.nunique(),
+            "of these, with units that lose it": losing.network.nunique(),
+            "largest change of Q, normalised graphs": covariances.q_change.abs().max(),
+        },
+        "normalised Hessian": {
+            "diagonal entries in the kept networks": hessians.units.sum(),
+            "of 0 or less, closed form": hessians.closed_form.sum(),
+            "of 0 or less, automatic differentiation": hessians.autograd.sum(),
+        },
+        "scale of the Hessian": {"largest change of Q": rescaled if rescaled > ROUNDING else "rounding only"},
+        "first split": {
+            "graphs of the kept networks": len(splits),
+            "of these, largest eigenvalue in size negative": len(negative),
+            "mean Q of these, by its vector": negative.q_absolute.mean(),
+            "mean Q of these, by Newman's": negative.q_newman.mean(),
+        },
+        "search for modules": {
+            "ECS of untrained networks, distance from the paper's: Leiden": leiden,
+            "the same: Monte Carlo": monte_carlo,
+        },
+    }
+    rows = [
+        (deviation, measured, f"{value:.3f}" if isinstance(value, float) else str(value))
+        for deviation, values in found.items()
+        for measured, value in values.items()
+    ]
+    table = pd.DataFrame(rows, columns=["deviation", "measured", "value"])
+    table["value"] = table.value.str.replace("-", "−").replace("nan", "n/a")
+    return text_table(table, (6, 12, 4))
 
 
 def pairs(untrained: pd.DataFrame, count: int = 8) -> pd.DataFrame:
-    """Pairs of graphs whose agreement hangs on the search by most, for reading.
-
-    Parameters
-    ----------
-    untrained
-        Of `modlib.paper.released_code.untrained_agreement`.
-    """
+    """Pairs of graphs of `released_code.untrained_agreement` that hang on the search most, for reading."""
     step = (untrained.stored - untrained.other).abs()
     table = untrained.loc[step.nlargest(count).index]
     for side in ("a", "b"):
@@ -112,17 +147,14 @@ def dead_units(results: Results, *, name: str = "", caption: str = "") -> alt.Fa
     rows["by"] = rows.regularizer.map(REGULARIZERS) + np.where(penalty, " strength", " probability")
     rows = rows.drop(columns="regularizer").round({"ecs": 4, "low": 4, "high": 4, "dead": 2})
     x = strength_axis()
-    y = alt.Y("ecs:Q", title="ECS", scale=alt.Scale(zero=True), axis=alt.Axis(tickCount=4))
-    colour = alt.Color(
-        "family_pair:N",
-        scale=alt.Scale(domain=list(FAMILY_COLOURS), range=list(FAMILY_COLOURS.values())),
-        legend=None,
-    )
+    families = alt.Scale(domain=list(FAMILY_COLOURS), range=list(FAMILY_COLOURS.values()))
+    colour = alt.Color("family_pair:N", scale=families, legend=None)
     base = alt.Chart()
     shared = "datum.rule == 'one shared module'"
     rule = base.mark_rule(strokeWidth=1.5).encode(
         x=x, y=alt.Y("low:Q", title="ECS"), y2="high:Q", color=colour
     )
+    y = alt.Y("ecs:Q", title="ECS", scale=alt.Scale(zero=True), axis=alt.Axis(tickCount=4))
     line = base.mark_line(strokeWidth=1.5).encode(
         x=x,
         y=y,
@@ -137,7 +169,7 @@ def dead_units(results: Results, *, name: str = "", caption: str = "") -> alt.Fa
         fill=alt.condition(shared, alt.value("transparent"), colour),
         shape=alt.Shape(
             "rule:N",
-            scale=alt.Scale(domain=RULES, range=["circle", "square"]),
+            scale=alt.Scale(domain=list(deviations.RULES), range=["circle", "square"]),
             legend=alt.Legend(
                 title="dead units", orient="top", symbolStrokeColor="#7f7f7f", symbolFillColor="transparent"
             ),
@@ -148,33 +180,22 @@ def dead_units(results: Results, *, name: str = "", caption: str = "") -> alt.Fa
             alt.Tooltip("by:N", title="regulariser"),
             alt.Tooltip("strength:Q", format="~g"),
             *estimate("ecs", "ECS"),
-            alt.Tooltip("seeds:Q"),
+            "seeds:Q",
             alt.Tooltip("dead:Q", title="dead units a graph, upstream", format=".1f"),
         ],
     )
-    chart: alt.FacetChart = (
-        alt.layer(rule, line, point, data=rows)
-        .properties(width=165, height=110)
-        .facet(
-            row=alt.Row(
-                "family_pair:N", sort=list(FAMILY_COLOURS), header=alt.Header(title=None, labelFontSize=12)
-            ),
-            column=alt.Column(
-                "by:N",
-                sort=["dropout probability", "L1 strength", "L2 strength"],
-                header=alt.Header(title=None),
-            ),
-            spacing={"row": 10, "column": 14},
-        )
-        .resolve_scale(x="independent")
-        .properties(
-            **properties(
-                description="Element-centric similarity within upstream, within downstream and across "
-                "families against the strength of dropout, L1 and L2, once with dead units left out and "
-                "once with all of them in one module.",
-                caption=caption,
-                name=name,
-            )
-        )
+    regularizers = ["dropout probability", "L1 strength", "L2 strength"]
+    return panels(
+        *(rule, line, point),
+        data=rows,
+        size=(165, 110),
+        independent="x",
+        description="Element-centric similarity within upstream, within downstream and across "
+        "families against the strength of dropout, L1 and L2, once with dead units left out and "
+        "once with all of them in one module.",
+        caption=caption,
+        name=name,
+        row=alt.Row("family_pair:N", sort=list(FAMILY_COLOURS), header=theme.HEADER),
+        column=alt.Column("by:N", sort=regularizers, header=alt.Header(title=None)),
+        spacing={"row": 10, "column": 14},
     )
-    return chart

@@ -1,13 +1,12 @@
 """What each deviation from the paper's protocol and code changes in the numbers, as far as tables can tell.
 
-The deviations themselves, with what they change in words, are listed in
-`modlib.book.chapters.deviations.deviation_list`; steps of the released code are tried on networks at hand in
+The deviations are listed on the page; steps of the released code are tried on networks at hand in
 `modlib.paper.released_code`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -15,37 +14,26 @@ import pandas as pd
 from jaxtyping import Int
 
 from modlib._contingency import METRICS, contingency_tables
-from modlib.book.chapters.choices import tables as choices
+from modlib.book.numbers import offered
 from modlib.measures import UPSTREAM, VARIANTS
 from modlib.paper import by_level, distance_from_paper, family_pairs, multiverse, published
 from modlib.paper.multiverse import AGREEMENT_EFFECT, Q_EFFECT
 from modlib.paper.released_code import greedy_matching
 from modlib.study import catalogue, store
-from modlib.study.accuracy_filter import GRAPH, LEVEL, PAIR, WEIGHT_PENALTIES, kept_networks
+from modlib.study.accuracy_filter import GRAPH, LEVEL, PAIR, kept_networks
 from modlib.study.rows import PAIRS
 from modlib.study.runner import run
 from modlib.study.store import Results
 
-PAPER_SEEDS = 3
-"""Seeds of the paper's wide and deep networks."""
-PAPER_UNTRAINED = 500
-"""Untrained networks behind the paper's figures."""
-REGULARIZERS = ("dropout", "l1", "l2")
-FAMILIES = ("upstream", "downstream", "across")
-Numbers = dict[str, float | int | str | None]
-_NULL_KEYS = ("p_tests", "p_draws", "p_zero_percent", "p_least")
+PAPER_SEEDS = 3  # of its wide and deep networks
+PAPER_UNTRAINED = 500  # untrained networks behind its figures
+ROUNDING = 1e-9  # values this close are equal
+RULES = ("left out", "one shared module")  # what becomes of dead units where partitions are compared
+
+Labels = Int[np.ndarray, "layer unit"]
 
 
-def _labels(results: Results) -> tuple[pd.DataFrame, Int[np.ndarray, "layer variant unit"]]:
-    """Network and layer of each row of labels, the eight partitions in the order of `VARIANTS`."""
-    place = {variant: i for i, variant in enumerate(VARIANTS)}
-    table = results.modules
-    variant = [place[key] for key in zip(table.measure, table.normalized, strict=True)]
-    table = table.assign(variant=variant).sort_values(["network", "layer", "variant"])
-    labels = (
-        np.stack(list(table.labels)).astype(np.int64).reshape(-1, len(VARIANTS), len(table.labels.iloc[0]))
-    )
-    return table[["network", "layer"]].iloc[:: len(VARIANTS)].reset_index(drop=True), labels
+# --- agreement, recomputed from stored partitions
 
 
 def with_shared_dead_units(results: Results) -> Results:
@@ -59,17 +47,15 @@ def with_shared_dead_units(results: Results) -> Results:
     Results
         The same, but the table `agreement` has `ecs` as its only metric.
     """
-    rows, labels = _labels(results)
-    last = labels.max(axis=2, keepdims=True) + 1
-    shared = np.where(labels < 0, last, labels)
-    tables = []
-    for a, b in PAIRS:
-        counts = contingency_tables(shared[:, a], shared[:, b], int(shared.max()) + 1)
-        names = dict(zip(PAIR, (*VARIANTS[a], *VARIANTS[b]), strict=True))
-        tables.append(rows.assign(**names, ecs=METRICS["ecs"](counts)))
-    keys = ["network", "layer", *PAIR]
-    found = results.agreement[[*keys, "family_pair"]].merge(pd.concat(tables), on=keys, validate="1:1")
-    return replace(results, agreement=found)
+
+    def shared(labels: Labels) -> Labels:
+        return np.where(labels < 0, labels.max(axis=1, keepdims=True) + 1, labels)
+
+    def ecs(a: Labels, b: Labels) -> np.ndarray:
+        a, b = shared(a), shared(b)
+        return METRICS["ecs"](contingency_tables(a, b, int(max(a.max(), b.max())) + 1))
+
+    return replace(results, agreement=_compare(results, "ecs", ecs))
 
 
 def greedy_against_exact(results: Results) -> pd.DataFrame:
@@ -78,21 +64,29 @@ def greedy_against_exact(results: Results) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        The table `agreement` with columns `network`, `layer`, `family_pair`, `matching` and `greedy`.
+        One row a pair of graphs of each network and layer, with columns `matching` (exact) and `greedy`.
     """
-    rows, labels = _labels(results)
-    tables = [
-        rows.assign(
-            **dict(zip(PAIR, (*VARIANTS[a], *VARIANTS[b]), strict=True)),
-            greedy=greedy_matching(labels[:, a], labels[:, b]),
-        )
-        for a, b in PAIRS
-    ]
+    return _compare(results, "greedy", greedy_matching, "matching")
+
+
+def _compare(
+    results: Results, name: str, metric: Callable[[Labels, Labels], np.ndarray], *columns: str
+) -> pd.DataFrame:
+    """Compare all pairs of stored partitions by a metric, in the column `name`, beside stored columns."""
+    place = {variant: i for i, variant in enumerate(VARIANTS)}
+    table = results.modules
+    variant = [place[key] for key in zip(table.measure, table.normalized, strict=True)]
+    table = table.assign(variant=variant).sort_values(["network", "layer", "variant"])
+    labels = np.stack(list(table.labels)).astype(np.int64)
+    labels = labels.reshape(-1, len(VARIANTS), labels.shape[1])
+    rows = table[["network", "layer"]].iloc[:: len(VARIANTS)].reset_index(drop=True)
+    found = []
+    for a, b in PAIRS:
+        names = dict(zip(PAIR, (*VARIANTS[a], *VARIANTS[b]), strict=True))
+        found.append(rows.assign(**names, **{name: metric(labels[:, a], labels[:, b])}))
     keys = ["network", "layer", *PAIR]
-    table = results.agreement[[*keys, "family_pair", "matching"]]
-    return table.merge(pd.concat(tables), on=keys, validate="1:1")[
-        ["network", "layer", "family_pair", "matching", "greedy"]
-    ]
+    stored = results.agreement[[*keys, "family_pair", *columns]]
+    return stored.merge(pd.concat(found), on=keys, validate="1:1")
 
 
 def without_hessian(results: Results) -> Results:
@@ -117,16 +111,19 @@ def ecs_by_level(results: Results) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `regularizer`, `strength`, `family_pair`, `rule` ("left out" or "one shared module"), `ecs` (mean
-        over seeds) with its 95 % interval `low` to `high`, and `seeds`.
+        `regularizer`, `strength`, `family_pair`, `rule` (of `RULES`), `ecs` (mean over seeds) with its 95 %
+        interval `low` to `high`, and `seeds`.
     """
     kept = kept_networks(results)
     kept = kept[kept.trained][["network", *LEVEL, "seed"]]
     tables = []
-    for rule, found in (("left out", results), ("one shared module", with_shared_dead_units(results))):
+    for rule, found in zip(RULES, (results, with_shared_dead_units(results)), strict=True):
         table = found.agreement.merge(kept, on="network")
         tables.append(by_level.mean_over_seeds(table, [*LEVEL, "family_pair"], "ecs").assign(rule=rule))
     return pd.concat(tables, ignore_index=True)
+
+
+# --- protocol, noise, seeds, tests
 
 
 def protocols(final: Results, v1: Results) -> pd.DataFrame:
@@ -162,94 +159,29 @@ def shared_noise(results: Results) -> dict[str, float]:
     Returns
     -------
     dict
-        ``dropout``, ``weights`` (pairs of levels of one penalty) and ``between`` (dropout and a penalty); nan
-        where there are no such pairs.
+        ``dropout``, ``one penalty`` and ``dropout and a penalty``; nan where there are no such pairs.
     """
     kept = kept_networks(results)
     table = results.modules.merge(kept[kept.trained][["network", *LEVEL, "seed"]], on="network")
     wide = table.pivot_table(index=[*GRAPH, "seed"], columns=LEVEL, values="q")
-    found: dict[str, list[float]] = {"dropout": [], "weights": [], "between": []}
-    for _, group in wide.groupby(GRAPH):
-        correlation = group.corr(min_periods=3)
-        kinds = list(correlation.columns.get_level_values(0))
-        values = correlation.to_numpy(dtype=float)
-        for i, by in enumerate(kinds):
-            for value, other in zip(values[i, :i].tolist(), kinds, strict=False):
-                if by == other:
-                    found["weights" if by in WEIGHT_PENALTIES else "dropout"].append(value)
-                elif "dropout" in (by, other):
-                    found["between"].append(value)
-    return {name: _mean(values) for name, values in found.items()}
-
-
-def _mean(values: Iterable[float]) -> float:
-    finite = np.array([v for v in values if np.isfinite(v)])
-    return float(finite.mean()) if len(finite) else float("nan")
-
-
-def _distance(results: Results) -> Numbers:
-    """Mean distance of our ECS of trained networks from the paper's, and the means by family."""
-    pairs = distance_from_paper.ecs_beside_paper(results)
-    means = (
-        family_pairs.family_agreement(results).query("layer == 0 and trained").set_index("family_pair").ecs
+    kinds = wide.columns.get_level_values(0).to_numpy()
+    same, dropout = kinds[:, None] == kinds, kinds == "dropout"
+    either, once = dropout[:, None] | dropout, np.tri(len(kinds), k=-1, dtype=bool)
+    correlation = np.stack(
+        [group.corr(min_periods=3).to_numpy(dtype=float) for _, group in wide.groupby(GRAPH)]
     )
-    distance = float((pairs.trained - pairs.ecs_trained).abs().mean())
-    return {"ecs_distance": distance, **{f"ecs_{name}": float(means[name]) for name in FAMILIES}}
-
-
-def _agreement_numbers(results: Results) -> Numbers:
-    q = distance_from_paper.q_beside_paper(results).difference.abs()
-    kept = kept_networks(results)
-    found: Numbers = {
-        "q_distance": float(q.median()),
-        "q_distance_95": float(q.quantile(0.95)),
-        "kept": int(kept.trained.sum()),
-        "networks": int(results.networks.trained.sum()),
+    pairs = {
+        "dropout": same & either,
+        "one penalty": same & ~either,
+        "dropout and a penalty": ~same & either,
     }
-    dead = dead_units(results).groupby("regularizer").dead.mean()
-    levels = ecs_by_level(results).groupby(["rule", "regularizer", "family_pair"]).ecs.mean()
-    for name in REGULARIZERS:
-        found[f"dead_{name}"] = float(dead.get(name, np.nan))
-        for rule, suffix in (("left out", ""), ("one shared module", "_shared")):
-            for pair in FAMILIES:
-                found[f"ecs_{name}_{pair}{suffix}"] = float(levels.get((rule, name, pair), np.nan))
-    shared = with_shared_dead_units(results)
-    for suffix, table in (("", results), ("_shared", shared), ("_no_hessian", without_hessian(results))):
-        found |= {f"{key}{suffix}": value for key, value in _distance(table).items()}
-        effects = multiverse.default_effects(table)
-        found[f"agreement_effect{suffix}"] = effects[AGREEMENT_EFFECT].value
-        if suffix != "_shared":  # which has no bearing on Q
-            found[f"q_effect{suffix}"] = effects[Q_EFFECT].value
-    nearer = found["ecs_distance_shared"] < found["ecs_distance"]  # type: ignore[operator]
-    found |= {"shared_rule_lies": "nearer to" if nearer else "farther from"}
-    found |= {"shared_rule_speaks": "for" if nearer else "against"}
-    matched = greedy_against_exact(results).merge(kept[kept.trained][["network"]], on="network").dropna()
-    excess = matched.matching - matched.greedy
-    found |= {"matching_excess": float(excess.mean()), "matching_largest": float(excess.max())}
-    found["matching_differs_percent"] = float(100 * (excess > choices.EQUAL).mean())
-    return found | {f"noise_{name}": value for name, value in shared_noise(results).items()}
-
-
-def _null_numbers(results: Results) -> Numbers:
-    """How often no draw of a null reaches a network's own Q, so that p without the +1 would be 0."""
-    if results.nulls.empty:
-        return dict.fromkeys(_NULL_KEYS)
-    least = 1 / (results.nulls.draws + 1)
-    p = results.nulls.p
     return {
-        "p_tests": len(p),
-        "p_draws": float(results.nulls.draws.median()),
-        "p_zero_percent": float(100 * (p <= least + choices.EQUAL).mean()),
-        "p_least": float(least.min()),
+        name: float(pd.Series(correlation[:, chosen & once].ravel()).mean()) for name, chosen in pairs.items()
     }
 
 
-def _seeds(results: Results) -> Numbers:
-    return {"seeds": int(results.networks[results.networks.trained].seed.nunique())}
-
-
-def _fewer_seeds(results: Results) -> Numbers:
-    """How much wider both effects' intervals are with the paper's three seeds than with all of ours."""
+def wider_intervals(results: Results) -> dict[str, int | float]:
+    """How many times wider both effects' intervals are with the paper's three seeds than with all `seeds`."""
     few = results.networks[~results.networks.trained | (results.networks.seed < PAPER_SEEDS)]
     some = replace(
         results,
@@ -257,61 +189,141 @@ def _fewer_seeds(results: Results) -> Numbers:
         modules=results.modules[results.modules.network.isin(few.network)],
         agreement=results.agreement[results.agreement.network.isin(few.network)],
     )
-    found = _seeds(results)
-    for key, effect in (("q", Q_EFFECT), ("agreement", AGREEMENT_EFFECT)):
-        wide, narrow = (multiverse.default_effects(table)[effect] for table in (some, results))
-        found[f"{key}_wider"] = (wide.high - wide.low) / (narrow.high - narrow.low)
-    return found
-
-
-def _untrained_numbers(results: Results) -> Numbers:
-    """Untrained Q beside the paper's: their difference, and what the numbers of networks explain of it."""
-    keys = GRAPH
-    both = by_level.q_untrained(results).merge(published.q_untrained(), on=keys, suffixes=("", "_paper"))
-    n = int((~results.networks.trained).sum())
-    error = np.sqrt(both["std"] ** 2 / n + both.sd**2 / PAPER_UNTRAINED)
-    difference = both["mean"] - both.mean_paper
-    return {
-        "untrained": n,
-        "untrained_difference": float(difference.mean()),
-        "untrained_largest": float(difference.abs().max()),
-        "untrained_error": float(error.mean()),
-        "untrained_error_paper": float((both.sd / np.sqrt(PAPER_UNTRAINED)).mean()),
-    }
-
-
-def numbers(profile: str) -> Numbers:
-    """Every number of deviations that tables can give, by name; None where tables are not stored.
-
-    Names end in the experiment or protocol: ``final`` is base, ``v1`` is base-v1.
-    """
-    final, v1 = run("base", profile=profile), store.read_if_stored(catalogue.get("base-v1", profile))
-    ours = _agreement_numbers(final)
-    parts: dict[str, Numbers] = {
-        "final": ours | _untrained_numbers(final),
-        "v1": dict.fromkeys(ours) if v1 is None else _agreement_numbers(v1),
-    }
-    changes = (
-        {} if v1 is None else {row["regularizer"]: row for row in protocols(final, v1).to_dict("records")}
+    wide, narrow = multiverse.default_effects(some), multiverse.default_effects(results)
+    q, agreement = (
+        (wide[effect].high - wide[effect].low) / (narrow[effect].high - narrow[effect].low)
+        for effect in (Q_EFFECT, AGREEMENT_EFFECT)
     )
-    parts["protocol"] = {
-        f"q_change_{name}{suffix}": changes.get(name, {}).get(column)
-        for name in REGULARIZERS
-        for column, suffix in (("change", ""), ("low", "_low"), ("high", "_high"))
+    seeds = results.networks[results.networks.trained].seed.nunique()
+    return {"seeds": seeds, "q_wider": q, "agreement_wider": agreement}
+
+
+def unreached(nulls: pd.DataFrame) -> dict[str, int | float]:
+    """How often no draw of a null reaches a network's own Q, so that p without the +1 would be 0."""
+    least = 1 / (nulls.draws + 1)
+    return {
+        "tests": len(nulls),
+        "draws": nulls.draws.median(),
+        "zero_percent": 100 * (nulls.p <= least + ROUNDING).mean(),
+        "least": least.min(),
     }
-    for name in ("base-v1", "close-up"):
-        parts[name] = _from(_null_numbers, name, profile, _NULL_KEYS)
-    parts["wide"] = _from(_fewer_seeds, "wide", profile, ("seeds", "q_wider", "agreement_wider"))
-    parts["deep"] = _from(_seeds, "deep", profile, ("seeds",))
+
+
+# --- tables that prose cites
+
+
+def _stored(profile: str, **names: str) -> dict[str, Results]:
+    """Read the experiments that are stored, by the keywords' names; ``base`` is computed if need be."""
     found = {
-        f"deviations_{key}_{part.replace('-', '_')}": value
-        for part, values in parts.items()
-        for key, value in values.items()
+        key: run(name, profile=profile)
+        if name == "base"
+        else store.read_if_stored(catalogue.get(name, profile))
+        for key, name in names.items()
     }
-    # No value is better than one that is not a number.
-    return {key: None if isinstance(v, float) and np.isnan(v) else v for key, v in found.items()}
+    return {key: results for key, results in found.items() if results is not None}
 
 
-def _from(measure: Callable[[Results], Numbers], name: str, profile: str, keys: tuple[str, ...]) -> Numbers:
-    results = store.read_if_stored(catalogue.get(name, profile))
-    return dict.fromkeys(keys) if results is None else measure(results)
+@offered("protocol", "rule")
+def by_rule(profile: str) -> pd.DataFrame:
+    """Agreement by protocol, dead units left out or in one shared module, and without the Hessian.
+
+    Element-centric similarity of trained networks within and across families, its mean `distance` from the
+    paper's figures, the `gap` within less across, the `gain` in Q of dropout over weight penalties, and
+    `q_distance`, the median distance of Q from the figures.
+    """
+    rows = []
+    for protocol, results in _stored(profile, final="base", v1="base-v1").items():
+        q_distance = distance_from_paper.q_beside_paper(results).difference.abs().median()
+        tables = (results, with_shared_dead_units(results), without_hessian(results))
+        for rule, table in zip((*RULES, "no Hessian"), tables, strict=True):
+            pairs, effects = distance_from_paper.ecs_beside_paper(table), multiverse.default_effects(table)
+            families = family_pairs.family_agreement(table).query("layer == 0 and trained")
+            rows.append(
+                {
+                    "protocol": protocol,
+                    "rule": rule,
+                    **families.set_index("family_pair").ecs,
+                    "distance": (pairs.trained - pairs.ecs_trained).abs().mean(),
+                    "gap": effects[AGREEMENT_EFFECT].value,
+                    "gain": effects[Q_EFFECT].value,
+                    "q_distance": q_distance,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+@offered("protocol", "regularizer", "rule")
+def by_regularizer(profile: str) -> pd.DataFrame:
+    """Dead units in an upstream graph, and agreement by either rule for them, means over levels."""
+    tables = []
+    for protocol, results in _stored(profile, final="base", v1="base-v1").items():
+        ecs = ecs_by_level(results).groupby(["regularizer", "rule", "family_pair"]).ecs.mean().unstack()
+        dead = dead_units(results).groupby("regularizer").dead.mean()
+        tables.append(ecs.join(dead).reset_index().assign(protocol=protocol))
+    return pd.concat(tables, ignore_index=True)
+
+
+@offered("regularizer")
+def protocol_change(profile: str) -> pd.DataFrame:
+    """Change of mean Q from the final protocol to that of arXiv v1."""
+    found = _stored(profile, final="base", v1="base-v1")
+    return protocols(**found) if "v1" in found else pd.DataFrame()
+
+
+@offered("levels")
+def noise(profile: str) -> pd.DataFrame:
+    """Correlation over seeds of Q at two levels, by what the two levels are (final protocol)."""
+    found = shared_noise(run("base", profile=profile))
+    return pd.DataFrame(found.items(), columns=["levels", "correlation"])
+
+
+@offered("experiment")
+def few_seeds(profile: str) -> pd.DataFrame:
+    """Seeds of the wide and the deep networks, and how many times wider intervals of three seeds are."""
+    found = _stored(profile, wide="wide", deep="deep")
+    return pd.DataFrame([{"experiment": name, **wider_intervals(table)} for name, table in found.items()])
+
+
+@offered("experiment")
+def null_tests(profile: str) -> pd.DataFrame:
+    """Count the tests against nulls, and how many per cent of them no draw reaches."""
+    found = _stored(profile, **{"base-v1": "base-v1", "close-up": "close-up"})
+    return pd.DataFrame(
+        [
+            {"experiment": name, **unreached(results.nulls)}
+            for name, results in found.items()
+            if len(results.nulls)
+        ]
+    )
+
+
+@offered()
+def matching(profile: str) -> pd.DataFrame:
+    """How much larger the exact matching of modules is than a greedy one (final protocol)."""
+    results = run("base", profile=profile)
+    kept = kept_networks(results)
+    matched = greedy_against_exact(results).merge(kept[kept.trained][["network"]], on="network").dropna()
+    excess = matched.matching - matched.greedy
+    differs = 100 * (excess > ROUNDING).mean()
+    return pd.DataFrame([{"mean": excess.mean(), "largest": excess.max(), "differs_percent": differs}])
+
+
+@offered()
+def untrained(profile: str) -> pd.DataFrame:
+    """Untrained Q less the paper's, and what the numbers of networks explain of the difference.
+
+    `error` is the standard error of a difference, `error_paper` that of the paper's mean alone.
+    """
+    results = run("base", profile=profile)
+    n = int((~results.networks.trained).sum())
+    ours = by_level.q_untrained(results)
+    both = ours.merge(published.q_untrained(), on=GRAPH, suffixes=("", "_paper"))
+    difference = both["mean"] - both.mean_paper
+    values = {
+        "networks": n,
+        "difference": difference.mean(),
+        "largest": difference.abs().max(),
+        "error": np.sqrt(both["std"] ** 2 / n + both.sd**2 / PAPER_UNTRAINED).mean(),
+        "error_paper": (both.sd / np.sqrt(PAPER_UNTRAINED)).mean(),
+    }
+    return pd.DataFrame([values])
