@@ -233,8 +233,6 @@ def citations(root: Path) -> Iterator[tuple[str, Cell]]:
             cells = json.loads(text)["cells"]
             text = "\n".join("".join(cell["source"]) for cell in cells)  # captions are in code
         for found in _CITED.finditer(text):
-            if "." not in found["text"].partition(":")[0]:
-                continue  # by key, of a chapter that offers no tables yet
             for cell in cells_of(found["role"], found["text"])[0]:
                 yield path.stem, cell
 
@@ -247,7 +245,5 @@ def numbers(profile: str, root: Path) -> dict[str, Number]:
     CellError
         As `value`.
     """
-    from modlib.book.numbers_by_key import numbers as by_key
-
     cited = sorted({cell for _, cell in citations(root)}, key=str)
-    return {"profile": profile, **by_key(profile), **{str(cell): value(cell, profile) for cell in cited}}
+    return {"profile": profile, **{str(cell): value(cell, profile) for cell in cited}}

@@ -20,7 +20,7 @@ import nbformat
 import psutil
 import pytest
 
-from modlib.book import builder, numbers, numbers_by_key
+from modlib.book import builder, numbers
 from modlib.book import chapters as chapters_of_the_book
 from modlib.book.builder import BookError, build, execution
 from modlib.book.builder.cache import Cache, results_digest
@@ -101,7 +101,6 @@ def use(root, patch):
     """Let this process build a small book: results, chapters and working folder are its own."""
     patch.setenv("MODLIB_RESULTS", str(root / "results"))
     patch.setattr(chapters_of_the_book, "__path__", [*chapters_of_the_book.__path__, str(root / "chapters")])
-    patch.setattr(numbers_by_key, "SOURCES", ())
     patch.chdir(root)
     forget_chapter(patch)
 
@@ -540,9 +539,8 @@ def test_kernels_talk_through_files_where_their_paths_are_short_enough_and_else_
 BUILD = """
 import logging, sys, tempfile
 logging.basicConfig(level=logging.INFO)
-from modlib.book import builder, chapters, numbers_by_key
+from modlib.book import builder, chapters
 chapters.__path__.append("chapters")
-numbers_by_key.SOURCES = ()
 builder.render = lambda root, out: out
 builder.build("paper", jobs=int(sys.argv[1]))
 """

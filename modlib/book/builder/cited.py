@@ -6,13 +6,12 @@ import json
 import sys
 from pathlib import Path
 
-from modlib.book import numbers_by_key
 from modlib.book.builder.cache import Cache, as_json, results_digest
 from modlib.book.numbers import Cell, Number, citations, value
 
 
 def numbers(root: Path, cache: Cache, profile: str, *, force: bool) -> dict[str, Number]:
-    """Return all numbers, computing those of the chapters whose code, citations or results changed.
+    """Return all numbers and the profile, computing those of chapters whose code, citations or results changed.
 
     Raises
     ------
@@ -22,18 +21,14 @@ def numbers(root: Path, cache: Cache, profile: str, *, force: bool) -> dict[str,
     cited: dict[str, set[Cell]] = {}
     for _, cell in citations(root):
         cited.setdefault(cell.chapter, set()).add(cell)
-    found: dict[str, Number] = {}
-    for chapter in [*sorted(cited), *(["by_key"] if numbers_by_key.SOURCES else [])]:
-        name, cells = f"numbers-{chapter}.json", sorted(cited.get(chapter, ()), key=str)
+    found: dict[str, Number] = {"profile": profile}
+    for chapter in sorted(cited):
+        name, cells = f"numbers-{chapter}.json", sorted(cited[chapter], key=str)
         sources = [str(cell).encode() for cell in cells]
         if force or not cache.is_current(name, sources, results_digest(profile)):
-            if chapter == "by_key":
-                values = numbers_by_key.numbers(profile)
-            else:
-                values = {str(cell): value(cell, profile) for cell in cells}
             cache.keep(
                 name,
-                as_json(values),
+                as_json({str(cell): value(cell, profile) for cell in cells}),
                 sources=sources,
                 results=results_digest(profile),  # once more: the first to ask may compute and store them
                 imported=_loaded(chapter),
@@ -53,5 +48,5 @@ def _loaded(chapter: str) -> set[Path]:
         for name, module in sys.modules.items()
         if name.partition(".")[0] == "modlib" and getattr(module, "__file__", None)
         if not name.startswith(package)
-        if chapter == "by_key" or not name.startswith(chapters) or name.split(".")[3] == chapter
+        if not name.startswith(chapters) or name.split(".")[3] == chapter
     }

@@ -68,8 +68,6 @@ class NumberRole(SphinxRole):
         role = self.name.rpartition(":")[2]
         cell, source, text = None, "", self.text
         try:
-            if "." not in self.text.partition(":")[0]:
-                return self._by_key()
             cells, spec = cells_of(role, self.text)
             values = _values(self.env, self.config)
             text = _written(role, cells, [values[str(one)] for one in cells], spec)
@@ -82,15 +80,6 @@ class NumberRole(SphinxRole):
             self._warn(str(error))
         classes = ["num"] if role == "num" else ["num", "num-words"]
         return [NumberNode(self.rawtext, "", nodes.Text(text), classes=classes, cell=cell, source=source)], []
-
-    def _by_key(self) -> tuple[list[Any], list[Any]]:
-        """Look a number up by its key, of a chapter that offers no tables yet."""
-        key, _, spec = (part.strip() for part in self.text.partition(":"))
-        found = _values(self.env, self.config)[key]
-        words = ["num-words"] if isinstance(found, str) else []
-        text = _formatted(key, found, spec)
-        node = NumberNode(self.rawtext, "", nodes.Text(text), classes=["num", *words], cell=None, title=key)
-        return [node], []
 
     def _warn(self, message: str) -> None:
         logger.warning(message, location=self.get_location(), type="modlib", subtype="num")
@@ -134,7 +123,7 @@ def _page_of_sources(translator: Any) -> str | None:
 def _visit_html(self: Any, node: NumberNode) -> None:
     cell, page = node["cell"], _page_of_sources(self)
     if cell is None:
-        self.body.append(self.starttag(node, "span", "", title=node.get("title", "")))
+        self.body.append(self.starttag(node, "span", ""))
         return
     about = {"data-source": node["source"]}
     if page is None:

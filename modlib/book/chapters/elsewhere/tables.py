@@ -336,11 +336,6 @@ def filters(profile: str, experiment: str = "fashion") -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def side(low: float, high: float) -> str:
-    """Say where an interval lies: "above zero", "below zero" or "not told from zero" (also for nan)."""
-    return "above zero" if low > 0 else "below zero" if high < 0 else "not told from zero"
-
-
 def _accuracy(trained: pd.DataFrame, regularizer: str, strength: float) -> float:
     level = (trained.regularizer == regularizer) & (trained.strength == strength)
     return float(trained[level].test_accuracy.mean())
