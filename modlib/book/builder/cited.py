@@ -11,7 +11,7 @@ from modlib.book.numbers import Cell, Number, citations, value
 
 
 def numbers(root: Path, cache: Cache, profile: str, *, force: bool) -> dict[str, Number]:
-    """Return all numbers and the profile, computing those of chapters whose code, citations or results changed.
+    """Return the profile and all numbers, computed where a chapter's code, citations or results changed.
 
     Raises
     ------
