@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from modlib.training.loop import Protocol, _stream, denormals_flushed
+from modlib.training.loop import Protocol, denormals_flushed, stream_seed
 
 How = Literal["fused", "foreach", "compiled", "graphed"]
 
@@ -76,7 +76,7 @@ def train_alone(
     schedule = ReduceLROnPlateau(optimiser, factor=protocol.decay, patience=protocol.patience) \
         if protocol.decay < 1 else None  # fmt: skip
 
-    batches = torch.Generator().manual_seed(_stream(seed, "batches"))
+    batches = torch.Generator().manual_seed(stream_seed(seed, "batches"))
     n_held_out = max(1, round(protocol.validation * len(x)))
     split = torch.randperm(len(x), generator=batches).to(x.device)
     x_val, y_val = x[split[:n_held_out]], y[split[:n_held_out]]

@@ -37,7 +37,7 @@ from modlib.study.plan import Experiment, Setting, Shard
 from modlib.study.provenance import cores
 from modlib.study.shard import initialised
 from modlib.training import train
-from modlib.training.step import _wide_product
+from modlib.training.step import wide_product
 
 IMAGES = 60_000  # of an epoch, to which seconds are scaled where fewer are used
 #: Ratios that are asked about: seconds of the first over those of the second.
@@ -202,7 +202,7 @@ def _products(number: int, n_seeds: int, steps: int, device: Device, wide: bool 
     for _ in range(steps):
         for layer, a, b, result in _factors(n_seeds, device):
             if wide and layer == 0:
-                _wide_product(a, b.mT, result)
+                wide_product(a, b.mT, result)
             else:
                 torch.bmm(a, b, out=result)
 

@@ -1,7 +1,7 @@
-"""The best of many levels, without the reward for having looked at many.
+"""The best of many levels, without the bias of choosing it.
 
 The largest of many noisy means is larger than the mean at the best level: noise is chosen along with signal.
-Here a seed never has a say in the level that it is read at.
+So the level at which a seed is read is selected on the other seeds.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from modlib.stats.intervals import FEWEST_SEEDS, Estimate, bootstrap, checked_le
 def held_out_best(q: Float[np.ndarray, "seed level"]) -> Float[np.ndarray, " seed"]:
     """Value of each seed at the level that is best on the *other* seeds.
 
-    A seed that had no say in the choice is free of the noise that was chosen. Its value estimates the mean at
-    the chosen level, which falls a little short of the best one where the choice goes wrong.
+    The value of a seed that took no part in the selection is an unbiased estimate of the mean at the level
+    selected, which is a little below that of the best level where the selection errs.
 
     Parameters
     ----------
@@ -39,9 +39,9 @@ def held_out_best(q: Float[np.ndarray, "seed level"]) -> Float[np.ndarray, " see
 
     Notes
     -----
-    The values of two seeds are unbiased but **not independent**, since each has a say in the other's level:
-    where several levels are about as good, an interval by `modlib.stats.intervals.mean` is far too short
-    (`modlib.paper.simulations.coverage` shows how far). Use `difference_of_best` for an interval.
+    The values of two seeds are unbiased but **not independent**, since each takes part in selecting the
+    other's level: where several levels are about as good, an interval by `modlib.stats.intervals.mean` is
+    far too short (`modlib.paper.simulations.coverage` shows how far): use `difference_of_best` instead.
 
     Examples
     --------

@@ -12,21 +12,21 @@ from torch import Tensor
 
 
 class Recorded:
-    """A function of tensors, whose launches on a GPU are recorded and from then on replayed (a CUDA graph).
+    """A function of tensors whose launches on a GPU are recorded once and then replayed (a CUDA graph).
 
-    A step of small networks is dozens of launches of a few microseconds each, and asking for them one by one
-    takes Python longer than the GPU takes to do them. Replayed, they are one request.
+    A step of small networks is dozens of launches of a few microseconds each, and Python takes longer to make
+    them one by one than the GPU takes to run them. Replaying them is one call.
 
     Parameters
     ----------
     function
-        Returns nothing, and works in place on tensors that it knows; these must stay where they are. It may
-        not wait for the GPU, and may do nothing but launch.
+        Returns nothing, and changes tensors that it holds in place; they must stay where they are. It may
+        only launch kernels, and must not wait for the GPU.
 
     Notes
     -----
-    The first call with inputs of some shapes is made as it is, so that libraries and compilers get ready,
-    and the second is recorded. Inputs are copied to where the recorded launches look for them.
+    The first call with inputs of some shapes is an ordinary one, which lets libraries and compilers set
+    themselves up; the second is recorded. Inputs are copied to where the recorded launches read them.
     """
 
     def __init__(self, function: Callable[..., None]) -> None:
@@ -35,7 +35,7 @@ class Recorded:
         self._recorded: dict[tuple[torch.Size, ...], tuple[torch.cuda.CUDAGraph, list[Tensor]]] = {}
 
     def __call__(self, *inputs: Tensor) -> None:
-        """Do what the function does."""
+        """Call the function."""
         shapes = tuple(t.shape for t in inputs)
         if shapes not in self._ready:
             self._function(*inputs)
@@ -49,17 +49,17 @@ class Recorded:
         graph.replay()
 
     def _record(self, inputs: tuple[Tensor, ...]) -> tuple[torch.cuda.CUDAGraph, list[Tensor]]:
-        """Record a call: nothing is computed yet.
+        """Record a call without computing anything.
 
-        Not by ``torch.cuda.graph``, which collects garbage and gives all memory back first: that takes longer
-        than what is recorded is used for, where networks leave the stack every other epoch.
+        ``torch.cuda.graph`` would collect garbage and give all memory back first, which takes longer than the
+        recording is used for where networks leave the stack every other epoch.
         """
         places = [torch.empty_like(t, memory_format=torch.contiguous_format) for t in inputs]
         with torch.cuda.device(places[0].device):
             graph, aside = torch.cuda.CUDAGraph(), _aside(places[0].device)
             torch.cuda.synchronize()
             with _nothing_collected(), torch.cuda.stream(aside):
-                graph.capture_begin(capture_error_mode="thread_local")  # other threads may do as they please
+                graph.capture_begin(capture_error_mode="thread_local")  # other threads may launch meanwhile
                 try:
                     self._function(*places)
                 finally:
@@ -70,13 +70,13 @@ class Recorded:
 
 @cache
 def _aside(device: torch.device) -> torch.cuda.Stream:
-    """Stream to record on, one for all recordings: libraries keep memory for every stream they have seen."""
+    """Stream that all recordings use, since libraries keep memory for every stream they have seen."""
     return torch.cuda.Stream(device)
 
 
 @contextmanager
 def _nothing_collected() -> Iterator[None]:
-    """Keep garbage as long as it lasts: giving up another recording among it would spoil this one."""
+    """Switch garbage collection off during capture, since freeing a CUDA graph would invalidate it."""
     collecting = gc.isenabled()
     gc.disable()
     try:

@@ -31,8 +31,8 @@ class Protocol:
     decay
         Factor on a network's learning rate when its validation loss stops improving; 1 keeps it constant.
     patience
-        Epochs without improvement that are borne before the rate falls (``ReduceLROnPlateau``'s meaning:
-        the rate falls in the epoch after them).
+        Epochs without improvement before the rate falls, as ``ReduceLROnPlateau`` counts them: the rate falls
+        in the epoch after them.
     stop_after
         A network is finished after this many epochs without improvement; ``None`` means never.
     keep
@@ -76,7 +76,7 @@ PROTOCOLS = {
 
 @dataclass(frozen=True)
 class Training:
-    """What training gives.
+    """Trained networks, and how their training went.
 
     Attributes
     ----------
@@ -86,7 +86,7 @@ class Training:
         Epochs that each network trained before it was finished, ``(network,)``.
     val_loss, val_accuracy
         Mean cross-entropy (nats, without penalties) and accuracy on the held-out part, of the weights kept;
-        inf (or nan, where the last are kept) for a network that came to nothing, as at a rate far too high.
+        inf (or nan, where the last are kept) for a network whose training diverged.
     """
 
     stack: MLPStack
@@ -97,9 +97,9 @@ class Training:
 
 @contextmanager
 def denormals_flushed() -> Iterator[None]:
-    """Treat the tiniest numbers (below 10⁻³⁸ in float32) as zero within, as long as it lasts.
+    """Treat denormal numbers (below 10⁻³⁸ in float32) as zero within the context.
 
-    Weights that no gradient reaches decay into them, and processors are 20 times slower there.
+    Weights that no gradient reaches decay to such numbers, on which processors are 20 times slower.
     """
     before = not bool((torch.full((1,), 1e-40) * 1.0).any())
     torch.set_flush_denormal(True)
@@ -145,8 +145,8 @@ def train(
         ``"final"``, ``"v1"`` or a `Protocol`.
     compile
         Fuse each step with ``torch.compile``; ``"auto"`` does so on a GPU for runs that are long enough to
-        repay the compiling. Where compiling fails (no C compiler, say), training goes on without. (The
-        launches of a GPU are recorded and replayed either way.)
+        repay the compiling. Where compiling fails (without a C compiler, for example), training goes on
+        without it.
     progress
         Called after every epoch.
 
@@ -164,7 +164,7 @@ def train(
     Networks of one seed see the same dropout noise; the paper fixes the seed and leaves the sharing of noise
     to its generator. Each network by itself sees ordinary dropout.
     """
-    plan = _resolve(protocol)
+    protocol = _resolve(protocol)
     _checks.instance(stack, "stack", MLPStack)
     seeds = [_checks.seed(seed, "each of seeds") for seed in _checks.listed(seeds, "seeds")]
     if not isinstance(compile, bool) and compile != "auto":
@@ -172,22 +172,22 @@ def train(
     if progress is not None and not callable(progress):
         raise TypeError(f"progress must be a function, got {_checks.shown(progress)}")
     n_groups, settings = _settings(stack, seeds, l1=l1, l2=l2, dropout=dropout)
-    y = _checked_classes(stack, x, y, plan)
+    y = _checked_classes(stack, x, y, protocol)
 
     groups = [seeds[g * len(seeds) // n_groups] for g in range(n_groups)]
-    batches = [torch.Generator().manual_seed(_stream(s, "batches")) for s in groups]
-    noise = [torch.Generator(device=x.device).manual_seed(_stream(s, "dropout")) for s in groups]
-    n_held_out = max(1, round(plan.validation * len(x)))
+    batches = [torch.Generator().manual_seed(stream_seed(s, "batches")) for s in groups]
+    noise = [torch.Generator(device=x.device).manual_seed(stream_seed(s, "dropout")) for s in groups]
+    n_held_out = max(1, round(protocol.validation * len(x)))
     splits = [torch.randperm(len(x), generator=b).to(x.device) for b in batches]
     held_out = torch.stack([s[:n_held_out] for s in splits])  # (group, sample)
     training_part = torch.stack([s[n_held_out:] for s in splits])
 
     if compile == "auto":
-        steps = plan.max_epochs * training_part.shape[1] // plan.batch
-        compile = x.device.type == "cuda" and plan.stop_after is None and steps > 30_000
+        steps = protocol.max_epochs * training_part.shape[1] // protocol.batch
+        compile = x.device.type == "cuda" and protocol.stop_after is None and steps > 30_000
     trainer = Trainer(stack, x, y, settings, n_groups, compile=compile)
-    plateau = Plateau(len(stack), plan.learning_rate, plan.decay, plan.patience)
-    alive = np.arange(len(stack)).reshape(n_groups, -1)  # network numbers of what is still in the trainer
+    plateau = Plateau(len(stack), protocol.learning_rate, protocol.decay, protocol.patience)
+    alive = np.arange(len(stack)).reshape(n_groups, -1)  # numbers of the networks in the trainer
     kept, epochs = stack, np.zeros(len(stack), dtype=np.int64)
     finished = np.zeros(len(stack), dtype=bool)
     val_loss, val_accuracy = np.full(len(stack), np.inf), np.zeros(len(stack))
@@ -197,25 +197,25 @@ def train(
         return training_part.gather(1, order.to(x.device))
 
     order = shuffled()
-    for epoch in range(1, plan.max_epochs + 1):
+    for epoch in range(1, protocol.max_epochs + 1):
         rate = torch.as_tensor(plateau.rate[alive], dtype=torch.float32, device=x.device)
-        trainer.epoch(order, plan.batch, rate, noise)
-        order = shuffled()  # for the next epoch, while a GPU is still at work on this one
+        trainer.epoch(order, protocol.batch, rate, noise)
+        order = shuffled()  # for the next epoch, while a GPU computes this one
 
-        last = epoch == plan.max_epochs
-        if plan.keep == "last" and not last and epoch % 10:
-            continue  # nothing is decided by the validation loss: look at it now and then
+        last = epoch == protocol.max_epochs
+        if protocol.keep == "last" and not last and epoch % 10:
+            continue  # nothing depends on the validation loss: every tenth epoch is enough for `progress`
         loss, accuracy = trainer.evaluate(held_out)
         flat = alive.ravel()
         running = ~finished[flat]
-        better = running & (loss.ravel() < val_loss[flat]) if plan.keep == "best" else running
-        if plan.keep == "best" or last:
+        better = running & (loss.ravel() < val_loss[flat]) if protocol.keep == "best" else running
+        if protocol.keep == "best" or last:
             kept = trainer.copy_into(kept, flat, better)
         val_loss[flat[better]] = loss.ravel()[better]
         val_accuracy[flat[better]] = accuracy.ravel()[better]
         epochs[flat[running]] = epoch
-        if plan.keep == "best":
-            finished[flat] |= plateau.update(flat, loss.ravel(), plan.stop_after)
+        if protocol.keep == "best":
+            finished[flat] |= plateau.update(flat, loss.ravel(), protocol.stop_after)
         if progress is not None:
             progress(epoch, int((~finished).sum()), float(np.median(val_accuracy)))
         if finished.all():
@@ -258,7 +258,7 @@ def _settings(
     return len(distinct), tensors
 
 
-def _checked_classes(stack: MLPStack, x: Tensor, y: Tensor, plan: Protocol) -> Tensor:
+def _checked_classes(stack: MLPStack, x: Tensor, y: Tensor, protocol: Protocol) -> Tensor:
     """Check all data, and return the classes as int64."""
     like = stack.weights[0]
     if not all(bool(torch.isfinite(t).all()) for t in (*stack.weights, *stack.biases)):
@@ -267,14 +267,14 @@ def _checked_classes(stack: MLPStack, x: Tensor, y: Tensor, plan: Protocol) -> T
         raise TypeError(f"x must be {like.dtype} as the stack is, got {x.dtype}")
     if x.ndim != 2 or x.shape[1] != stack.widths[0]:
         raise ValueError(f"x must be (sample, {stack.widths[0]}), got {tuple(x.shape)}")
-    if len(x) - round(plan.validation * len(x)) < 1 or len(x) < 2:
+    if len(x) - round(protocol.validation * len(x)) < 1 or len(x) < 2:
         raise ValueError(f"x must hold samples to train on and samples to hold out, got {len(x)}")
     if not torch.isfinite(x).all():
         raise ValueError("x must be finite")
     return _checks.classes(y, "y", n_sample=len(x), n_class=stack.widths[-1], like=like)
 
 
-def _stream(seed: int, purpose: Literal["batches", "dropout"]) -> int:
-    """Seed of an independent stream of random numbers for one purpose."""
+def stream_seed(seed: int, purpose: Literal["batches", "dropout"]) -> int:
+    """Give the seed of an independent stream of random numbers for one purpose."""
     entropy = [seed, {"batches": 1, "dropout": 2}[purpose]]
     return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> 1)

@@ -18,7 +18,7 @@ class Plateau:
     n
         Networks.
     rate, decay, patience
-        First learning rate, the factor it falls by, and the epochs without improvement that are borne.
+        First learning rate, the factor it falls by, and the epochs without improvement before it falls.
     """
 
     def __init__(self, n: int, rate: float, decay: float, patience: int) -> None:

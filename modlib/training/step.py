@@ -16,7 +16,7 @@ from modlib.training.cuda_graph import Recorded
 
 
 class Trainer:
-    """The arrays of a stack in training, and what an epoch does to them.
+    """The arrays of a stack in training, and the steps of an epoch on them.
 
     Parameters and Adam's moments are held as ``(group, network, out, in)`` and activations as ``(group,
     network, unit, sample)``, so that layer 1 of all networks of a group, which read the same batch, is one
@@ -64,14 +64,14 @@ class Trainer:
         """Take parameters and Adam's moments; the settings are those of the same networks."""
         self.parameters, self.m, self.v = parameters, m, v
         l1, l2, dropout = (self.settings[name][:, :, None, None] for name in ("l1", "l2", "dropout"))
-        # What was compiled goes on as it is when no network is left that drops units or bears a penalty.
+        # Compiled code is kept when the last network leaves that drops units or has a penalty.
         self.drops = bool((dropout > 0).any()) or (self.compiled and self.drops)
         self.sparse = bool((l1 > 0).any()) or (self.compiled and self.sparse)
         self.keep = 1 - dropout  # (group, network, 1, 1)
-        # For the largest gradient: a system hands out so much memory page by page, anew at every step.
+        # Room for the largest gradient: the system would allocate so much memory anew at every step.
         room = None if self.on_gpu or self.compiled else torch.empty_like(parameters[0])
         arrays = (parameters, m, v, self.keep, 2 * l2, l1 if self.sparse else None, room)
-        # Nothing here refers to this object, so that what was recorded for networks that left goes at once.
+        # Nothing here refers to this object, so that what was recorded for former networks is freed at once.
         steps = partial(_steps, _compiled_update() if self.compiled else _update, self.x, self.y, arrays)
         self.steps = Recorded(steps) if self.on_gpu else steps
 
@@ -90,7 +90,7 @@ class Trainer:
         self.t = times[-1]
         number = partial(torch.tensor, device=order.device)  # Adam's corrections of its moments
         down = number([1 - 0.9**t for t in times], dtype=rate.dtype)
-        # (A processor's fused kernel takes it as a plain number, which is in double precision.)
+        # (A processor's fused kernel takes it as a Python number, in double precision.)
         precision = self.parameters[0].dtype if self.on_gpu else torch.float64
         root = number([(1 - 0.999**t) ** -0.5 for t in times], dtype=precision)
         first = 0
@@ -102,13 +102,13 @@ class Trainer:
     def _noise(self, n_steps: int, n: int, generators: list[torch.Generator]) -> list[Tensor]:
         """Uniform numbers for steps on n samples each, (step, group, 1, unit, sample) a hidden layer.
 
-        The networks of a group share them, and differ in the threshold only. Nothing if none drops units.
+        The networks of a group share them, and differ in the threshold only. Empty if none drops units.
         """
         if not self.drops:
             return []
         draw = partial(torch.rand, device=self.x.device)
         hidden = self.widths[:-1]
-        if self.on_gpu:  # where each draw costs a launch
+        if self.on_gpu:  # each draw costs a launch
             return [
                 torch.stack([draw(n_steps, 1, width, n, generator=g) for g in generators], 1)
                 for width in hidden
@@ -151,11 +151,11 @@ class Trainer:
         )
 
     def retire(self, alive: np.ndarray, finished: np.ndarray) -> np.ndarray:
-        """Drop finished networks, so that the next epoch costs less; return who is left, (group, network).
+        """Drop finished networks, so that the next epoch costs less; return those left, (group, network).
 
         Groups stay equally large: where one has fewer networks left than another, some finished ones stay.
         """
-        left = max(int((~finished[alive]).sum(1).max()), 1 + self.compiled)  # for 1 it is compiled anew
+        left = max(int((~finished[alive]).sum(1).max()), 1 + self.compiled)  # a size of 1 is compiled anew
         n = alive.shape[1]
         if left > (_WORTH_RECORDING * n if self.on_gpu else n - 1):
             return alive
@@ -174,11 +174,11 @@ class Trainer:
         return np.take_along_axis(alive, rows, axis=1)
 
 
-_RECORDED = 10  # steps at a time, on a GPU
-_WORTH_RECORDING = 0.85  # share of networks left, at the most, where steps must be recorded anew for them
+_RECORDED = 10  # steps that a GPU replays at a time
+_WORTH_RECORDING = 0.85  # steps are recorded anew once no larger share of the networks is left
 
-# Parameters and both moments, a list each; (group, network, 1, 1): what is kept of units, twice l2, and l1;
-# room for the largest gradient.
+# Parameters and both moments, a list each; the share of units kept, twice l2, and l1, each (group, network,
+# 1, 1); room for the largest gradient.
 Arrays = tuple[list[Tensor], list[Tensor], list[Tensor], Tensor, Tensor, Tensor | None, Tensor | None]
 
 
@@ -217,9 +217,9 @@ def _update(
     for p, g, p_m, p_v in zip(parameters, gradients, m, v, strict=True):
         numbers = (step, root, l2, l1) if p.ndim == 4 else (step[..., 0], root, None, None)  # of biases
         if in_cache:
-            _adam_in_cache(*(t.flatten(0, 1) for t in (p, g, p_m, p_v)), *map(_flat, numbers))
+            adam_in_cache(*(t.flatten(0, 1) for t in (p, g, p_m, p_v)), *map(_flat, numbers))
         else:
-            _adam(p, g, p_m, p_v, *numbers)
+            adam(p, g, p_m, p_v, *numbers)
 
 
 def _flat(t: Tensor | None) -> Tensor | None:
@@ -231,17 +231,17 @@ def _flat(t: Tensor | None) -> Tensor | None:
 def _compiled_update() -> Callable[..., None]:
     """Compile a step, for any number of networks in a group."""
     torch._dynamo.config.suppress_errors = True  # what cannot be compiled runs as it is
-    torch._dynamo.config.recompile_limit = max(64, torch._dynamo.config.recompile_limit)  # sizes a process
-    warnings.filterwarnings("ignore", "TensorFloat32")  # advice to give up precision
-    warnings.filterwarnings("ignore", "\nOnline softmax is disabled")  # of a kernel that takes no time
+    torch._dynamo.config.recompile_limit = max(64, torch._dynamo.config.recompile_limit)
+    warnings.filterwarnings("ignore", "TensorFloat32")  # which would cost precision
+    warnings.filterwarnings("ignore", "\nOnline softmax is disabled")  # which takes next to no time
     compiled = torch.compile(_update)
 
     def update(
         parameters: list[Tensor], m: list[Tensor], v: list[Tensor], keep: Tensor, l2: Tensor,
         l1: Tensor | None, room: None, x: Tensor, y: Tensor, noise: list[Tensor], step: Tensor, root: Tensor,
     ) -> None:  # fmt: skip
-        # Networks leave, and nothing is compiled anew. All other sizes have codes of their own: one for any,
-        # compiled when a second is met, would round otherwise, and results hang on what was done before.
+        # One code serves any number of networks. Every other size has a code of its own: a general one,
+        # compiled when a second size is met, would round differently, and results would depend on history.
         for t in (*parameters, *m, *v, keep, l2, l1, step):
             if t is not None:
                 torch._dynamo.maybe_mark_dynamic(t, 1)
@@ -258,9 +258,9 @@ def _forward(parameters: list[Tensor], x: Tensor, noise: list[Tensor], keep: Ten
     n_layers = len(parameters) // 2
     weights, biases = parameters[:n_layers], parameters[n_layers:]
     shape = (*keep.shape[:2], -1, x.shape[1])
-    # Where kernels are fused, adding the biases comes for nothing, and a change in place would hinder that.
+    # Fused kernels add the biases at no cost, which a change in place would prevent.
     fused = torch.compiler.is_compiling()
-    z = _wide_product(weights[0].flatten(1, 2), x).view(shape)
+    z = wide_product(weights[0].flatten(1, 2), x).view(shape)
     z = z + biases[0][..., None] if fused else z.add_(biases[0][..., None])
     outputs: list[Tensor] = []
     for layer in range(1, n_layers):
@@ -286,7 +286,7 @@ def _gradients(
 ) -> list[Tensor]:
     """Gradients of mean cross-entropy, written out as a forward and a backward pass.
 
-    That of layer 1's weights is put into `room`, where there is some.
+    That of layer 1's weights is put into `room`, if given.
     """
     *hidden, logits = _forward(parameters, x, noise, keep)
     d = (logits - logits.amax(2, keepdim=True)).exp_()
@@ -304,16 +304,16 @@ def _gradients(
         if noise:
             d = d.div_(keep)
     biases.append(d.sum(3))
-    wide = _wide_product(d.flatten(1, 2), x.mT, room)
+    wide = wide_product(d.flatten(1, 2), x.mT, room)
     weights.append(wide.view(parameters[0].shape))
     return [*weights[::-1], *biases[::-1]]
 
 
-def _wide_product(a: Tensor, b: Tensor, room: Tensor | None = None) -> Tensor:
-    """Layer 1 of all networks of a group: a bᵀ of (group, row, in) and (group, column, in).
+def wide_product(a: Tensor, b: Tensor, room: Tensor | None = None) -> Tensor:
+    """Multiply for layer 1 of all networks of a group: a bᵀ of (group, row, in) and (group, column, in).
 
-    Most of the multiplications are here. On a processor PyTorch leaves them to MKL, which does not use all of
-    one that is not Intel's; oneDNN, which PyTorch has aboard too, was measured to be twice as fast there.
+    Most of the work is done here. On a processor PyTorch uses MKL, which is slow on those that are not
+    Intel's; oneDNN, which is part of PyTorch too, was measured to be twice as fast there.
     """
     if room is not None:
         room = room.view(len(a), a.shape[1], b.shape[1])
@@ -327,7 +327,7 @@ def _wide_product(a: Tensor, b: Tensor, room: Tensor | None = None) -> Tensor:
     return product
 
 
-_ROWS = 256  # of a wide product at a time; what is copied is then still in the cache
+_ROWS = 256  # rows of a wide product at a time: they are still in the cache when they are copied
 
 
 def _suits_onednn(a: Tensor) -> bool:
@@ -335,11 +335,11 @@ def _suits_onednn(a: Tensor) -> bool:
 
 
 def _where_positive(condition: Tensor, value: Tensor) -> Tensor:
-    """`value` where `condition` > 0, else 0: ReLU's own backward kernel, thrice as fast as a boolean mask."""
+    """`value` where `condition` > 0, else 0, by ReLU's backward kernel, thrice as fast as a boolean mask."""
     return torch.ops.aten.threshold_backward(value, condition, 0)  # type: ignore[no-any-return]
 
 
-def _adam(
+def adam(
     p: Tensor,
     g: Tensor,
     m: Tensor,
@@ -356,10 +356,10 @@ def _adam(
     if l1 is not None:
         g = add(g, p.sign(), l1)
     if p.device.type == "cpu" and not torch.compiler.is_compiling() and p.shape[-1] % _LANES == 0:
-        # One pass over memory instead of six, for rows that fill a processor's lanes: the kernel rounds
-        # what is left over at the end otherwise, and which network is at the end must not matter. It has
-        # one rate for all and makes the corrections itself: it is given zeros to change, at a rate of 1,
-        # and so late a step that there is none to make.
+        # The fused kernel passes over memory once instead of six times. It is used where rows fill a
+        # processor's lanes, since it rounds a remainder differently and no network's place may matter. It
+        # has one rate for all networks and corrects the bias itself; so it changes zeros, at a rate of 1, and
+        # at so late a step that its own correction is none.
         change, late = torch.zeros_like(p), torch.full((), 1e9)
         fused_adam(
             [change], [g], [m], [v], [], [late], fused=True, lr=1.0, beta1=0.9, beta2=0.999,
@@ -372,7 +372,7 @@ def _adam(
     p.addcdiv_(m * (step / root), v.sqrt().add_(1e-8 / root), value=-1)
 
 
-def _adam_in_cache(
+def adam_in_cache(
     p: Tensor,
     g: Tensor,
     m: Tensor,
@@ -382,23 +382,23 @@ def _adam_in_cache(
     l2: Tensor | None,
     l1: Tensor | None,
 ) -> None:
-    """`_adam` in pieces that fit a processor's cache: half a dozen passes over memory become one."""
-    if p.ndim < 3 or p.numel() <= _IN_CACHE:
-        _adam(p, g, m, v, step, root, l2, l1)
+    """Do `adam` in pieces that fit a processor's cache: half a dozen passes over memory become one."""
+    if p.ndim < 3 or p.numel() <= AT_ONCE:
+        adam(p, g, m, v, step, root, l2, l1)
     elif len(step) == len(p) > 1:  # pieces of whole networks, numbers differing between them
-        some = max(1, _IN_CACHE // p[0].numel())
+        some = max(1, AT_ONCE // p[0].numel())
         for start in range(0, len(p), some):
             part = slice(start, start + some)
-            _adam_in_cache(
+            adam_in_cache(
                 p[part], g[part], m[part], v[part], step[part], root,
                 None if l2 is None else l2[part], None if l1 is None else l1[part],
             )  # fmt: skip
     else:  # pieces of rows: the numbers serve all
-        n_rows = max(1, _IN_CACHE // p.shape[2])
+        n_rows = max(1, AT_ONCE // p.shape[2])
         for start in range(0, p.shape[1], n_rows):
             rows = (slice(None), slice(start, start + n_rows))
-            _adam(p[rows], g[rows], m[rows], v[rows], step, root, l2, l1)
+            adam(p[rows], g[rows], m[rows], v[rows], step, root, l2, l1)
 
 
-_IN_CACHE = 2**18  # numbers; four arrays of them and two temporaries are 6 MB
+AT_ONCE = 2**18  # numbers of a piece; four arrays of them and two temporaries are 6 MB
 _LANES = 16  # numbers that a processor handles at once, at the most

@@ -12,7 +12,7 @@ from torch import nn
 from modlib import training
 from modlib.networks import MLPStack
 from modlib.training import step as trainer
-from modlib.training.loop import Protocol, _stream, train
+from modlib.training.loop import Protocol, stream_seed, train
 from modlib.training.plateau import Plateau
 
 WIDTHS = [20, 12, 8, 4]
@@ -35,22 +35,22 @@ class SharedDropout(nn.Dropout):
         return h * (self.noise < 1 - self.p) / (1 - self.p) if self.training else h
 
 
-def alone(x, y, *, seed, l1, l2, p, epochs, batch, validation=0.1):
+def alone(x, y, *, seed, l1, l2, p, epochs, batch, validation=0.1, widths=WIDTHS):
     """Train one network as one would: nn.Sequential, autograd, torch.optim.Adam, and the stack's batches."""
     torch.manual_seed(seed)
     layers = []
-    for n_in, n_out in pairwise(WIDTHS):
+    for n_in, n_out in pairwise(widths):
         layers += [nn.Linear(n_in, n_out), nn.ReLU(), SharedDropout(p)]
     net = nn.Sequential(*layers[:-2])
     drops = [m for m in net if isinstance(m, SharedDropout)]
     optimiser = torch.optim.Adam(net.parameters(), lr=1e-3)
-    batches = torch.Generator().manual_seed(_stream(seed, "batches"))
-    noise = torch.Generator().manual_seed(_stream(seed, "dropout"))
+    batches = torch.Generator().manual_seed(stream_seed(seed, "batches"))
+    noise = torch.Generator().manual_seed(stream_seed(seed, "dropout"))
     part = torch.randperm(len(x), generator=batches)[round(validation * len(x)) :]
     for _ in range(epochs):
         order = part[torch.randperm(len(part), generator=batches)]
         for index in order.split(batch):
-            for module, width in zip(drops, WIDTHS[1:-1], strict=True):
+            for module, width in zip(drops, widths[1:-1], strict=True):
                 module.noise = torch.rand(1, 1, len(index), width, generator=noise)[0, 0]
             loss = nn.functional.cross_entropy(net(x[index]), y[index])
             weights = [m.weight for m in net if isinstance(m, nn.Linear)]
@@ -105,6 +105,39 @@ def test_each_setting_moves_the_weights_far_beyond_rounding(task, trained, netwo
     assert distance(trained.stack[network], net) > 1e-2
 
 
+@pytest.mark.usefixtures("one_thread")
+def test_networks_of_the_papers_widths_take_the_steps_of_torch():
+    """Here rows fill a processor's lanes, so that the fused kernel is used, and layer 1 is cut in pieces.
+
+    The inputs are of sizes from 1 to 1e-9, so that some gradients are as small as Adam's eps.
+    """
+    widths, generator = [784, 64, 64, 10], torch.Generator().manual_seed(2)
+    x = torch.rand(200, 784, generator=generator) * torch.logspace(0, -9, 784)
+    y = torch.randint(10, (200,), generator=generator)
+    n = len(SETTINGS)
+    trained = train(
+        MLPStack.initialise(widths, seeds=[7] * n),
+        x,
+        y,
+        seeds=[7] * n,
+        **{name: [s[key] for s in SETTINGS] for name, key in (("l1", "l1"), ("l2", "l2"), ("dropout", "p"))},
+        protocol=Protocol(max_epochs=2, decay=1.0, stop_after=None, keep="last", batch=50),
+    )
+    start = MLPStack.initialise(widths, seeds=[7])
+    for network, setting in enumerate(SETTINGS):
+        other = MLPStack.from_modules([alone(x, y, seed=7, **setting, epochs=2, batch=50, widths=widths)])
+        for name in ("weights", "biases"):
+            for before, ours, theirs in zip(
+                getattr(start, name), getattr(trained.stack, name), getattr(other, name), strict=True
+            ):
+                moved, apart = theirs[0] - before[0], ours[network] - theirs[0]
+                assert apart.norm() < 2e-4 * moved.norm()
+
+
+def test_batches_and_dropout_have_streams_of_their_own():
+    assert len({stream_seed(seed, purpose) for seed in range(3) for purpose in ("batches", "dropout")}) == 6
+
+
 def test_seeds_side_by_side_equal_seeds_apart(task):
     plan = Protocol(max_epochs=3, decay=1.0, stop_after=None, keep="last", batch=50)
     both = train(
@@ -155,7 +188,7 @@ def test_best_weights_are_those_of_the_lowest_validation_loss(task):
     best = train(MLPStack.initialise(WIDTHS, seeds=[4]), x, y, seeds=[4], protocol=plan)
     assert np.argmin(losses) < 13, "the task must overfit for this test to tell best from last"
     assert best.val_loss[0] == min(losses)
-    held_out = torch.randperm(600, generator=torch.Generator().manual_seed(_stream(4, "batches")))[:60]
+    held_out = torch.randperm(600, generator=torch.Generator().manual_seed(stream_seed(4, "batches")))[:60]
     logits = best.stack(x[held_out])[1][0]
     assert float(nn.functional.cross_entropy(logits, y[held_out])) == pytest.approx(min(losses), rel=1e-5)
 
@@ -241,10 +274,10 @@ def test_pieces_of_any_size_give_the_same_step(monkeypatch, in_cache, width):
         return [torch.rand(shape, generator=rng) for shape in shapes]
 
     p, g, m, v, step, l2, l1 = tensors()
-    trainer._adam(p, g, m, v, step, torch.tensor(1.3), l2, l1)
+    trainer.adam(p, g, m, v, step, torch.tensor(1.3), l2, l1)
     q, g2, m2, v2, *_ = tensors()
-    monkeypatch.setattr(trainer, "_IN_CACHE", in_cache)
-    trainer._adam_in_cache(q, g2, m2, v2, step, torch.tensor(1.3), l2, l1)
+    monkeypatch.setattr(trainer, "AT_ONCE", in_cache)
+    trainer.adam_in_cache(q, g2, m2, v2, step, torch.tensor(1.3), l2, l1)
     assert all(torch.equal(a, b) for a, b in [(p, q), (m, m2), (v, v2)])
     assert not torch.equal(q, tensors()[0])
 
