@@ -1,4 +1,4 @@
-"""The command line: ``python -m benchmarks training | analysis | growth | book | …``."""
+"""The command line: ``python -m benchmarks training | analysis | growth | imports | book | …``."""
 
 from __future__ import annotations
 
@@ -112,6 +112,17 @@ def growth(save: bool, only: tuple[str, ...]) -> None:
             click.echo(curves.describe().to_string())
             if save:
                 click.echo(benchmark_records.write(name, "cpu", curves, about))
+
+
+@main.command()
+@click.option("--rounds", type=click.IntRange(min=1), default=9, show_default=True)
+@_SAVE
+def imports(rounds: int, save: bool) -> None:
+    """Race the import of modlib against that of torch, NumPy and igraph."""
+    from benchmarks import imports
+
+    table, about = imports.measure(rounds=rounds)
+    _report("imports", "cpu", table, about, save=save)
 
 
 @main.command()

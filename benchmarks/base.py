@@ -47,17 +47,17 @@ def measure(device: Device, *, rounds: int = 3) -> tuple[pd.DataFrame, dict[str,
     about
         Sizes, and seconds of the first call of each stage.
     """
-    plan = catalogue.get("base", "paper")
-    shard = Shard("benchmark", plan.seeds, plan.settings, trained=True)
-    stack, settings = initialised(plan, shard)
-    x, y = (t.to(device) for t in training_data(plan))
-    loaded = data.load(plan.dataset)
-    x_test, y_test = (t[: plan.test_samples].to(device) for t in (loaded.x_test, loaded.y_test))
+    experiment = catalogue.get("base", "paper")
+    shard = Shard("benchmark", experiment.seeds, experiment.settings, trained=True)
+    stack, settings = initialised(experiment, shard)
+    x, y = (t.to(device) for t in training_data(experiment))
+    loaded = data.load(experiment.dataset)
+    x_test, y_test = (t[: experiment.test_samples].to(device) for t in (loaded.x_test, loaded.y_test))
     stack = stack.to(device)
     kept: dict[str, Any] = {}
 
     def training() -> None:
-        kept["training"] = train(stack, x, y, **settings, protocol=plan.protocol, compile=True)
+        kept["training"] = train(stack, x, y, **settings, protocol=experiment.protocol, compile=True)
 
     def similarities() -> None:
         found: Training = kept["training"]
@@ -67,7 +67,7 @@ def measure(device: Device, *, rounds: int = 3) -> tuple[pd.DataFrame, dict[str,
         S: dict[str, list[Tensor]] = kept["S"]
         names = [str(number) for number in range(len(stack))]
         with crew.start(cores(), 1) as pool:  # as a sweep does beside a GPU
-            kept["modules"] = list(search_layers(S, names, pool.map, "leiden", plan.restarts, 0))
+            kept["modules"] = list(search_layers(S, names, pool.map, "leiden", experiment.restarts, 0))
 
     stages: dict[str, Callable[[], None]] = {
         "training": training,
@@ -86,7 +86,7 @@ def measure(device: Device, *, rounds: int = 3) -> tuple[pd.DataFrame, dict[str,
         "epochs": {"mean": float(epochs.mean()), "most": int(epochs.max())},
         "images": {"training": len(x), "test": len(x_test)},
         "graphs": len(stack) * stack.n_hidden * len(VARIANTS),
-        "restarts": plan.restarts,
+        "restarts": experiment.restarts,
         "processes": cores(),
         "first": first,
         "float32_products": torch.get_float32_matmul_precision(),  # "highest": no TF32

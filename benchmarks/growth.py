@@ -69,7 +69,7 @@ def measure(sizes: dict[str, tuple[int, ...]] | None = None) -> pd.DataFrame:
     for what, points in (SIZES if sizes is None else sizes).items():
         beyond = False
         for size in points:
-            found = {"seconds": np.nan, "mib": np.nan} if beyond else _apart(what, size)
+            found = {"seconds": np.nan, "mib": np.nan} if beyond else measure_apart(what, size)
             beyond = beyond or bool(np.isnan(found["seconds"]))
             rows.append({"what": what, "size": size, **found})
     return pd.DataFrame(rows)
@@ -84,10 +84,10 @@ def sparsified(n_unit: int = SPARSE_UNITS, neighbours: tuple[int, ...] = NEIGHBO
         One row a number of `neighbours` (0: all edges): `seconds` of one Leiden run, `q` on the whole graph,
         and `lost`, the share of the whole graph's Q that is given up.
     """
-    A = _graph(n_unit)
+    A = overlapping_groups(n_unit)
     rows = []
     for k in (0, *neighbours):
-        B = A if k == 0 else _strongest(A, k)
+        B = A if k == 0 else strongest_edges(A, k)
         start = time.perf_counter()
         labels = find_modules(B, restarts=1).labels
         seconds = time.perf_counter() - start
@@ -118,14 +118,14 @@ def subsampled(
         graph from the whole one (Frobenius), relative to the latter; `q` of the modules found, on the whole
         graph; and `lost`, the share of Q given up.
     """
-    plan = catalogue.get("base", "paper")
+    experiment = catalogue.get("base", "paper")
     loaded = data.load("mnist")
     rows: list[dict[str, object]] = []
-    for name, stack in list(store.read_results(plan).kept.items())[:networks]:
+    for name, stack in list(store.read_results(experiment).kept.items())[:networks]:
         double = stack.to(dtype=torch.float64)
         S = similarity(double, loaded.x_test)
         whole = [graphs(S, layer)[0] for layer in range(stack.n_hidden)]
-        best = [[find_modules(A, restarts=plan.restarts).q for A in layer] for layer in whole]
+        best = [[find_modules(A, restarts=experiment.restarts).q for A in layer] for layer in whole]
         for n in images:
             for draw in range(draws):
                 chosen = np.random.default_rng([n, draw]).permutation(len(loaded.x_test))[:n]
@@ -137,7 +137,7 @@ def subsampled(
                     for (measure, normalized), A, B, q in zip(
                         VARIANTS, whole[layer], found, best[layer], strict=True
                     ):
-                        there = modularity(A, find_modules(B, restarts=plan.restarts).labels)
+                        there = modularity(A, find_modules(B, restarts=experiment.restarts).labels)
                         rows.append(
                             {"network": name, "images": n, "draw": draw, "layer": layer + 1,
                              "measure": measure, "normalized": normalized, "seconds": seconds,
@@ -147,13 +147,13 @@ def subsampled(
     return pd.DataFrame(rows)
 
 
-def _strongest(A: np.ndarray, k: int) -> np.ndarray:
+def strongest_edges(A: np.ndarray, k: int) -> np.ndarray:
     """Keep an edge that is among the k strongest of either of its units."""
     threshold = -np.partition(-A, k - 1, axis=1)[:, k - 1]
     return np.where((threshold[:, None] <= A) | (threshold[None] <= A), A, 0.0)
 
 
-def _graph(n_unit: int) -> np.ndarray:
+def overlapping_groups(n_unit: int) -> np.ndarray:
     """Absolute correlations of units in eight overlapping groups, in 32 dimensions."""
     rng = np.random.default_rng(n_unit)
     centres = rng.standard_normal((8, 32))
@@ -176,17 +176,17 @@ def _prepare(what: str, size: int, scratch: Path) -> Callable[[], object]:
         wide = MLPStack.initialise([784, size, size, 10], seeds=[0]).to(dtype=torch.float64)
         return lambda: similarity(wide, x[:100].double(), y[:100])
     if what == "one Leiden run by units":
-        A = _graph(size)
+        A = overlapping_groups(size)
         return lambda: find_modules(A, restarts=1)
     if what == "20 restarts by units":
-        A = _graph(size)
+        A = overlapping_groups(size)
         return lambda: find_modules(A)
     if what == "agreement by units":
-        labels, A = _labels(size), _graph(size)
+        labels, A = _labels(size), overlapping_groups(size)
         graphs = np.stack([A] * len(VARIANTS))
         return lambda: (agreement_pairs(labels, PAIRS), transfers(graphs, labels), rank_correlations(graphs))
     if what == "bound by units":
-        A = _graph(size)
+        A = overlapping_groups(size)
         return lambda: modularity_bound(A)
     if what == "similarity by images":
         stack = MLPStack.initialise([784, 64, 64, 10], seeds=[0])
@@ -205,8 +205,8 @@ def _prepare(what: str, size: int, scratch: Path) -> Callable[[], object]:
     raise ValueError(f"what must be one of {', '.join(SIZES)}; got {what!r}")
 
 
-class _Peak(threading.Thread):
-    """The most anonymous memory that the process holds while this is at work, in MiB beyond the start."""
+class PeakMemory(threading.Thread):
+    """A thread that notes the most anonymous memory held, in MiB beyond what was held at the start."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
@@ -214,6 +214,7 @@ class _Peak(threading.Thread):
         self.start_mib = self.most = self._now()
 
     def run(self) -> None:
+        """Look at the memory until told to stop."""
         while not self.done.wait(SAMPLED):
             self.most = max(self.most, self._now())
 
@@ -223,12 +224,13 @@ class _Peak(threading.Thread):
         return int(status.partition("RssAnon:")[2].split()[0]) / 1024
 
     def stop(self) -> float:
+        """Stop looking, and return the most there was."""
         self.done.set()
         self.join()
         return max(self.most, self._now()) - self.start_mib
 
 
-def _apart(what: str, size: int) -> dict[str, float]:
+def measure_apart(what: str, size: int) -> dict[str, float]:
     """Measure a point in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.growth", what, str(size)]
     try:
@@ -247,7 +249,7 @@ def _point(what: str, size: int) -> dict[str, float]:
     """Time one point: the best of three calls if they are short, and the memory of the first."""
     with tempfile.TemporaryDirectory() as scratch:
         run = _prepare(what, size, Path(scratch))
-        peak = _Peak()
+        peak = PeakMemory()
         peak.start()
         start = time.perf_counter()
         run()

@@ -45,11 +45,11 @@ from modlib.study.schema import TABLES
 from modlib.study.shard import ShardResults, Trained
 from modlib.training import Protocol
 
-PLAN = Experiment("tiny", "quick", (Setting("l2", 1e-5),), (0, 1), 3, Protocol())
+EXPERIMENT = Experiment("tiny", "quick", (Setting("l2", 1e-5),), (0, 1), 3, Protocol())
 RECORD = Path(__file__).parents[1] / "results" / "verdicts"
 MOST_MEMORY = 2**22  # bytes that reading may hold at once, of files of a few thousand bytes
 ADVICE = re.compile(r"restore it|delete it|delete /|put a good copy|put its four files|move /")
-OUTCOMES = ["equal", "refused", "wrong", "crashed"]
+READINGS = ["equal", "refused", "wrong", "crashed"]
 
 
 # ---------------------------------------------------------------- damage
@@ -158,15 +158,15 @@ def workplace(root: Path) -> Iterator[list[Target]]:
 
 def _results() -> list[Target]:
     tables, weights = _tables(), _networks()
-    store.write_results(PLAN, tables, weights, {"commit": "é", "seconds": {"training": 1.5}})
-    shard_files.write_shard(PLAN, "seed-000", ShardResults(tables, weights, {"training": 1.5}))
+    store.write_results(EXPERIMENT, tables, weights, {"commit": "é", "seconds": {"training": 1.5}})
+    shard_files.write_shard(EXPERIMENT, "seed-000", ShardResults(tables, weights, {"training": 1.5}))
     names = tuple(weights)
     trained = Trained(names, concatenate(list(weights.values())), [40, 7], [0.25, 0.5], 1.5)
-    shard_files.write_trained(PLAN, "seed-001", trained)
-    folder = store.folder_of(PLAN)
+    shard_files.write_trained(EXPERIMENT, "seed-001", trained)
+    folder = store.folder_of(EXPERIMENT)
 
     def results() -> store.Results:
-        return store.read_results(PLAN)
+        return store.read_results(EXPERIMENT)
 
     return [
         Target("Parquet tables", tuple(sorted(folder.glob("*.parquet"))), results, same),
@@ -175,14 +175,14 @@ def _results() -> list[Target]:
         Target("manifest.sha256", (folder / "manifest.sha256",), results, same),
         Target(
             "shards",
-            (shard_files.shard_file(PLAN, "seed-000"),),
-            lambda: shard_files.read_shard(PLAN, "seed-000"),
+            (shard_files.shard_file(EXPERIMENT, "seed-000"),),
+            lambda: shard_files.read_shard(EXPERIMENT, "seed-000"),
             same,
         ),
         Target(
             "shards, trained",
-            (shard_files.shard_file(PLAN, "seed-001.trained"),),
-            lambda: shard_files.read_trained(PLAN, "seed-001"),
+            (shard_files.shard_file(EXPERIMENT, "seed-001.trained"),),
+            lambda: shard_files.read_trained(EXPERIMENT, "seed-001"),
             same,
         ),
     ]
@@ -309,7 +309,7 @@ def same_record(a: dict[str, bytes], b: dict[str, bytes]) -> bool:
 
 
 def trouble(target: Target, path: Path, right: Any, root: Path) -> tuple[str, str]:
-    """Read a damaged file; return what came of it (a column of the table) and, if it must not be, why."""
+    """Read a damaged file; return what came of it (one of `READINGS`) and, if it must not be, why."""
     before = files(root)
     tracemalloc.reset_peak()
     held = tracemalloc.get_traced_memory()[0]
@@ -378,7 +378,7 @@ def run(n: int = 10_000, seed: int = 0) -> pd.DataFrame:
                         examples.append(f"{number}, {path.name}, {damage}: {why}")
                 path.write_bytes(content)
     table = pd.DataFrame(rows, columns=["file", "damage", "outcome"])
-    counts = pd.crosstab([table.file, table.damage], table.outcome).reindex(columns=OUTCOMES, fill_value=0)
+    counts = pd.crosstab([table.file, table.damage], table.outcome).reindex(columns=READINGS, fill_value=0)
     counts.insert(0, "files", counts.sum(axis=1))
     order = [key for key in product(table.file.unique(), DAMAGES) if key in counts.index]
     counts = counts.loc[order].reset_index().rename_axis(columns=None)
@@ -400,5 +400,5 @@ if __name__ == "__main__":
     found = run(*map(int, sys.argv[1:]))
     print(found.to_string(index=False))
     print(found.drop(columns="damage").groupby("file", sort=False).sum().to_string())
-    print(found[["files", *OUTCOMES]].sum().to_string())
+    print(found[["files", *READINGS]].sum().to_string())
     sys.exit("\n".join(found.attrs["examples"]) or 0)

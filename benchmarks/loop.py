@@ -65,7 +65,7 @@ def train_alone(
     the protocol says.
     """
     torch.manual_seed(seed)
-    net = _network(widths, dropout, x.device)
+    net = network(widths, dropout, x.device)
     weights = [m.weight for m in net if isinstance(m, nn.Linear)]
     biases = [m.bias for m in net if isinstance(m, nn.Linear)]
     optimiser = torch.optim.Adam(
@@ -118,7 +118,8 @@ def _copy(to: Iterable[Tensor], source: Iterable[Tensor]) -> None:
         old.copy_(new)
 
 
-def _network(widths: list[int], dropout: float, device: torch.device) -> nn.Sequential:
+def network(widths: list[int], dropout: float, device: torch.device) -> nn.Sequential:
+    """Build a network with PyTorch's initial weights, with dropout after every hidden layer if there is any."""
     layers: list[nn.Module] = []
     for n_in, n_out in pairwise(widths):
         silence = [nn.Dropout(dropout) if device.type == "cuda" else Dropout(dropout)] if dropout else []

@@ -18,13 +18,8 @@ from benchmarks.project import ROOT
 PARTS = {"test": "not long", "test-all": "long"}
 
 
-def measure(files: tuple[str, ...] = ()) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Run the tests, as many files at a time as there are cores.
-
-    Parameters
-    ----------
-    files
-        Names of test files, by default all.
+def measure() -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Run all tests, as many files at a time as there are cores.
 
     Returns
     -------
@@ -40,13 +35,13 @@ def measure(files: tuple[str, ...] = ()) -> tuple[pd.DataFrame, dict[str, Any]]:
         with tempfile.TemporaryDirectory() as scratch:
             report = Path(scratch) / "report.xml"
             command = [sys.executable, "-m", "pytest", "-n", "auto", "--dist", "loadfile", "-m", marks]
-            command += [f"--junitxml={report}", *(f"tests/{file}.py" for file in files)]
+            command += [f"--junitxml={report}"]
             start = time.perf_counter()
             done = subprocess.run(command, cwd=ROOT, stdout=sys.stderr, check=False)
             about["wall"][part] = time.perf_counter() - start
             if done.returncode not in (0, 1):  # 1: a test failed, and is counted
                 raise RuntimeError(f"pytest ended with {done.returncode}: nothing was measured")
-            cases, found = _read(report)
+            cases, found = cases_of(report)
         rows += [{"part": part, **case} for case in cases]
         about["found"] |= found
     table = pd.DataFrame(rows)
@@ -54,7 +49,7 @@ def measure(files: tuple[str, ...] = ()) -> tuple[pd.DataFrame, dict[str, Any]]:
     return table.groupby(keys, sort=False, as_index=False).sum(numeric_only=True).round({"seconds": 2}), about
 
 
-def _read(report: Path) -> tuple[list[dict[str, object]], dict[str, dict[str, float]]]:
+def cases_of(report: Path) -> tuple[list[dict[str, object]], dict[str, dict[str, float]]]:
     """Read the cases of a report, a row each, and what tests recorded, by the test's name."""
     cases: list[dict[str, object]] = []
     found: dict[str, dict[str, float]] = {}

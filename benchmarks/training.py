@@ -79,8 +79,8 @@ def measure(
     data.load("mnist")  # fetched once, before many ask for it
     how, tried = _tuned(device) if tuned and device == "cpu" else (HOWS[device][0], {})
     trained = len(_settings(stride)) * epochs * images / IMAGES
-    steps = epochs * ceil(images * (1 - _plan().protocol.validation) / _plan().protocol.batch)
-    n_seeds, n_settings = len(_plan().seeds), len(_plan().settings)
+    steps = epochs * ceil(images * (1 - _experiment().protocol.validation) / _experiment().protocol.batch)
+    n_seeds, n_settings = len(_experiment().seeds), len(_experiment().settings)
 
     with ExitStack() as exit_stack:
         contestants: dict[str, Callable[[], object]] = {}
@@ -95,7 +95,7 @@ def measure(
             enter("stack (compiled)", lambda: _stack(0, n_seeds, images, epochs, device, True), whole)
             for each in HOWS[device]:
                 enter(f"loop ({each})", partial(_loop, 0, images, epochs, stride, each, device), trained)
-            enter("products", lambda: _products(0, n_seeds, steps, device), whole)
+            enter("products", lambda: multiply(0, n_seeds, steps, device), whole)
         else:
             n_cores = cores()
             sweep = exit_stack.enter_context(Crew(n_cores, 1))
@@ -110,8 +110,8 @@ def measure(
                     lambda: one(_loop, images, epochs, stride, how, device),
                     trained,
                 )
-            enter("products (bmm)", lambda: sweep(_products, 1, steps, device), whole)
-            enter("products (oneDNN)", lambda: sweep(_products, 1, steps, device, True), whole)
+            enter("products (bmm)", lambda: sweep(multiply, 1, steps, device), whole)
+            enter("products (oneDNN)", lambda: sweep(multiply, 1, steps, device, True), whole)
         table = race(contestants, rounds=rounds, work=work, device=device)
     about = {
         "unit": "seconds per network and epoch of 60,000 images, on the whole machine",
@@ -153,12 +153,12 @@ def _tuning(number: int, device: Device) -> dict[How, float | str]:
     return found | {how: float(medians[how]) for how in runs}
 
 
-def _plan() -> Experiment:
+def _experiment() -> Experiment:
     return catalogue.get("base", "paper")
 
 
 def _settings(stride: int) -> Sequence[Setting]:
-    return _plan().settings[::stride]
+    return _experiment().settings[::stride]
 
 
 @cache
@@ -169,38 +169,38 @@ def _images(number: int, device: Device) -> tuple[Tensor, Tensor]:
 
 @cache
 def _networks(seeds: tuple[int, ...], device: Device) -> tuple[Any, dict[str, Any]]:
-    plan = _plan()
-    stack, settings = initialised(plan, Shard("benchmark", seeds, plan.settings, trained=True))
+    experiment = _experiment()
+    stack, settings = initialised(experiment, Shard("benchmark", seeds, experiment.settings, trained=True))
     return stack.to(device), settings
 
 
 def _stack(number: int, n_seeds: int, images: int, epochs: int, device: Device, compiled: bool) -> None:
     """Train all settings of some seeds as one stack; the process of this number has seeds of its own."""
     stack, settings = _networks(tuple(range(number * n_seeds, (number + 1) * n_seeds)), device)
-    protocol = replace(_plan().protocol, max_epochs=epochs)
+    protocol = replace(_experiment().protocol, max_epochs=epochs)
     train(stack, *_images(images, device), **settings, protocol=protocol, compile=compiled)
 
 
 def _loop(number: int, images: int, epochs: int, stride: int, how: How, device: Device) -> None:
     """Train some settings of a seed one after the other."""
-    plan = _plan()
+    experiment = _experiment()
     for setting in _settings(stride):
         train_alone(
-            [784, *plan.hidden, 10],
+            [784, *experiment.hidden, 10],
             *_images(images, device),
             seed=number,
             l1=setting.l1,
             l2=setting.l2,
             dropout=setting.dropout,
-            protocol=replace(plan.protocol, max_epochs=epochs),
+            protocol=replace(experiment.protocol, max_epochs=epochs),
             how=how,
         )
 
 
-def _products(number: int, n_seeds: int, steps: int, device: Device, wide: bool = False) -> None:
+def multiply(number: int, n_seeds: int, steps: int, device: Device, wide: bool = False) -> None:
     """Do the matrix products of so many steps, if `wide` those of layer 1 as `modlib.train` does."""
     for _ in range(steps):
-        for layer, a, b, result in _factors(n_seeds, device):
+        for layer, a, b, result in factors_of_a_step(n_seeds, device):
             if wide and layer == 0:
                 wide_product(a, b.mT, result)
             else:
@@ -208,11 +208,11 @@ def _products(number: int, n_seeds: int, steps: int, device: Device, wide: bool 
 
 
 @cache
-def _factors(n_seeds: int, device: Device) -> list[tuple[int, Tensor, Tensor, Tensor]]:
+def factors_of_a_step(n_seeds: int, device: Device) -> list[tuple[int, Tensor, Tensor, Tensor]]:
     """Layer and both factors of each matrix product of a step, as the stack's, and where the product goes."""
-    plan = _plan()
-    n, batch = len(plan.settings), plan.protocol.batch
-    widths = [784, *plan.hidden, 10]
+    experiment = _experiment()
+    n, batch = len(experiment.settings), experiment.protocol.batch
+    widths = [784, *experiment.hidden, 10]
     found: list[tuple[int, Tensor, Tensor, Tensor]] = []
 
     def product(layer: int, a: Tensor, b: Tensor) -> None:

@@ -16,7 +16,7 @@ from tiny import TINY, run_in_one_go
 from torch import nn
 
 from benchmarks import __main__ as command
-from benchmarks import analysis, base, check, crew, loop, published, timing, training
+from benchmarks import analysis, base, check, crew, imports, loop, published, timing, training
 from modlib import algorithms, data
 from modlib.book import benchmark_records
 from modlib.book.chapters.speed import estimates
@@ -116,6 +116,15 @@ def test_a_crew_does_a_task_once_in_each_process():
     with crew.Crew(2, 1) as two:
         assert two(operator.add, 10) == [10, 11]
         assert two(operator.mul, 3) == [0, 3]
+
+
+def test_imports_are_timed_in_interpreters_of_their_own(monkeypatch):
+    ran = []
+    monkeypatch.setattr(imports.subprocess, "run", lambda command, **_: ran.append(command[-1]))
+    table, about = imports.measure(rounds=2)
+    assert ran == list(imports.STATEMENTS.values()) * 3  # a warm-up, and two rounds
+    assert len(table) == 4
+    assert set(about["ratios"]) == {"modlib / libraries"}
 
 
 # ---------------------------------------------------------------- records
@@ -311,18 +320,18 @@ def test_the_loops_dropout_is_dropout():
     assert float(silent.float().mean()) == pytest.approx(0.3, abs=0.01)
     torch.testing.assert_close(drop(h).max(), h.max() / 0.7)
     assert torch.equal(drop.eval()(h), h)
-    net = loop._network(WIDTHS, 0.3, torch.device("cpu"))
+    net = loop.network(WIDTHS, 0.3, torch.device("cpu"))
     assert [type(m) for m in net] == [nn.Linear, nn.ReLU, loop.Dropout] * 2 + [nn.Linear]
 
 
 def test_products_are_those_of_a_step():
     """By their number of multiplications: all layers forward and for the weights, all but one backward."""
     n, batch = 2 * 30, 200
-    factors = training._factors(2, "cpu")
+    factors = training.factors_of_a_step(2, "cpu")
     done = sum(a.shape[0] * a.shape[1] * a.shape[2] * b.shape[2] for _, a, b, _ in factors)
     assert done == n * batch * (2 * 784 * 64 + 3 * 64 * 64 + 3 * 64 * 10)
     for wide in (False, True):
-        training._products(0, 2, 1, "cpu", wide)
+        training.multiply(0, 2, 1, "cpu", wide)
         for _, a, b, result in factors:
             torch.testing.assert_close(result, a @ b)
             result.zero_()

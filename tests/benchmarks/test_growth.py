@@ -35,7 +35,7 @@ def test_a_point_that_takes_too_long_leaves_out_the_larger_ones(monkeypatch):
         taken = np.nan if size == 2 else float(size)
         return {"seconds": taken, "mib": taken}
 
-    monkeypatch.setattr(growth, "_apart", apart)
+    monkeypatch.setattr(growth, "measure_apart", apart)
     table = growth.measure({"a": (1, 2, 3), "b": (1,)})
     assert asked == [1, 2, 1]
     assert table.seconds.tolist()[0] == 1
@@ -44,17 +44,17 @@ def test_a_point_that_takes_too_long_leaves_out_the_larger_ones(monkeypatch):
 
 @pytest.mark.slow
 def test_a_point_is_measured_in_a_process_of_its_own():
-    found = growth._apart("agreement by units", 32)
+    found = growth.measure_apart("agreement by units", 32)
     assert 0 < found["seconds"] < 60
     assert 0 <= found["mib"] < 2000
     with pytest.raises(RuntimeError, match="there is nothing at 3: ValueError: what must be one of"):
-        growth._apart("there is nothing", 3)
+        growth.measure_apart("there is nothing", 3)
 
 
 def test_memory_is_what_is_held_beyond_the_start():
     gc.collect()  # or what other tests have left is let go meanwhile, and outweighs what is held
     size = 64_000_000  # 61 MiB, of the system's: an allocator might hand out what it holds already
-    peak = growth._Peak()
+    peak = growth.PeakMemory()
     peak.start()
     with mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as held:
         held.write(bytes([1]) * size)
@@ -63,8 +63,8 @@ def test_memory_is_what_is_held_beyond_the_start():
 
 
 def test_a_graph_made_sparse_keeps_the_strongest_edges_of_each_unit():
-    A = growth._graph(40)
-    B = growth._strongest(A, 5)
+    A = growth.overlapping_groups(40)
+    B = growth.strongest_edges(A, 5)
     np.testing.assert_array_equal(B, B.T)
     for row, kept in zip(A, B, strict=True):
         strongest = np.argsort(-row)[:5]

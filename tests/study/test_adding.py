@@ -53,9 +53,8 @@ def tables_with(tmp_path):
         text = path.read_text()
         path.write_text(text.replace(before, more + before) if before else text + more)
         paths = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[1])])
-        subprocess.run(
-            [sys.executable, "-c", RUN, str(tmp_path)], env=os.environ | {"PYTHONPATH": paths}, check=True
-        )
+        command = [sys.executable, "-c", RUN, str(tmp_path)]
+        subprocess.run(command, env=os.environ | {"PYTHONPATH": paths}, cwd=tmp_path, check=True)
         return {path.stem: pd.read_parquet(path) for path in (tmp_path / "tiny-quick").glob("*.parquet")}
 
     return run

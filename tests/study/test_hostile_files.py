@@ -24,7 +24,7 @@ from modlib.study import packing, shard_files, store
 from modlib.study.files import StoreError
 from modlib.study.schema import TABLES
 
-PLAN = hostile.PLAN
+PLAN = hostile.EXPERIMENT
 MODLIB = sorted(Path(store.__file__).parent.rglob("*.py"))
 
 
