@@ -153,11 +153,11 @@ def workplace(root: Path) -> Iterator[list[Target]]:
         digests = {part: hashlib.sha256(a.tobytes()).hexdigest() for part, a in arrays.items()}
         source = Source(folders=("tiny",), samples=(9, 4), sha256=digests)  # no mirror has it
         stack.enter_context(mock.patch.dict(SOURCES, tiny=source))
-        yield [*_results(), *_data(root, arrays), *_record()]
+        yield [*_results(), *data_files(root, arrays), *_record()]
 
 
 def _results() -> list[Target]:
-    tables, weights = _tables(), _networks()
+    tables, weights = toy_tables(), toy_networks()
     store.write_results(EXPERIMENT, tables, weights, {"commit": "é", "seconds": {"training": 1.5}})
     shard_files.write_shard(EXPERIMENT, "seed-000", ShardResults(tables, weights, {"training": 1.5}))
     names = tuple(weights)
@@ -188,7 +188,8 @@ def _results() -> list[Target]:
     ]
 
 
-def _data(root: Path, arrays: dict[str, np.ndarray]) -> list[Target]:
+def data_files(root: Path, arrays: dict[str, np.ndarray]) -> list[Target]:
+    """Give the files of a data set to damage: plain and gzipped, each with how modlib reads it."""
     plain, packed, cache = root / "plain", root / "packed", root / "cache" / "tiny"
     for folder in (plain, packed, cache):
         folder.mkdir(parents=True)
@@ -230,17 +231,18 @@ def _images() -> dict[str, np.ndarray]:
     return {part: rng.integers(0, 10, shape, dtype=np.uint8) for part, shape in shapes.items()}
 
 
-def _networks() -> dict[str, MLPStack]:
+def toy_networks() -> dict[str, MLPStack]:
+    """Give two small networks by name."""
     names = ("dropout=0.5,seed=0", "l2=1e-05,seed=0")
     return {name: MLPStack.initialise([5, 4, 3], seeds=[seed]) for seed, name in enumerate(names)}
 
 
-def _tables() -> dict[str, pd.DataFrame]:
+def toy_tables() -> dict[str, pd.DataFrame]:
     """Tables with every kind of column that the real ones have, one of them without rows."""
     rng = np.random.default_rng(1)
     networks = pd.DataFrame(
         {
-            "network": list(_networks()),
+            "network": list(toy_networks()),
             "trained": [True, False],
             "epochs": [40, 7],
             "val_loss": [0.25, np.nan],

@@ -119,7 +119,7 @@ def _copy(to: Iterable[Tensor], source: Iterable[Tensor]) -> None:
 
 
 def network(widths: list[int], dropout: float, device: torch.device) -> nn.Sequential:
-    """Build a network with PyTorch's initial weights, with dropout after every hidden layer if there is any."""
+    """Build a network with PyTorch's initial weights, and with dropout after every hidden layer if asked."""
     layers: list[nn.Module] = []
     for n_in, n_out in pairwise(widths):
         silence = [nn.Dropout(dropout) if device.type == "cuda" else Dropout(dropout)] if dropout else []

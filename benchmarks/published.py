@@ -17,8 +17,8 @@ import torch
 from scipy.stats import spearmanr
 from torch import Tensor, nn
 
-from modlib._contingency import METRICS as OF_TABLES
-from modlib._contingency import contingency_tables
+from modlib._contingency import METRICS as OF_TABLES  # noqa: PLC2701
+from modlib._contingency import contingency_tables  # noqa: PLC2701
 from modlib.algorithms import find_modules_by
 from modlib.clustering import Partition, alive_units, modularity
 

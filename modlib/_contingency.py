@@ -80,7 +80,7 @@ def _ari(c: Table) -> Value:
 
 def _ami(c: Table) -> Value:
     h_a, h_b, h_ab = _entropies(c)
-    chance = _expected_information(c)
+    chance = expected_information(c)
     n_a, n_b = ((counts > 0).sum(axis=1) for counts in (c.sum(axis=2), c.sum(axis=1)))
     n_ab = (c > 0).sum(axis=(1, 2))
     equal = (n_ab == n_a) & (n_ab == n_b)
@@ -92,7 +92,7 @@ def _ami(c: Table) -> Value:
     return ratio
 
 
-def _expected_information(c: Table) -> Value:
+def expected_information(c: Table) -> Value:
     """Mean mutual information in nats of random labels with the same module sizes (Vinh et al. 2010).
 
     It is a sum over pairs of modules of f(a_i, b_j, n) = Σ_k P(k) (k/n) ln(n k / a_i b_j), k hypergeometric.
@@ -132,10 +132,10 @@ def _rmi(c: Table) -> Value:
         - gammaln(a + 1).sum(axis=1)
         - gammaln(b + 1).sum(axis=1)
     )
-    return np.asarray((information - _log_tables(a, b)) / n / np.log(2))
+    return np.asarray((information - log_tables(a, b)) / n / np.log(2))
 
 
-def _log_tables(a: Int[np.ndarray, "pair row"], b: Int[np.ndarray, "pair column"]) -> Value:
+def log_tables(a: Int[np.ndarray, "pair row"], b: Int[np.ndarray, "pair column"]) -> Value:
     """Estimate the log of how many tables of counts have row sums a and column sums b.
 
     The formula of Diaconis & Efron 1985 in the symmetric form that Newman, Cantwell & Young 2020 use: the

@@ -169,7 +169,7 @@ def _monte_carlo(
         if (weighed := q + 2 * (highest - q_there[old])) > best_q + CONVERGED:
             best, best_q = list(labels), weighed
             best[unit] = q_there.index(highest)
-        new = _drawn([highest - value for value in q_there], generator.random())
+        new = drawn_choice([highest - value for value in q_there], generator.random())
         if new == old:
             continue
         q += 2 * (q_there[new] - q_there[old])
@@ -188,7 +188,7 @@ def _monte_carlo(
     return np.array(best, dtype=np.int64)
 
 
-def _drawn(gaps: list[float], uniform: float) -> int:
+def drawn_choice(gaps: list[float], uniform: float) -> int:
     """Choose by a softmax of −`gaps`, the least of which is 0, at the target entropy; `uniform` decides."""
     others = sorted(gaps)[1:]
     if not others:
@@ -196,7 +196,7 @@ def _drawn(gaps: list[float], uniform: float) -> int:
     if others[0] <= CONVERGED:
         odds = [float(gap <= CONVERGED) for gap in gaps]
     else:
-        beta = _inverse_temperature(gaps, others[0])
+        beta = inverse_temperature(gaps, others[0])
         odds = [exp(-beta * gap) for gap in gaps]
     left = uniform * sum(odds)
     for choice, chance in enumerate(odds):
@@ -206,7 +206,7 @@ def _drawn(gaps: list[float], uniform: float) -> int:
     return odds.index(max(odds))  # only if rounding leaves a remainder
 
 
-def _inverse_temperature(gaps: list[float], least: float) -> float:
+def inverse_temperature(gaps: list[float], least: float) -> float:
     """Find β at which a softmax of −β gap has the target entropy; `least` is the smallest gap above 0.
 
     Newton's method on ln H, which is nearly linear in β from the starting point on: that is the solution for

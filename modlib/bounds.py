@@ -93,7 +93,7 @@ def modularity_bound(A: ArrayLike, *, time_limit: float = 60.0) -> float:
         solution = solver.getSolution()
         multipliers = np.array(solution.row_dual)
         if len(multipliers) == len(cuts):
-            bound = min(bound, constant + _dual_value(gain, cuts, multipliers))
+            bound = min(bound, constant + dual_value(gain, cuts, multipliers))
         if solver.getModelStatus() != highspy.HighsModelStatus.kOptimal:
             break
         x = np.array(solution.col_value)
@@ -145,7 +145,7 @@ def _add_cuts(solver: highspy.Highs, cuts: Int[np.ndarray, "cut 3"]) -> None:
     )
 
 
-def _dual_value(
+def dual_value(
     gain: Float[np.ndarray, " pair"], cuts: Int[np.ndarray, "cut 3"], multipliers: Float[np.ndarray, " cut"]
 ) -> float:
     """Upper bound on gain·x that the multipliers of the triangle inequalities prove."""

@@ -61,7 +61,7 @@ from wrong import (
 )
 
 from modlib import data
-from modlib._contingency import contingency_tables
+from modlib._contingency import contingency_tables  # noqa: PLC2701
 from modlib.algorithms import OPTIMISERS, find_modules_by
 from modlib.book import parameters
 from modlib.bounds import modularity_bound

@@ -266,7 +266,7 @@ def test_monte_carlo_makes_and_empties_modules():
 
 def frequencies(gaps, n=50_000):
     """How often each choice comes out over evenly spread draws."""
-    drawn = [algorithms._drawn(gaps, (i + 0.5) / n) for i in range(n)]
+    drawn = [algorithms.drawn_choice(gaps, (i + 0.5) / n) for i in range(n)]
     return np.bincount(drawn, minlength=len(gaps)) / n
 
 
@@ -294,7 +294,7 @@ def test_the_temperature_is_solved_over_many_scales():
     for _ in range(2000):
         gaps = 10.0 ** -(11 * generator.random(generator.integers(1, 40)))
         gaps = [0.0, *gaps.tolist()]
-        beta = algorithms._inverse_temperature(gaps, min(gaps[1:]))
+        beta = algorithms.inverse_temperature(gaps, min(gaps[1:]))
         assert entropy(np.exp(-beta * np.array(gaps))) == pytest.approx(0.15, abs=2e-6)
 
 

@@ -26,7 +26,7 @@ from wrong import HUGE, LABELS, STACK, A, S, X, Y
 
 import modlib
 from modlib import __main__ as cli
-from modlib import _checks, data
+from modlib import _checks, data  # noqa: PLC2701
 from modlib.algorithms import OPTIMISERS, find_modules_by
 from modlib.book import builder, on_record, parameters
 from modlib.bounds import modularity_bound
@@ -105,16 +105,16 @@ BEHIND = {
 }  # fmt: skip
 #: Functions behind the calls above, in modules that have others.
 FUNCTIONS_BEHIND = {
-    "clustering.alive_units", "clustering.checked_integers", "clustering.checked_labels",
-    "clustering.canonical_labels", "clustering.checked_weights", "clustering.element_centric",
+    "algorithms.drawn_choice", "algorithms.inverse_temperature", "bounds.dual_value",
+    "clustering.alive_units", "clustering.canonical_labels", "clustering.checked_integers",
+    "clustering.checked_labels", "clustering.checked_weights", "clustering.element_centric",
     "clustering.igraph_draws_from", "clustering.kicked", "clustering.leiden_runs",
     "clustering.modularity_matrix", "clustering.sum_within", "clustering.symmetric",
-    "data.datasets.available", "stats.intervals.checked_levels",
-    "study.accuracy_filter.checked_metric", "measures.batch_size", "measures.graphs",
-    "study.rows.search_layers",
+    "data.datasets.available", "measures.batch_size", "measures.graphs", "stats.intervals.checked_levels",
+    "study.accuracy_filter.checked_metric", "study.derived.with_all_metrics", "study.rows.search_layers",
     "study.shard_files.keep_shard", "study.shard_files.shard_content", "study.shard_files.write_shard",
     "study.shard_files.write_trained", "study.store.check_sum_file", "study.store.write_results",
-    "training.loop.denormals_flushed",
+    "training.loop.denormals_flushed", "training.loop.stream_seed",
 }  # fmt: skip
 
 

@@ -94,7 +94,7 @@ def test_any_multipliers_prove_a_bound():
     best = optimum(A)
     for spread in (0.0, 0.1, 1.0, 10.0):
         y = spread * generator.standard_normal(40)  # negative ones must be thrown away
-        assert np.trace(B) + bounds._dual_value(gain, cuts, y) >= best
+        assert np.trace(B) + bounds.dual_value(gain, cuts, y) >= best
 
 
 def test_bound_ignores_order_scale_and_dead_units_but_not_weights():

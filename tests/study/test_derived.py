@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import modlib
-from modlib._contingency import METRICS, Metric
+from modlib._contingency import METRICS, Metric  # noqa: PLC2701
 from modlib.study import catalogue, store
 from modlib.study.derived import with_all_metrics
 

@@ -100,8 +100,10 @@ def test_what_must_not_happen_is_counted(load, outcome, said, monkeypatch):
     monkeypatch.setattr(data, "load", turns_bad)
     monkeypatch.setattr(hostile, "_results", lambda: [])
     monkeypatch.setattr(hostile, "_record", lambda: [])
-    whole = hostile._data
-    monkeypatch.setattr(hostile, "_data", lambda *arguments: whole(*arguments)[:1])  # plain IDX files only
+    whole = hostile.data_files
+    monkeypatch.setattr(
+        hostile, "data_files", lambda *arguments: whole(*arguments)[:1]
+    )  # plain IDX files only
     table = hostile.run(8)
     assert table[outcome].sum() > 0
     assert table.equal.sum() == 0
@@ -121,14 +123,14 @@ def test_every_damage_changes_bytes_and_follows_from_its_seed(damage):
 def test_equal_means_equal_to_the_last_bit():
     tables = {
         name: packing.read_table(packing.table(table), TABLES[name])
-        for name, table in hostile._tables().items()
+        for name, table in hostile.toy_tables().items()
     }
     for name, table in tables.items():
         assert hostile.same(table, packing.read_table(packing.table(table), TABLES[name])), name
     table = tables["modules"]
     for column, value in (("q", table.q + 1e-16), ("layer", table.layer.astype(np.int32))):
         assert not hostile.same(table, table.assign(**{column: value}))
-    networks = hostile._networks()
+    networks = hostile.toy_networks()
     assert hostile.same(networks, packing.read_networks(packing.networks(networks)))
     first, second = networks.values()
     assert not hostile.same(networks, dict(zip(networks, (first, first), strict=True)))
