@@ -13,6 +13,7 @@ from modlib import _checks
 from modlib.clustering import (
     CONVERGED,
     Partition,
+    alive_units,
     canonical_labels,
     checked_weights,
     igraph_draws_from,
@@ -94,7 +95,7 @@ def find_modules_by(A: ArrayLike, optimiser: str, *, seed: int = 0) -> Partition
     optimiser = _checks.one_of(optimiser, "optimiser", OPTIMISERS)
     seed = _checks.seed(seed)
     weights = checked_weights(A)
-    alive = weights.any(axis=1)
+    alive = alive_units(weights)
     found, q = np.zeros(0, dtype=np.int64), np.nan
     if alive.any():
         weights = weights[np.ix_(alive, alive)]

@@ -183,7 +183,7 @@ def find_modules(A: ArrayLike, *, restarts: int = 20, seed: int = 0, resolution:
     restarts = _checks.whole(restarts, "restarts", least=1)
     seed = _checks.seed(seed)
 
-    alive = weights.any(axis=1)
+    alive = alive_units(weights)
     if not alive.any():
         nothing, without_q = np.zeros(0, dtype=np.int64), np.full(restarts, np.nan)
         return Partition.of_alive(nothing, alive, q=np.nan, stability=np.nan, restarts_q=without_q)

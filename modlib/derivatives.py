@@ -74,10 +74,11 @@ class Model:
     ) -> None:
         self._encoder, self._decoder = encoder, cast(Function, decoder)
         self._x, self._y, self._batch = x, y, batch
-        parts = [_checks.tensor(encoder(part), "what encoder returns") for part in x.split(batch)]
+        inputs: tuple[Tensor, ...] = x.split(batch)  # type: ignore[no-untyped-call]
+        parts = [_checks.tensor(encoder(part), "what encoder returns") for part in inputs]
         rows = [len(part) if part.ndim else 0 for part in parts]
         shapes = {tuple(part.shape[1:]) for part in parts}
-        if len(shapes) > 1 or len(min(shapes)) != 1 or rows != [len(part) for part in x.split(batch)]:
+        if len(shapes) > 1 or len(min(shapes)) != 1 or rows != [len(part) for part in inputs]:
             raise ValueError(f"encoder must return (sample, unit), got {tuple(parts[0].shape)}")
         self.hidden: Float[Tensor, "sample unit"] = torch.cat(parts).detach()
 

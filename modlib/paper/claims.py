@@ -302,13 +302,13 @@ def more_than_nulls(case: Case) -> Iterator[Item]:
             paper = case.in_paper(reported.excess_over_untrained, level, *graph_key(key))
             label = f"{name}, untrained, {graph_name(*graph_key(key))}"
             yield Item(label, difference(by_seed(group, "q"), before), paper=paper)
-        for (null, *key), group in tested[evidence.at_level(tested, level)].groupby(["null", *GRAPH]):
+        for (null, *graph), group in tested[evidence.at_level(tested, level)].groupby(["null", *GRAPH]):
             excess = by_seed(group, "excess")
-            before = evidence.of_graph(nulls_before[nulls_before.null == null], key).excess.to_numpy(
+            before = evidence.of_graph(nulls_before[nulls_before.null == null], graph).excess.to_numpy(
                 dtype=float
             )
             found = difference(excess, before) if null == "similarity" else mean(excess)
-            yield Item(f"{name}, {null}, {graph_name(*graph_key(key))}", found)
+            yield Item(f"{name}, {null}, {graph_name(*graph_key(graph))}", found)
 
 
 @claim(

@@ -93,7 +93,7 @@ def levels(modules: pd.DataFrame, networks: pd.DataFrame, *, min_accuracy: float
     seeds = np.unique(table.seed)
     found = []
     for key, group in wide.groupby(GRAPH, sort=True):
-        q = group.droplevel(GRAPH).reindex(seeds).dropna(axis="columns", how="all")
+        q = group.droplevel([*GRAPH]).reindex(seeds).dropna(axis="columns", how="all")
         there = {name: [level for level in some if level in q] for name, some in candidates.items()}
         plain, dropout, weights = (q[some].to_numpy(dtype=float) for some in there.values())
         names = tuple(there["dropout"]), tuple(there["weights"])

@@ -158,7 +158,7 @@ def _update_notebooks(
                 continue
             cache.keep(
                 one.output,
-                nbformat.writes(done.notebook) + "\n",
+                nbformat.writes(done.notebook) + "\n",  # type: ignore[no-untyped-call]
                 sources=one.inputs,
                 results=results_digest(profile),
                 imported=done.imported,

@@ -85,7 +85,7 @@ class Cache:
         """
         record = self._records.get(name, {})
         try:
-            return (
+            return bool(
                 record["results"] == results
                 and record["inputs"] == self._inputs(sources, record["imported"])
                 and record["output"] == sha256([self.path(name).read_bytes()])

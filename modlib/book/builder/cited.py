@@ -44,9 +44,9 @@ def _loaded(chapter: str) -> set[Path]:
     """
     chapters, package = "modlib.book.chapters.", __name__.rpartition(".")[0]
     return {
-        Path(module.__file__)
+        Path(file)
         for name, module in sys.modules.items()
-        if name.partition(".")[0] == "modlib" and getattr(module, "__file__", None)
+        if name.partition(".")[0] == "modlib" and (file := getattr(module, "__file__", None))
         if not name.startswith(package)
         if not name.startswith(chapters) or name.split(".")[3] == chapter
     }

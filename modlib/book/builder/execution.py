@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,7 +78,7 @@ def side_by_side(notebooks: int) -> int:
 
 def execute(
     notebooks: Sequence[Notebook], root: Path, *, jobs: int, startup: str = NOTE_IMPORTS
-) -> Iterator[tuple[Notebook, Executed | BookError]]:
+) -> Generator[tuple[Notebook, Executed | BookError], None, None]:
     """Run notebooks in the folder `root`, so many at a time, and give each as soon as it is done.
 
     Closing the iterator kills what still runs, the kernels and their children too. `startup` is Python that
@@ -199,7 +199,8 @@ def _can_be_socket(path: str) -> bool:
 def _read(path: Path) -> nbformat.NotebookNode | None:
     """Read a notebook, or return None if none was written, or only a part of one."""
     try:
-        return nbformat.read(path, as_version=4)
+        notebook: nbformat.NotebookNode = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+        return notebook
     except (OSError, ValueError, nbformat.reader.NotJSONError):
         return None
 

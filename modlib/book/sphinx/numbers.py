@@ -146,7 +146,8 @@ class SourcesDirective(SphinxDirective):
 
     def run(self) -> list[Any]:
         """Return the sections, or an error where there are no numbers, or one whose table is not offered."""
-        self.env.modlib_sources_page = self.env.docname
+        env: Any = self.env  # which takes any attribute
+        env.modlib_sources_page = self.env.docname
         try:
             values = _values(self.env, self.config)
             cells = sorted((Cell.parse(name) for name in values if "." in name), key=str)

@@ -290,7 +290,7 @@ def size(table: pd.DataFrame, *, name: str = "", caption: str = "") -> alt.Facet
     found["on"] = np.where(networks, "random networks, ", "random layers, ") + found.null_name
     base = alt.Chart().encode(y=alt.Y("row:N", sort=None, title=None, axis=alt.Axis(labelLimit=220)))
     band = base.mark_rect(opacity=0.15, color=GREY).encode(x=alt.datum(0.03), x2=alt.datum(0.07))
-    look = {"domain": list(kinds.values())}
+    look: dict[str, Any] = {"domain": list(kinds.values())}
     legend = alt.Legend(title=None, orient="top", columns=1)
     colours = [COLOURS["input_cov"], COLOURS["output_grad"]]
     colour = alt.Color("kind:N", scale=alt.Scale(**look, range=colours), legend=legend)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -307,11 +308,12 @@ def excess(profile: str) -> pd.DataFrame:
     if tests is None:
         return pd.DataFrame()
     keys = ["null", "setting", "family"]
-    graphs = _by_family(at_settings(by_level(tests))).groupby(keys)
+    graphs = dict(iter(_by_family(at_settings(by_level(tests))).groupby(keys)))
     rows = []
+    key: Any
     for key, networks in _by_family(at_settings(tests)).groupby(keys):
-        here, seeds = graphs.get_group(key), networks.groupby("seed")
-        sure, lowest = here.holm < ALPHA, here.loc[here.excess.idxmin()]
+        here, seeds = graphs[key], networks.groupby("seed")
+        sure, lowest = here.holm < ALPHA, here.nsmallest(1, "excess").iloc[0]
         rows.append(
             dict(zip(keys, key, strict=True))
             | {
@@ -334,7 +336,8 @@ def most_below(profile: str) -> pd.DataFrame:
     rows = []
     for null, group in () if found is None else found.groupby("null"):
         below = group[(group.holm < ALPHA) & (group.excess < 0)].groupby(LEVEL).size()
-        regularizer, strength = below.idxmax() if len(below) else UNTRAINED
+        most: Any = below.idxmax() if len(below) else UNTRAINED
+        regularizer, strength = most
         level = f"{REGULARIZERS[regularizer]} of {strength:g}" if len(below) else "no level"
         rows.append({"null": null, "graphs": below.max() if len(below) else 0, "level": level})
     return pd.DataFrame(rows)

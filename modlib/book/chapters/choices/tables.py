@@ -7,6 +7,7 @@ which the experiment ``close-up`` has, for a third of the levels; its effects st
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -262,6 +263,7 @@ def extremes(profile: str) -> pd.DataFrame:
     `percent` is the change as a share of the effect by default in the same experiment.
     """
     rows = []
+    at: Any
     for effect, group in _changed(both_effects(profile)).dropna(subset="change").groupby("effect"):
         found = {"largest change": group.change.abs().idxmax(), "smallest value": group.value.idxmin()}
         for extreme, at in found.items():
@@ -281,7 +283,8 @@ def _changed(table: pd.DataFrame) -> pd.DataFrame:
 def metric_range(profile: str) -> pd.DataFrame:
     """Share of the agreement within families lost across them: by default, and the range over metrics."""
     value = metrics(run("base", profile=profile)).set_index("metric").value
-    names = {"lowest_metric": METRIC_NAMES[value.idxmin()], "highest_metric": METRIC_NAMES[value.idxmax()]}
+    lowest, highest = str(value.idxmin()), str(value.idxmax())
+    names = {"lowest_metric": METRIC_NAMES[lowest], "highest_metric": METRIC_NAMES[highest]}
     numbers = {"lowest": value.min(), "highest": value.max(), "ecs": value["ecs"], "metrics": len(value)}
     return pd.DataFrame([numbers | names])
 
@@ -305,7 +308,7 @@ def few_images(profile: str) -> pd.DataFrame:
     by_graph = images(close_up)
     rows = []
     for number, group in _beside_default(close_up, "images").groupby("choice"):
-        shares = by_graph[by_graph.images == int(number)].relative
+        shares = by_graph[by_graph.images == int(str(number))].relative
         values = {
             "mean": _mean_difference(group)["relative"],
             "lowest": shares.min(),

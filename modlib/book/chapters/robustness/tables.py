@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
 from modlib.book import benchmark_records
@@ -90,7 +92,7 @@ def suite(_profile: str) -> pd.DataFrame:
     if record is None:
         return pd.DataFrame()
     table, minutes = record.table, {part: seconds / 60 for part, seconds in record.about["wall"].items()}
-    killed = next((found for found in record.about["found"].values() if "kills" in found), {})
+    killed: dict[str, Any] = next((found for found in record.about["found"].values() if "kills" in found), {})
     row = {
         "tests": table.cases.sum(), "failed": table.failed.sum(), "skipped": table.skipped.sum(),
         "argument_cases": table[table.file == "test_arguments"].cases.sum(),

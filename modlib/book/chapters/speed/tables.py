@@ -80,7 +80,8 @@ def base(_profile: str) -> pd.DataFrame:
     if record is None:
         return pd.DataFrame()
     medians = record.table.groupby("stage", as_index=False).seconds.median()
-    return medians.assign(first=medians.stage.map(record.about["first"]))
+    found: pd.DataFrame = medians.assign(first=medians.stage.map(record.about["first"]))
+    return found
 
 
 @offered("part")

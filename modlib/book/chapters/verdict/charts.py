@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import altair as alt
@@ -86,11 +86,11 @@ def against(items: pd.DataFrame, *, of_paper: bool) -> HTML:
         return _html(f"<p>No item of {whose} is contradicted in the tables that are stored.</p>")
     verdicts = every_verdict(items).set_index(["claim", "experiment"])
     rows = []
-    for (claim, experiment), group in found.groupby(["claim", "experiment"], sort=False):
-        verdict = verdicts.loc[(claim, experiment)]
+    where: Any
+    for where, group in found.groupby(["claim", "experiment"], sort=False):
+        (claim, experiment), verdict = where, verdicts.loc[where]
         plainest = [
-            f"{row.item}: {_interval(row)}; claimed: {_claimed(row)}"
-            for row in group.head(NAMED).itertuples()
+            f"{row.item}: {_interval(row)}; claimed: {_claimed(row)}" for row in _rows(group.head(NAMED))
         ]
         more = [f"and {len(group) - NAMED} more"] if len(group) > NAMED else []
         count = f"{len(group)} of {verdict.n_items}"
@@ -108,7 +108,7 @@ def unsettled(items: pd.DataFrame) -> HTML:
     rows = [
         [_STATEMENTS[row.claim], _named(row.experiment),
          f"{row.n_supported + row.n_contradicted} of {row.n_items}", row.n_supported, row.n_contradicted]
-        for row in verdicts[verdicts.verdict == "cannot be said"].itertuples()
+        for row in _rows(verdicts[verdicts.verdict == "cannot be said"])
     ]  # fmt: skip
     if not rows:
         return _html("<p>There is a verdict on every claim in every experiment that is stored.</p>")
@@ -122,12 +122,17 @@ def details(items: pd.DataFrame) -> HTML:
     return _html(Markup("\n").join(_folded(claim, items, verdicts) for claim in CLAIMS))
 
 
+def _rows(table: pd.DataFrame) -> Iterator[Any]:
+    """Give the rows of a table, a cell an attribute."""
+    return iter(table.itertuples())
+
+
 def _folded(claim: Claim, items: pd.DataFrame, verdicts: pd.DataFrame) -> Markup:
     """One claim with the tables of its items, one an experiment."""
     whose = "A claim of the paper" if claim.of_paper else "Ours"
     parts = [Markup("<p>{}: {}.<br>Tested by: {}</p>").format(whose, claim.where, claim.statistic)]
     header = ["item", "ours (95 %)", "seeds", "claimed", "the paper's", "p (Holm)", "outcome"]
-    for verdict in verdicts[verdicts.claim == claim.id].itertuples():
+    for verdict in _rows(verdicts[verdicts.claim == claim.id]):
         title = f"{_named(verdict.experiment)}: {_marked(verdict.verdict)}"
         if verdict.verdict == NO_DATA:
             parts.append(Markup("<p>{}</p>").format(title))
@@ -136,7 +141,7 @@ def _folded(claim: Claim, items: pd.DataFrame, verdicts: pd.DataFrame) -> Markup
         rows = [
             [row.item, _interval(row), row.n, _claimed(row), _number(row.paper), _p(row.p_holm),
              f"{OUTCOME_MARKS[row.outcome]} {row.outcome}"]
-            for row in here.itertuples()
+            for row in _rows(here)
         ]  # fmt: skip
         missing = f"; {verdict.n_no_data} without data" if verdict.n_no_data else ""
         counts = f"{verdict.n_supported} for, {verdict.n_contradicted} against, of {verdict.n_items}{missing}"

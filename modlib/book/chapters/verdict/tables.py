@@ -56,7 +56,7 @@ def contradicted(items: pd.DataFrame, *, of_paper: bool) -> pd.DataFrame:
             "nearness": -(found.value - found.threshold).abs(),
         }
     )
-    return found.loc[keys.sort_values(list(keys), kind="stable").index].reset_index(drop=True)
+    return found.loc[keys.sort_values([*map(str, keys)], kind="stable").index].reset_index(drop=True)
 
 
 def with_paper_value(items: pd.DataFrame) -> pd.DataFrame:
