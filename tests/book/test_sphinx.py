@@ -178,11 +178,8 @@ def test_every_number_of_a_cell_links_to_its_row_and_names_the_function_that_mad
 
 def test_the_page_of_sources_shows_every_cited_cell_under_the_function_that_made_it(project):
     sources = BeautifulSoup(page(project, "sources"), "html.parser")
-    assert [h.get_text().rstrip("#¶") for h in sources.select("h2, h3")] == [
-        "toy",
-        "toy.effects",
-        "toy.whole",
-    ]
+    headings = [heading.get_text().rstrip("#¶") for heading in sources.select(".body :is(h2, h3)")]
+    assert headings == ["toy", "toy.effects", "toy.whole"]
     text = " ".join(sources.get_text().split())
     assert "What a wider layer changes. Made by toy.tables.effects." in text
     effects, whole = sources.select("table")
