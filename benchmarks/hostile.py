@@ -251,7 +251,8 @@ def toy_tables() -> dict[str, pd.DataFrame]:
     )
     modules = pd.DataFrame({"layer": np.repeat([1, 2], 10), "q": rng.random(20)})
     modules["labels"] = [rng.integers(-1, 3, 4).astype(np.int16) for _ in range(20)]
-    agreement = pd.DataFrame(rng.random((40, 3)), columns=["ecs", "ami", "vi"])
+    metrics = [column.name for column in TABLES["agreement"].columns if column.kind == "float64"]
+    agreement = pd.DataFrame(rng.random((40, len(metrics))), columns=metrics)
     nulls = pd.DataFrame({"null": ["similarity"] * 5, "p": rng.random(5)})
     few = pd.DataFrame({"choice": ["images=100"], "distinct": [True]})
     found = (networks, modules, agreement, nulls, pd.DataFrame(columns=["network", "q"]), few)

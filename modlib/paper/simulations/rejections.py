@@ -89,7 +89,7 @@ def _sized(vectors: Float[np.ndarray, "unit dimension"], rng: Generator) -> Sign
     return np.asarray(sized @ sized.T)
 
 
-def _layer(rng: Generator, **options: float) -> Signed:
+def _layer(rng: Generator, **options: int | float) -> Signed:
     return _sized(vectors(rng, **options), rng)  # type: ignore[arg-type]
 
 
