@@ -5,8 +5,9 @@ Upstream measures are blue and downstream measures orange on every page; a regul
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, TypeAlias
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any, TypeAlias, TypeVar
 
 import altair as alt
 import numpy as np
@@ -27,6 +28,7 @@ MEASURE_LABELS = " : ".join(f"datum.label == '{m}' ? '{NAMES[m]}'" for m in MEAS
 GREY = "#8a8f98"  # what is compared with: nulls, zero lines, the paper; legible on white and dark pages
 FAMILY_COLOURS = {"upstream": "#1b6ca8", "downstream": "#d95f02", "across": "#7f7f7f"}
 REGULARIZERS = {"dropout": "dropout", "l1": "L1", "l2": "L2", "none": "untrained"}
+Drawn = TypeVar("Drawn", bound=Callable[..., Any])
 Layered: TypeAlias = alt.LayerChart | alt.FacetChart  # as Altair types layers with properties
 NO_FRAME = alt.ViewBackground(stroke=None)  # of charts without axes
 TOP_LEGEND = alt.Legend(title=None, orient="top")
@@ -72,11 +74,33 @@ def properties(*, description: str, caption: str = "", name: str = "") -> dict[s
     return found
 
 
+def described(description: str = "") -> Callable[[Drawn], Callable[..., Any]]:
+    """Give the chart that a function draws its description, and the name and the caption that a page passes.
+
+    The function itself takes none of the three; a page may pass a `description` that says it better. What is
+    not a chart, such as the words that stand for one that cannot be drawn, is passed on as it is.
+    """
+
+    def decorate(draw: Drawn) -> Callable[..., Any]:
+        @wraps(draw)
+        def drawn(
+            *args: Any, description: str = description, caption: str = "", name: str = "", **options: Any
+        ) -> Any:
+            chart = draw(*args, **options)
+            if not isinstance(chart, alt.TopLevelMixin):
+                return chart
+            return chart.properties(**properties(description=description, caption=caption, name=name))
+
+        return drawn
+
+    return decorate
+
+
 def panels(
     *layers: alt.Chart,
     data: pd.DataFrame,
     size: tuple[int, int | alt.Step | None],
-    description: str,
+    description: str = "",
     caption: str = "",
     name: str = "",
     params: Sequence[Any] = (),
@@ -105,10 +129,9 @@ def panels(
         chart = chart.resolve_scale(**scales)
     if params:
         chart = chart.add_params(*params)
-    found: alt.FacetChart = chart.properties(
-        **properties(description=description, caption=caption, name=name)
-    )
-    return found
+    if description:
+        chart = chart.properties(**properties(description=description, caption=caption, name=name))
+    return chart
 
 
 def drop_down(
