@@ -5,7 +5,7 @@ Upstream measures are blue and downstream measures orange on every page; a regul
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any, TypeAlias, TypeVar
 
@@ -23,6 +23,8 @@ SHADES = {
 }
 COLOURS = {name: SHADES[measure.family][measure.shade] for name, measure in MEASURES.items()}
 NAMES = {name: measure.label for name, measure in MEASURES.items()}
+#: Names of graphs in the order of a chart's rows, as `graph_names` writes them.
+GRAPHS = [name + form for name in NAMES.values() for form in ("", ", normalised")]
 #: Vega expression from a measure's identifier, the label of a legend's entry, to its name.
 MEASURE_LABELS = " : ".join(f"datum.label == '{m}' ? '{NAMES[m]}'" for m in MEASURES) + " : datum.label"
 GREY = "#8a8f98"  # what is compared with: nulls, zero lines, the paper; legible on white and dark pages
@@ -142,10 +144,26 @@ def drop_down(
     return alt.param(name=name, value=options[0] if value is None else value, bind=bind)
 
 
+def scale_of(looks: Mapping[str, str]) -> alt.Scale:
+    """Give each value the colour or the shape that it has here, in this order."""
+    return alt.Scale(domain=list(looks), range=list(looks.values()))
+
+
+def family_colour(legend: alt.Legend | None = None) -> alt.Color:
+    """Colour by the families that two graphs are of: either, or one of each."""
+    return alt.Color("family_pair:N", scale=scale_of(FAMILY_COLOURS), legend=legend)
+
+
 def measure_colour(field: str = "measure", **options: Any) -> alt.Color:
     """Colour by measure, in the book's order and colours."""
-    scale = alt.Scale(domain=list(MEASURES), range=[COLOURS[m] for m in MEASURES])
-    return alt.Color(f"{field}:N", scale=scale, **options)
+    return alt.Color(f"{field}:N", scale=scale_of(COLOURS), **options)
+
+
+def graph_names(table: pd.DataFrame, side: str = "") -> pd.Series:
+    """Name the graph of each row, such as "input gradient, normalised"; of pairs, that of a `side`, "_a"."""
+    return table[f"measure{side}"].map(NAMES) + table[f"normalized{side}"].map(
+        {True: ", normalised", False: ""}
+    )
 
 
 def estimate(column: str, title: str, form: str = ".3f") -> list[alt.Tooltip]:
