@@ -1,8 +1,8 @@
 """What arguments must be: errors that name the culprit, raised once, where a user's call comes in.
 
-Each check returns the argument as the code behind it wants it, or raises a TypeError (it is of another kind)
-or a ValueError (of the right kind, but not allowed) that says which argument, what is allowed, and what it
-was.
+Each check returns the argument as the code behind it wants it. It raises a TypeError if the argument is of
+another kind, and a ValueError if it is of the right kind but not allowed. Either says which argument it was,
+what is allowed, and what was given.
 """
 
 import operator
@@ -14,15 +14,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Shaped
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
-MOST_SEED = 2**63 - 1
-"""Seeds are whole numbers from 0 to this: what every generator in use takes."""
+#: What is asked for most often, in the words of jaxtyping.
+Matrix = Float[np.ndarray, "unit unit"]
+Labels = Int[np.ndarray, " unit"]
+
+MOST_SEED = 2**63 - 1  #: The largest seed that every generator in use takes.
+SYMMETRY_TOLERANCE = 1e-6  #: Asymmetry that counts as rounding, as a share of a matrix's largest entry.
 
 
 def whole(value: Any, name: str, *, least: int | None = 0, most: int | None = None) -> int:
-    """Return a whole number; `True` and 2.0 are none."""
+    """Return a whole number, which neither `True` nor 2.0 is."""
     try:
         if isinstance(value, bool | np.bool_) or getattr(value, "dtype", None) == torch.bool:
             raise TypeError
@@ -56,7 +60,7 @@ def real(
     below: float | None = None,
     finite: bool = True,
 ) -> float:
-    """Return a real number in a range, of which `above` and `below` are not part; nan never is."""
+    """Return a real number in a range; `above` and `below` are not part of it, and nan never is."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
         raise TypeError(f"{name} must be a real number, got {shown(value)}")
     try:
@@ -103,15 +107,15 @@ def file_name(value: Any, name: str) -> str:
 def instance(value: Any, name: str, kind: type | tuple[type, ...], called: str | None = None) -> Any:
     """Return an object of a class."""
     if not isinstance(value, kind):
-        called = called or (
-            kind.__name__ if isinstance(kind, type) else " or ".join(k.__name__ for k in kind)
-        )
-        raise TypeError(f"{name} must be {_article(called)} {called}, got {shown(value)}")
+        kinds = kind if isinstance(kind, tuple) else (kind,)
+        called = called or " or ".join(one.__name__ for one in kinds)
+        article = "an" if called.startswith(("MLP", *"AEIOUaeio")) else "a"
+        raise TypeError(f"{name} must be {article} {called}, got {shown(value)}")
     return value
 
 
 def listed(values: Any, name: str) -> list[Any]:
-    """Return the entries of a list, tuple, array or other collection; a text is none of words."""
+    """Return the entries of a list, tuple, array or other collection; a text is not one of letters."""
     if isinstance(values, str | bytes):
         raise TypeError(f"{name} must be a list, got the text {shown(values)}")
     try:
@@ -121,7 +125,7 @@ def listed(values: Any, name: str) -> list[Any]:
 
 
 def as_numpy(value: Any, name: str) -> Shaped[np.ndarray, "..."]:
-    """Return an array of real numbers: of an array, a nested list, a table, or a tensor on any device."""
+    """Return the real numbers of an array, a nested list, a table, or a tensor on any device."""
     if np.ma.is_masked(value):
         raise ValueError(f"{name} must not have masked entries")
     try:
@@ -129,7 +133,7 @@ def as_numpy(value: Any, name: str) -> Shaped[np.ndarray, "..."]:
             dense = value.detach().to_dense().cpu()
             value = dense.float() if dense.dtype == torch.bfloat16 else dense  # which NumPy does not have
         array = np.asarray(value)
-    except Exception as error:  # of NumPy, of torch, or of whatever pretends to be an array
+    except Exception as error:  # NumPy, torch and whatever pretends to be an array raise many
         raise ValueError(f"{name} must be an array of numbers: {error}") from error
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{name} must be an array of real numbers, got {array.dtype}")
@@ -137,27 +141,34 @@ def as_numpy(value: Any, name: str) -> Shaped[np.ndarray, "..."]:
 
 
 def floats(value: Any, name: str, *, ndim: int | None = None) -> np.ndarray:
-    """Return an array of float64, a copy, in which there may be nan or inf."""
+    """Return a copy in float64, in which there may be nan or inf."""
     array = as_numpy(value, name)
     if ndim is not None and array.ndim != ndim:
         raise ValueError(f"{name} must have {ndim} axes, got shape {array.shape}")
     return array.astype(np.float64)
 
 
-def finite(array: np.ndarray, name: str) -> None:
-    """Refuse nan and inf."""
-    if count := np.count_nonzero(~np.isfinite(array)):
+def symmetric(value: Any, name: str) -> Matrix:
+    """Return a finite matrix that is symmetric up to rounding as a copy, float64 and exactly symmetric."""
+    matrix = floats(value, name)
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
+        raise ValueError(f"{name} must be a square (unit, unit) matrix, got shape {matrix.shape}")
+    if count := np.count_nonzero(~np.isfinite(matrix)):
         raise ValueError(f"{name} must be finite, got {count} nan or inf")
-
-
-def square(array: np.ndarray, name: str) -> None:
-    """Refuse what is no (unit, unit) matrix."""
-    if array.ndim != 2 or array.shape[0] != array.shape[1]:
-        raise ValueError(f"{name} must be a square (unit, unit) matrix, got shape {array.shape}")
+    if not np.array_equal(matrix, matrix.T):
+        largest = np.abs(matrix).max()
+        apart = np.abs(matrix / largest - matrix.T / largest).max()
+        if apart > SYMMETRY_TOLERANCE:
+            raise ValueError(
+                f"{name} must be symmetric: |A_ij − A_ji| reaches {apart:.2g} of the largest entry, "
+                f"allowed is {SYMMETRY_TOLERANCE:g}"
+            )
+        matrix = (matrix + matrix.T) / 2
+    return matrix
 
 
 def tensor(value: Any, name: str, *, like: Tensor | None = None) -> Tensor:
-    """Return a tensor of real numbers, on the device of another one."""
+    """Return a dense tensor of real numbers, on the device of the tensor `like` if there is one."""
     if not isinstance(value, Tensor):
         raise TypeError(f"{name} must be a torch tensor, got {shown(value)}")
     if value.is_meta and like is None:
@@ -170,7 +181,7 @@ def tensor(value: Any, name: str, *, like: Tensor | None = None) -> Tensor:
 
 
 def classes(value: Any, name: str, *, n_sample: int, n_class: int | None = None, like: Tensor) -> Tensor:
-    """Return one class a sample, counted from 0, as int64."""
+    """Return the class of each sample, counted from 0, as int64."""
     y = tensor(value, name, like=like)
     if y.shape != (n_sample,):
         raise ValueError(f"{name} must hold one class a sample ({n_sample}), got shape {tuple(y.shape)}")
@@ -185,13 +196,9 @@ def classes(value: Any, name: str, *, n_sample: int, n_class: int | None = None,
 
 
 def shown(value: Any) -> str:
-    """Give what to show of a value in one line."""
+    """Show a value in one short line."""
     try:
         text = " ".join(reprlib.repr(value).split())
     except Exception:  # an integer of thousands of digits has none, for example
         return f"something ({type(value).__name__})"
     return text if isinstance(value, str | int | float | None) else f"{text} ({type(value).__name__})"
-
-
-def _article(word: str) -> str:
-    return "an" if word[0] in "AEIOUaeio" or word.startswith("MLP") else "a"

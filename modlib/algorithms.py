@@ -4,12 +4,11 @@ import random
 from collections.abc import Callable
 from math import exp, log
 
-import igraph
 import numpy as np
-from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 
 from modlib import _checks
+from modlib._checks import Labels, Matrix
 from modlib.clustering import (
     CONVERGED,
     Partition,
@@ -20,16 +19,14 @@ from modlib.clustering import (
     leiden_runs,
     modularity_matrix,
     sum_within,
+    weighted_graph,
 )
 
-MOVES = 5000
-"""Moves of the Monte Carlo chain (Lange et al. 2022)."""
-
-TARGET_ENTROPY = 0.15
-"""Entropy, in nats, of each move's choice of a module (Lange et al. 2022)."""
-
-ENTROPY_TOLERANCE = 1e-6
-"""How close to the target the entropy of a choice is brought."""
+MOVES = 5000  #: Moves of the Monte Carlo chain (Lange et al. 2022).
+TARGET_ENTROPY = 0.15  #: Entropy, in nats, of each move's choice of a module (Lange et al. 2022).
+ENTROPY_TOLERANCE = 1e-6  #: How close to the target the entropy of a choice is brought.
+#: β times the gap at which two choices have the target entropy: at this x, ln(1 + e⁻ˣ) + x / (1 + eˣ) = 0.15.
+TWO_CHOICES = 3.332158753443939
 
 
 def find_modules_by(A: ArrayLike, optimiser: str, *, seed: int = 0) -> Partition:
@@ -57,7 +54,7 @@ def find_modules_by(A: ArrayLike, optimiser: str, *, seed: int = 0) -> Partition
     optimiser
         One of the above (`OPTIMISERS`).
     seed
-        Seed of the run. ``spectral`` draws nothing.
+        0 or more. ``spectral`` draws nothing.
 
     Returns
     -------
@@ -67,19 +64,19 @@ def find_modules_by(A: ArrayLike, optimiser: str, *, seed: int = 0) -> Partition
     Raises
     ------
     ValueError, TypeError
-        If `A` or `seed` is not as above, or there is no such optimiser.
+        If an argument is not as above.
 
     Notes
     -----
-    "Target entropy" is read as that of each single choice, in nats, so that β is found anew at every move: a
-    unit then goes to the module where it is best off about 97 times in 100, however small the differences in
-    Q are. Where several modules are equally best, no β brings the entropy as low, and one of them is drawn
-    with equal chances.
+    "Target entropy" is read as that of each single choice, so that β is found anew at every move: a unit then
+    goes to the module where it is best off about 97 times in 100, however small the differences in Q are.
+    Where several modules are equally best, no β brings the entropy as low, and one of them is drawn with
+    equal chances.
 
     Deviations from the code of Lange et al. 2022: their spectral start takes the eigenvalue that is largest
     in absolute value, which may be negative, and leaves out the correction for the rest of the graph; ours is
-    Newman's. ΔQ is kept up to date from move to move instead of computed anew, which changes Q by rounding
-    only. Newman's own fine-tuning of each split is left out here as there.
+    Newman's (without his fine-tuning of each split, as there). ΔQ is kept up to date from move to move
+    instead of computed anew, which changes Q by rounding only.
 
     Examples
     --------
@@ -105,28 +102,19 @@ def find_modules_by(A: ArrayLike, optimiser: str, *, seed: int = 0) -> Partition
     return Partition.of_alive(found, alive, q=q, stability=np.nan, restarts_q=np.array([q]))
 
 
-def _leiden_once(
-    weights: Float[np.ndarray, "unit unit"], B: Float[np.ndarray, "unit unit"], generator: random.Random
-) -> Int[np.ndarray, " unit"]:
+def _leiden_once(weights: Matrix, B: Matrix, generator: random.Random) -> Labels:
     runs, _ = leiden_runs(weights, B, 1.0, 1, generator)
     return np.asarray(runs[0])
 
 
-def _louvain(
-    weights: Float[np.ndarray, "unit unit"], B: Float[np.ndarray, "unit unit"], generator: random.Random
-) -> Int[np.ndarray, " unit"]:
-    rows, columns = np.nonzero(np.triu(weights))
-    graph = igraph.Graph(n=len(weights), edges=np.stack([rows, columns], axis=1))
-    edge_weights = weights[rows, columns]
+def _louvain(weights: Matrix, B: Matrix, generator: random.Random) -> Labels:
+    graph, edge_weights = weighted_graph(weights)
     with igraph_draws_from(generator):
-        # Weights of about 1, so that constants within igraph mean the same whatever the scale.
-        found = graph.community_multilevel(weights=(edge_weights / edge_weights.mean()).tolist())
+        found = graph.community_multilevel(weights=edge_weights)
     return np.array(found.membership, dtype=np.int64)
 
 
-def _spectral(
-    weights: Float[np.ndarray, "unit unit"], B: Float[np.ndarray, "unit unit"], generator: random.Random
-) -> Int[np.ndarray, " unit"]:
+def _spectral(weights: Matrix, B: Matrix, generator: random.Random) -> Labels:
     labels = np.zeros(len(B), dtype=np.int64)
     n_module = 1
     to_split = [np.arange(len(B))]
@@ -145,9 +133,7 @@ def _spectral(
     return labels
 
 
-def _monte_carlo(
-    weights: Float[np.ndarray, "unit unit"], B: Float[np.ndarray, "unit unit"], generator: random.Random
-) -> Int[np.ndarray, " unit"]:
+def _monte_carlo(weights: Matrix, B: Matrix, generator: random.Random) -> Labels:
     """Run the chain on plain floats and lists, which are faster than arrays of a handful of modules."""
     n_unit = len(B)
     start = _spectral(weights, B, generator)
@@ -213,7 +199,7 @@ def inverse_temperature(gaps: list[float], least: float) -> float:
     Newton's method on ln H, which is nearly linear in β from the starting point on: that is the solution for
     two choices, and every further choice only adds entropy.
     """
-    beta = _TWO_CHOICES / least
+    beta = TWO_CHOICES / least
     while True:
         total = mean = square = 0.0
         for gap in gaps:
@@ -228,22 +214,7 @@ def inverse_temperature(gaps: list[float], least: float) -> float:
         beta += log(entropy / TARGET_ENTROPY) * entropy / (beta * (square / total - mean * mean))
 
 
-def _two_choices() -> float:
-    """Find β times the gap at which two choices have the target entropy, by bisection."""
-    low, high = 0.0, 50.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        chance = exp(-middle)
-        entropy = log(1 + chance) + middle * chance / (1 + chance)
-        low, high = (middle, high) if entropy > TARGET_ENTROPY else (low, middle)
-    return low
-
-
-_TWO_CHOICES = _two_choices()
-
-_Search = Callable[
-    [Float[np.ndarray, "unit unit"], Float[np.ndarray, "unit unit"], random.Random], Int[np.ndarray, " unit"]
-]
+_Search = Callable[[Matrix, Matrix, random.Random], Labels]
 _SEARCHES: dict[str, _Search] = {
     "leiden-once": _leiden_once,
     "louvain": _louvain,
@@ -251,5 +222,4 @@ _SEARCHES: dict[str, _Search] = {
     "monte-carlo": _monte_carlo,
 }
 
-OPTIMISERS = tuple(_SEARCHES)
-"""Names that `find_modules_by` knows."""
+OPTIMISERS = tuple(_SEARCHES)  #: Names that `find_modules_by` knows.

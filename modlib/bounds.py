@@ -8,13 +8,13 @@ from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 
 from modlib import _checks
-from modlib.clustering import checked_weights
+from modlib.clustering import alive_units, checked_weights, modularity_matrix
 
-VIOLATION = 1e-6
-"""A triangle inequality is added when the LP solution breaks it by more than this."""
+VIOLATION = 1e-6  #: A triangle inequality is added when the solution breaks it by more than this.
+CUTS_PER_ROUND = 8000  #: So many triangle inequalities, the most violated, are added at a time.
 
-CUTS_PER_ROUND = 8000
-"""Most violated triangle inequalities added before the LP is solved again."""
+Pairs = Float[np.ndarray, " pair"]
+Cuts = Int[np.ndarray, "cut 3"]
 
 
 def modularity_bound(A: ArrayLike, *, time_limit: float = 60.0) -> float:
@@ -27,10 +27,10 @@ def modularity_bound(A: ArrayLike, *, time_limit: float = 60.0) -> float:
     partition exceeds. Triangle inequalities are added only as the solution breaks them (Agarwal & Kempe
     2008, 10.1140/epjb/e2008-00425-1, bound Q by the same program).
 
-    The value returned does not rest on the solver's tolerances: for multipliers y ≥ 0 of the triangle
-    inequalities, Σ_i B_ii + Σ y + Σ_{i<j} max(0, 2 B_ij − (yᵀ triangles)_ij) is an upper bound by weak
-    duality, whatever y is. It is evaluated at the solver's multipliers, and the smallest value of all rounds
-    is returned, so a search cut short gives a valid, looser bound.
+    The bound does not rest on the solver's tolerances: for multipliers y ≥ 0 of the triangle inequalities,
+    Σ_i B_ii + Σ y + Σ_{i<j} max(0, 2 B_ij − (yᵀ triangles)_ij) is an upper bound by weak duality, whatever y
+    is. It is evaluated at the solver's multipliers, and the smallest value of all rounds is returned, so a
+    search cut short gives a valid, looser bound.
 
     Parameters
     ----------
@@ -63,14 +63,12 @@ def modularity_bound(A: ArrayLike, *, time_limit: float = 60.0) -> float:
     """
     weights = checked_weights(A)
     time_limit = _checks.real(time_limit, "time_limit", above=0.0, finite=False)
-    alive = weights.any(axis=1)
+    alive = alive_units(weights)
     if not alive.any():
         return np.nan
 
     deadline = time.monotonic() + time_limit
-    weights = weights[np.ix_(alive, alive)] / weights.sum()
-    degree = weights.sum(axis=1)
-    B = weights - np.outer(degree, degree)
+    B = modularity_matrix(weights[np.ix_(alive, alive)])
     n_unit = len(B)
     rows, columns = np.triu_indices(n_unit, k=1)
     gain = 2 * B[rows, columns]
@@ -101,8 +99,8 @@ def modularity_bound(A: ArrayLike, *, time_limit: float = 60.0) -> float:
     return min(bound + 1e-12, 1.0)
 
 
-def _solver(gain: Float[np.ndarray, " pair"]) -> highspy.Highs:
-    """HiGHS model that maximises gain·x over 0 ≤ x ≤ 1, without any triangle inequality yet."""
+def _solver(gain: Pairs) -> highspy.Highs:
+    """Make the HiGHS model that maximises gain·x over 0 ≤ x ≤ 1, without any triangle inequality yet."""
     solver = highspy.Highs()  # type: ignore[no-untyped-call]
     solver.setOptionValue("output_flag", False)
     solver.setOptionValue("threads", 1)
@@ -115,10 +113,8 @@ def _solver(gain: Float[np.ndarray, " pair"]) -> highspy.Highs:
     return solver
 
 
-def _broken_triangles(
-    x: Float[np.ndarray, " pair"], pair: Int[np.ndarray, "unit unit"]
-) -> Int[np.ndarray, "cut 3"]:
-    """Variables (ij, jk, ik) of the triples where x_ij + x_jk − x_ik exceeds 1 most."""
+def _broken_triangles(x: Pairs, pair: Int[np.ndarray, "unit unit"]) -> Cuts:
+    """Find the variables (ij, jk, ik) of the triples where x_ij + x_jk − x_ik exceeds 1 most."""
     X = x[pair]
     np.fill_diagonal(X, 0)  # a triple with a repeated unit then never counts as broken
     excess = X[:, :, None] + X[None, :, :] - X[:, None, :] - 1  # i, j, k
@@ -131,7 +127,7 @@ def _broken_triangles(
     return np.stack([pair[i, j], pair[j, k], pair[i, k]], axis=1)
 
 
-def _add_cuts(solver: highspy.Highs, cuts: Int[np.ndarray, "cut 3"]) -> None:
+def _add_cuts(solver: highspy.Highs, cuts: Cuts) -> None:
     """Add x_ij + x_jk − x_ik ≤ 1 for each row of `cuts`; the solver keeps its basis."""
     count = len(cuts)
     solver.addRows(
@@ -145,9 +141,7 @@ def _add_cuts(solver: highspy.Highs, cuts: Int[np.ndarray, "cut 3"]) -> None:
     )
 
 
-def dual_value(
-    gain: Float[np.ndarray, " pair"], cuts: Int[np.ndarray, "cut 3"], multipliers: Float[np.ndarray, " cut"]
-) -> float:
+def dual_value(gain: Pairs, cuts: Cuts, multipliers: Float[np.ndarray, " cut"]) -> float:
     """Upper bound on gain·x that the multipliers of the triangle inequalities prove."""
     y = np.maximum(multipliers, 0) * np.abs(gain).max()
     reduced = gain.copy()

@@ -5,7 +5,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 
 import igraph
 import numpy as np
@@ -13,21 +12,12 @@ from jaxtyping import Bool, Float, Int, Shaped
 from numpy.typing import ArrayLike
 
 from modlib import _checks
+from modlib._checks import Labels, Matrix
 
-SYMMETRY_TOLERANCE = 1e-6
-"""Largest ``|A_ij - A_ji|`` that counts as rounding, relative to the largest weight."""
-
-KICKED_SHARE = 0.5
-"""Share of units that a kick moves to a random module before Leiden runs again."""
-
-NEAR_BEST = 0.01
-"""Restarts whose Q is within this share of the best restart's Q count as near-best."""
-
-LEAST_NEAR = 5
-"""So many of the best restarts count as near-best in any case: one that stands alone is not stable."""
-
-CONVERGED = 1e-12
-"""A Leiden run ends with the first iteration that raises Q by no more than this."""
+KICKED_SHARE = 0.5  #: Share of the units that a kick moves to random modules before Leiden runs again.
+NEAR_BEST = 0.01  #: A restart is near-best if its Q is within this share of the best restart's Q.
+LEAST_NEAR = 5  #: So many restarts count as near-best in any case: one that stands alone is not stable.
+CONVERGED = 1e-12  #: A Leiden run ends with the first iteration that raises Q by no more than this.
 
 _GENERATOR_OF_IGRAPH = threading.Lock()  # igraph has one random number generator for the whole process
 
@@ -39,26 +29,25 @@ class Partition:
     Attributes
     ----------
     labels
-        Module of each unit: 0 is the largest module, ties in size go to the one with the earliest unit;
-        −1 marks a dead unit (no edges).
+        Module of each unit: 0 is the largest module, and of equally large ones the one with the earliest unit
+        comes first; −1 marks a dead unit (no edges).
     q
         Modularity of `labels` at the resolution asked for; nan where the graph has no edges.
     n_modules
-        How many modules there are.
+        The number of modules.
     effective_modules
         exp(−Σ_c p_c ln p_c), p_c the share of the alive units in module c: the number of equal modules with
         the same entropy (the paper's "number of clusters"). Between 1 and `n_modules`; nan without edges.
     stability
         How alike the near-best partitions are, in (0, 1]: the mean element-centric similarity between
-        `labels` and each restart whose Q is at least that of the best restart less 1 %; on no fewer than the
-        best five restarts. 1 says that every good restart found `labels` itself. Kicked runs are left out,
-        since they start from the best partition and so resemble it. Nothing can be read from it at
-        `restarts=1`; nan without edges.
+        `labels` and each restart whose Q is at least that of the best restart less 1 %, but on no fewer than
+        the best five. At 1, every good restart found `labels` itself. Kicked runs are left out, since they
+        start from the best partition and so resemble it. It says nothing at `restarts=1`; nan without edges.
     restarts_q
-        Modularity that each independent restart reached, in the order they ran. `q` may be above all of them.
+        Modularity that each independent restart reached, in order. `q` may be above all of them.
     """
 
-    labels: Int[np.ndarray, " unit"]
+    labels: Labels
     q: float
     n_modules: int
     effective_modules: float
@@ -75,7 +64,7 @@ class Partition:
         stability: float,
         restarts_q: Float[np.ndarray, " restart"],
     ) -> "Partition":
-        """Make the partition of all units from the `canonical_labels` of those that are alive."""
+        """Make the partition of all units from the canonical labels of those that are alive."""
         labels = np.full(len(alive), -1, dtype=np.int64)
         labels[alive] = modules
         share = np.bincount(modules) / len(modules)
@@ -93,11 +82,10 @@ def modularity(A: ArrayLike, labels: ArrayLike, *, resolution: float = 1.0) -> f
     Parameters
     ----------
     A
-        (unit, unit) edge weights: symmetric (to 1e-6 of the largest), finite, not negative, zero diagonal. Q
-        does not depend on their scale.
+        (unit, unit) edge weights on any scale: symmetric (to 1e-6 of the largest), finite, not negative, with
+        a zero diagonal.
     labels
-        (unit,) integers; units with the same label form a module. Units labelled −1 take no part: Q is that
-        of the graph left when they are removed with their edges.
+        (unit,) integers, the same within a module. Units labelled −1 are removed with their edges.
     resolution
         γ > 0; 1 is Newman's Q.
 
@@ -120,8 +108,10 @@ def modularity(A: ArrayLike, labels: ArrayLike, *, resolution: float = 1.0) -> f
     >>> modularity(A, [0, 0, 1, 1]), modularity(A, [0, 0, 0, 0]), modularity(A, [0, 1, 0, 1])
     (0.5, 0.0, -0.5)
     """
-    weights = checked_weights(A)
-    module = checked_labels(labels, len(weights))
+    weights, module = checked_weights(A), _checks.as_numpy(labels, "labels")
+    if module.shape != (len(weights),):
+        raise ValueError(f"labels must have one entry a unit, shape ({len(weights)},), got {module.shape}")
+    module = checked_integers(module, "labels")
     gamma = _checks.real(resolution, "resolution", above=0.0)
     kept = module >= 0
     return sum_within(modularity_matrix(weights[np.ix_(kept, kept)], gamma), module[kept])
@@ -130,11 +120,10 @@ def modularity(A: ArrayLike, labels: ArrayLike, *, resolution: float = 1.0) -> f
 def find_modules(A: ArrayLike, *, restarts: int = 20, seed: int = 0, resolution: float = 1.0) -> Partition:
     """Partition with the largest modularity found: the best of several Leiden runs.
 
-    `restarts` independent runs of the Leiden algorithm (Traag, Waltman & van Eck 2019, through igraph), each
-    from single units in random order until nothing moves; then `restarts − 1` further runs that start from
-    the best partition so far with half of its units moved to random modules ("kicks", as in iterated local
-    search), because on dense graphs of low Q a kick finds better partitions than one more restart does. A
-    dead unit (no edges) is labelled −1.
+    There are `restarts` independent runs of the Leiden algorithm (Traag, Waltman & van Eck 2019, through
+    igraph), each from single units in random order until nothing moves. `restarts − 1` further runs start
+    from the best partition so far with half of its units moved to random modules ("kicks", as in iterated
+    local search), because on dense graphs of low Q a kick finds better partitions than one more restart does.
 
     The result depends on the arguments only: igraph's generator is replaced while Leiden runs and set back to
     Python's `random` module (igraph's default) afterwards, and the state of `random` is untouched.
@@ -146,7 +135,7 @@ def find_modules(A: ArrayLike, *, restarts: int = 20, seed: int = 0, resolution:
     restarts
         Number of independent runs, at least 1.
     seed
-        Seed of the runs, 0 or more.
+        0 or more.
     resolution
         γ > 0 of `modularity`; larger values give more and smaller modules.
 
@@ -162,9 +151,9 @@ def find_modules(A: ArrayLike, *, restarts: int = 20, seed: int = 0, resolution:
 
     Notes
     -----
-    Deviation from the paper, which starts from a spectral split and then runs one Monte Carlo chain of 5,000
-    single-unit moves: Leiden reaches the same or a higher Q on all but a few graphs, in about a thousandth of
-    the time (the chapter on choices that could have mattered counts the exceptions).
+    The paper starts from a spectral split and then runs one Monte Carlo chain of 5,000 single-unit moves.
+    Leiden reaches the same or a higher Q on all but a few graphs (the chapter on choices that could have
+    mattered counts them), in about a thousandth of the time.
 
     Examples
     --------
@@ -185,8 +174,8 @@ def find_modules(A: ArrayLike, *, restarts: int = 20, seed: int = 0, resolution:
 
     alive = alive_units(weights)
     if not alive.any():
-        nothing, without_q = np.zeros(0, dtype=np.int64), np.full(restarts, np.nan)
-        return Partition.of_alive(nothing, alive, q=np.nan, stability=np.nan, restarts_q=without_q)
+        none, no_q = np.zeros(0, dtype=np.int64), np.full(restarts, np.nan)
+        return Partition.of_alive(none, alive, q=np.nan, stability=np.nan, restarts_q=no_q)
     weights = weights[np.ix_(alive, alive)]
     B = modularity_matrix(weights, gamma)
     runs, q = leiden_runs(weights, B, gamma, restarts, random.Random(seed))
@@ -200,43 +189,29 @@ def find_modules(A: ArrayLike, *, restarts: int = 20, seed: int = 0, resolution:
 
 
 def leiden_runs(
-    weights: Float[np.ndarray, "unit unit"],
-    B: Float[np.ndarray, "unit unit"],
-    resolution: float,
-    restarts: int,
-    generator: random.Random,
+    weights: Matrix, B: Matrix, resolution: float, restarts: int, generator: random.Random
 ) -> tuple[Int[np.ndarray, "run unit"], Float[np.ndarray, " run"]]:
     """Find the canonical labels and Q of independent restarts, then of the kicked runs.
 
     `weights` are those of a graph without dead units, and `B` is its `modularity_matrix`.
     """
-    n_unit = len(weights)
-    rows, columns = _upper_triangle(n_unit)
-    edge_weights = weights[rows, columns]
-    edges = np.stack([rows, columns], axis=1)
-    linked = edge_weights > 0
-    if not linked.all():
-        edges, edge_weights = edges[linked], edge_weights[linked]
-    graph = igraph.Graph(n=n_unit, edges=edges)
-    # Leiden's refinement weighs gains by exp(gain / beta), in units of the edge weights: fix those units.
-    listed = (edge_weights / edge_weights.mean()).tolist()
-
-    runs: list[Int[np.ndarray, " unit"]] = []
+    graph, edge_weights = weighted_graph(weights)
+    runs: list[Labels] = []
     q: list[float] = []
 
     def run_leiden(start: list[int] | None) -> None:
         # Not n_iterations=-1: igraph then never returns if a module has come apart into components.
-        reached, before = -np.inf, -np.inf
-        found = None
-        while found is None or reached > before + CONVERGED:
+        reached, rises = -np.inf, True
+        while rises:
             found = graph.community_leiden(
                 objective_function="modularity",
-                weights=listed,
+                weights=edge_weights,
                 resolution=resolution,
                 initial_membership=start,
                 n_iterations=1,
             )
-            start, before, reached = found.membership, reached, found.quality
+            rises = found.quality > reached + CONVERGED
+            start, reached = found.membership, found.quality
         runs.append(canonical_labels(np.array(start, dtype=np.int64)))
         q.append(sum_within(B, runs[-1]))
 
@@ -246,6 +221,18 @@ def leiden_runs(
         for _ in range(restarts - 1):
             run_leiden(kicked(runs[q.index(max(q))], generator))
     return np.stack(runs), np.array(q)
+
+
+def weighted_graph(weights: Matrix) -> tuple[igraph.Graph, list[float]]:
+    """Make the graph that igraph searches, and the weight of each edge, 1 on average.
+
+    Constants within igraph then mean the same whatever the scale: Leiden's refinement, for one, weighs gains
+    by exp(gain / beta), in units of the edge weights.
+    """
+    rows, columns = np.nonzero(np.triu(weights))
+    edge_weights = weights[rows, columns]
+    graph = igraph.Graph(n=len(weights), edges=np.stack([rows, columns], axis=1))
+    return graph, (edge_weights / edge_weights.mean()).tolist()
 
 
 @contextmanager
@@ -259,7 +246,7 @@ def igraph_draws_from(generator: random.Random) -> Iterator[None]:
             igraph.set_random_number_generator(random)
 
 
-def kicked(labels: Int[np.ndarray, " unit"], generator: random.Random) -> list[int]:
+def kicked(labels: Labels, generator: random.Random) -> list[int]:
     """Move a random half of the units to random modules, a new one among them."""
     n_module = int(labels.max()) + 1
     moved = [
@@ -270,9 +257,7 @@ def kicked(labels: Int[np.ndarray, " unit"], generator: random.Random) -> list[i
     return [number[label] for label in moved]
 
 
-def modularity_matrix(
-    weights: Float[np.ndarray, "unit unit"], resolution: float = 1.0
-) -> Float[np.ndarray, "unit unit"]:
+def modularity_matrix(weights: Matrix, resolution: float = 1.0) -> Matrix:
     """A_ij / 2m − γ k_i k_j / (2m)² (Newman 2006, eq. 3), nan without edges; Q is its sum within modules."""
     total = weights.sum()
     if not 0 < total < np.inf:
@@ -282,12 +267,12 @@ def modularity_matrix(
     return np.asarray(share - resolution * np.outer(degree, degree))
 
 
-def sum_within(B: Float[np.ndarray, "unit unit"], labels: Int[np.ndarray, " unit"]) -> float:
+def sum_within(B: Matrix, labels: Labels) -> float:
     """Sum of B within modules: Q, or nan where there is nothing to sum."""
     return float(B[labels[:, None] == labels].sum()) if len(labels) else np.nan
 
 
-def canonical_labels(labels: Int[np.ndarray, " unit"]) -> Int[np.ndarray, " unit"]:
+def canonical_labels(labels: Labels) -> Labels:
     """Renumber modules by decreasing size, ties by first member."""
     _, first, inverse, size = np.unique(labels, return_index=True, return_inverse=True, return_counts=True)
     rank = np.empty(len(size), dtype=np.int64)
@@ -295,51 +280,20 @@ def canonical_labels(labels: Int[np.ndarray, " unit"]) -> Int[np.ndarray, " unit
     return rank[inverse]
 
 
-def element_centric(a: Int[np.ndarray, " unit"], b: Int[np.ndarray, " unit"]) -> float:
-    """Element-centric similarity of two partitions, as `modlib.agreement` derives it, from few operations."""
+def element_centric(a: Labels, b: Labels) -> float:
+    """Element-centric similarity of two partitions (see `modlib.agreement`), in few operations."""
     in_a, in_b = a[:, None] == a, b[:, None] == b
     return float(np.mean((in_a & in_b).sum(axis=1) / np.maximum(in_a.sum(axis=1), in_b.sum(axis=1))))
 
 
-@lru_cache(maxsize=32)
-def _upper_triangle(n_unit: int) -> tuple[Int[np.ndarray, " pair"], Int[np.ndarray, " pair"]]:
-    """Row and column of each pair of units; kept, because a run has thousands of graphs of few sizes."""
-    rows, columns = np.triu_indices(n_unit, k=1)
-    return rows, columns
-
-
-def checked_weights(A: ArrayLike, name: str = "A") -> Float[np.ndarray, "unit unit"]:
+def checked_weights(A: ArrayLike, name: str = "A") -> Matrix:
     """Return a copy of the matrix of edge weights, float64 and exactly symmetric, if it is one."""
-    weights = _checks.floats(A, name)
-    _checks.square(weights, name)
-    _checks.finite(weights, name)
+    weights = _checks.symmetric(A, name)
     if weights.size and (lowest := weights.min()) < 0:
         raise ValueError(f"{name} must not be negative, got {lowest:g}; take absolute similarities")
     if (diagonal := np.diagonal(weights)).any():
         raise ValueError(f"{name} must have a zero diagonal, got {diagonal.max():g} on it")
-    return symmetric(weights, name)
-
-
-def symmetric(matrix: Float[np.ndarray, "unit unit"], name: str) -> Float[np.ndarray, "unit unit"]:
-    """Return the mean of a matrix and its transpose, if they differ by rounding only."""
-    if not np.array_equal(matrix, matrix.T):
-        largest = np.abs(matrix).max()
-        gap = np.abs(matrix / largest - matrix.T / largest).max()
-        if gap > SYMMETRY_TOLERANCE:
-            raise ValueError(
-                f"{name} must be symmetric: |A_ij − A_ji| reaches {gap:.2g} of the largest entry, "
-                f"allowed is {SYMMETRY_TOLERANCE:g}"
-            )
-        matrix = (matrix + matrix.T) / 2
-    return matrix
-
-
-def checked_labels(labels: ArrayLike, n_unit: int, name: str = "labels") -> Int[np.ndarray, " unit"]:
-    """Return labels as int64, if they are integers of at least −1, one a unit."""
-    module = _checks.as_numpy(labels, name)
-    if module.shape != (n_unit,):
-        raise ValueError(f"{name} must have one entry a unit, shape ({n_unit},), got {module.shape}")
-    return checked_integers(module, name)
+    return weights
 
 
 def checked_integers(labels: Shaped[np.ndarray, "..."], name: str) -> Int[np.ndarray, "..."]:
@@ -353,5 +307,5 @@ def checked_integers(labels: Shaped[np.ndarray, "..."], name: str) -> Int[np.nda
 
 def alive_units(weights: Float[np.ndarray, "*batch unit unit"]) -> Bool[np.ndarray, "*batch unit"]:
     """Which units have an edge: a nonzero entry off the diagonal."""
-    n_unit = weights.shape[-1]
-    return np.asarray(((weights != 0) & ~np.eye(n_unit, dtype=bool)).any(axis=-1))
+    off_diagonal = ~np.eye(weights.shape[-1], dtype=bool)
+    return np.asarray(((weights != 0) & off_diagonal).any(axis=-1))

@@ -9,10 +9,9 @@ from numpy.typing import ArrayLike
 from modlib import _checks
 from modlib._contingency import METRICS, contingency_tables
 from modlib._ranks import mean_ranks
-from modlib.clustering import alive_units, checked_integers, checked_weights, symmetric
+from modlib.clustering import alive_units, checked_integers, checked_weights
 
-CELLS_AT_ONCE = 1 << 20
-"""Cells of contingency tables held at once (8 MiB an array); more pairs are worked through in blocks."""
+CELLS_AT_ONCE = 1 << 20  #: Cells of contingency tables held at once (8 MiB an array).
 
 
 def agreement(labels_a: ArrayLike, labels_b: ArrayLike) -> dict[str, float]:
@@ -35,7 +34,7 @@ def agreement(labels_a: ArrayLike, labels_b: ArrayLike) -> dict[str, float]:
 
     Examples
     --------
-    The names of modules do not count. Cutting one of two modules in halves costs half a bit, and leaves three
+    The names of modules do not count. Cutting one of two modules in half costs half a bit, and leaves three
     quarters of the units matched.
 
     >>> agreement([0, 0, 0, 0, 1, 1, 1, 1], [1, 1, 1, 1, 0, 0, 0, 0])["ecs"]
@@ -58,8 +57,8 @@ def agreement_pairs(
 ) -> dict[str, Float[np.ndarray, " pair"]]:
     """Compare many pairs of partitions by several metrics, all from their contingency tables at once.
 
-    With n the units alive in both partitions, n_ij those in module i of one and j of the other,
-    a_i and b_j the row and column sums:
+    With n the units alive in both partitions, n_ij those in module i of one and j of the other, and a_i and
+    b_j the row and column sums:
 
     - `ecs`: element-centric similarity (Gates et al. 2019), in (0, 1]. Each unit's personalised PageRank
       reaches its module mates evenly, so for modules that do not overlap the L1 distance has a closed form,
@@ -67,13 +66,13 @@ def agreement_pairs(
       ECS = (1/n) Σ_ij n_ij² / max(a_i, b_j).
     - `ami`: adjusted mutual information, (I − E[I]) / ((H_a + H_b) / 2 − E[I]) with E over random labels of
       the same module sizes (Vinh, Epps & Bailey 2010, JMLR 11:2837), the arithmetic mean as in
-      scikit-learn. 1 for equal partitions, 0 expected by chance, may be negative.
-    - `ari`: adjusted Rand index (Hubert & Arabie 1985, 10.1007/BF01908075). Same scale as `ami`.
+      scikit-learn; 1 for equal partitions, 0 expected by chance, and possibly negative.
+    - `ari`: adjusted Rand index (Hubert & Arabie 1985, 10.1007/BF01908075), on the scale of `ami`.
     - `rmi`: reduced mutual information (Newman, Cantwell & Young 2020), in bits a unit, not normalised:
       (1/n) log₂[n! Π n_ij! / (Π a_i! Π b_j!)] − (1/n) log₂ Ω, with Ω the number of contingency tables with
       these sums in the closed approximation of Diaconis & Efron 1985 (Ann. Statist. 13:845), as in
-      clusim's default. What it is for equal partitions depends on their module sizes; 0 or less where one
-      says nothing of the other.
+      clusim's default; for equal partitions it depends on the module sizes, and it is 0 or less where one
+      partition says nothing of the other.
     - `vi`: variation of information 2 H_ab − H_a − H_b (Meilă 2007, 10.1016/j.jmva.2006.11.013), in bits; a
       distance: 0 for equal partitions, at most log₂ n.
     - `matching`: share of units in the best one-to-one matching of modules, in (0, 1] (the linear assignment
@@ -102,8 +101,8 @@ def agreement_pairs(
 
     Notes
     -----
-    Deviation from the paper, whose code puts all dead units into one module of their own: that module is
-    shared by measures of one family and so raises their agreement. Here such units are left out.
+    The paper's code puts all dead units into one module of their own, which measures of one family share and
+    which so raises their agreement. Here dead units are left out.
     """
     module = _checks.as_numpy(labels, "labels")
     if module.ndim != 2:
@@ -179,8 +178,8 @@ def transfers(A: ArrayLike, labels: ArrayLike) -> Float[np.ndarray, "matrix part
 def rank_correlation(S_a: ArrayLike, S_b: ArrayLike) -> float:
     """Spearman correlation of two similarity matrices, over pairs of units alive in both.
 
-    Pearson correlation of the ranks (ties: mean rank) of the entries above the diagonal. A unit is alive if
-    any of its entries off the diagonal is nonzero.
+    It is the Pearson correlation of the ranks (ties: mean rank) of the entries above the diagonal. A unit is
+    alive if any of its entries off the diagonal is nonzero.
 
     Parameters
     ----------
@@ -198,43 +197,24 @@ def rank_correlation(S_a: ArrayLike, S_b: ArrayLike) -> float:
     ValueError, TypeError
         If the matrices are not finite, square, symmetric (to 1e-6 of the largest entry) and of one shape.
     """
-    a, b = _checks.floats(S_a, "S_a"), _checks.floats(S_b, "S_b")
-    for matrix, name in ((a, "S_a"), (b, "S_b")):
-        _checks.square(matrix, name)
-        _checks.finite(matrix, name)
+    a, b = _checks.symmetric(S_a, "S_a"), _checks.symmetric(S_b, "S_b")
     if a.shape != b.shape:
         raise ValueError(f"S_a and S_b must have the same shape, got {a.shape} and {b.shape}")
-    both = np.stack([symmetric(a, "S_a"), symmetric(b, "S_b")])
-    return float(rank_correlations(both)[0, 1])
+    return float(rank_correlations([a, b])[0, 1])
 
 
 def rank_correlations(S: ArrayLike) -> Float[np.ndarray, "matrix matrix"]:
-    """Spearman correlation of every two of a stack of similarity matrices; see `rank_correlation`.
+    """Spearman correlations of every two of (matrix, unit, unit) similarities, as `rank_correlation`.
 
     Each pair is compared on the units alive in both, so matrices are ranked once for each distinct set of
-    common units: once in all if every matrix has the same dead units.
-
-    Parameters
-    ----------
-    S
-        (matrix, unit, unit) similarities.
-
-    Returns
-    -------
-    array
-        Symmetric, 1 on the diagonal (nan for a matrix that cannot be compared with itself).
-
-    Raises
-    ------
-    ValueError, TypeError
-        If `S` is not finite, not of that shape, or a matrix is not symmetric.
+    common units: once in all if every matrix has the same dead units. The result is (matrix, matrix), with 1
+    on the diagonal, or nan for a matrix that cannot be compared with itself.
     """
     stack = _checks.floats(S, "S")
     if stack.ndim != 3 or stack.shape[1] != stack.shape[2]:
         raise ValueError(f"S must have shape (matrix, unit, unit), got {stack.shape}")
-    _checks.finite(stack, "S")
     for m, matrix in enumerate(stack):
-        symmetric(matrix, f"S[{m}]")
+        _checks.symmetric(matrix, f"S[{m}]")
     n_matrix, n_unit = stack.shape[:2]
     alive = alive_units(stack)
     first, second = np.triu_indices(n_matrix)
@@ -255,7 +235,7 @@ def rank_correlations(S: ArrayLike) -> Float[np.ndarray, "matrix matrix"]:
 
 
 def _standard_ranks(values: Float[np.ndarray, "matrix pair"]) -> Float[np.ndarray, "matrix pair"]:
-    """Ranks within each row, centred and of unit length; nan for a constant row."""
+    """Rank within each row, and scale the ranks to mean 0 and length 1; nan for a constant row."""
     centred = mean_ranks(values) - (values.shape[1] + 1) / 2
     length = np.linalg.norm(centred, axis=1, keepdims=True)
     with np.errstate(invalid="ignore"):

@@ -1,4 +1,7 @@
-"""Many ReLU networks of one shape, held as one stack of tensors."""
+"""Many ReLU networks of one shape, held as one stack of tensors.
+
+Whatever is called raises a ValueError or TypeError that names the argument which is not as described.
+"""
 
 from __future__ import annotations
 
@@ -46,8 +49,8 @@ class MLPStack:
     def __post_init__(self) -> None:
         for name, tensors in (("weights", self.weights), ("biases", self.biases)):
             _checks.instance(tensors, name, (list, tuple))
-            for layer, t in enumerate(tensors, start=1):
-                _check_parameter(t, f"{name} of layer {layer}", like=(*self.weights, t)[0])
+            for layer, value in enumerate(tensors, start=1):
+                _check_parameter(value, f"{name} of layer {layer}", like=(*self.weights, value)[0])
         if not self.weights or len(self.weights) != len(self.biases):
             raise ValueError(
                 "weights and biases must be lists of equal length, one tensor per layer; "
@@ -61,11 +64,11 @@ class MLPStack:
                 )
             if not w.numel():
                 raise ValueError(f"weights of layer {layer} must not be empty, got {tuple(w.shape)}")
-            if w.shape[0] != self.weights[0].shape[0]:
-                raise ValueError(
-                    f"layer {layer} holds {w.shape[0]} networks, layer 1 holds {self.weights[0].shape[0]}"
-                )
         for layer, (w, after) in enumerate(pairwise(self.weights), start=1):
+            if w.shape[0] != after.shape[0]:
+                raise ValueError(
+                    f"layer {layer + 1} holds {after.shape[0]} networks, layer {layer} holds {w.shape[0]}"
+                )
             if w.shape[2] != after.shape[1]:
                 raise ValueError(
                     f"layer {layer} has {w.shape[2]} units, but layer {layer + 1} takes {after.shape[1]}"
@@ -78,23 +81,16 @@ class MLPStack:
         Parameters
         ----------
         weights, biases
-            Per layer ``(network, in, out)`` and ``(network, out)``; the last is the output layer.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If the shapes of the layers do not fit each other or an entry is not finite.
+            Per layer ``(network, in, out)`` and ``(network, out)``, finite; the last is the output layer.
         """
 
         def tensors(name: str, arrays: Sequence[object]) -> list[Tensor]:
-            found = [
-                _as_tensor(a, f"{name} of layer {layer}").detach()
-                for layer, a in enumerate(_checks.listed(arrays, name), start=1)
-            ]
-            found = [t if t.is_floating_point() else t.float() for t in found]
-            for layer, t in enumerate(found, start=1):
-                if not torch.isfinite(t).all():
+            found = []
+            for layer, array in enumerate(_checks.listed(arrays, name), start=1):
+                tensor = _as_tensor(array, f"{name} of layer {layer}").detach()
+                if not torch.isfinite(tensor).all():
                     raise ValueError(f"{name} of layer {layer} hold a value that is not finite")
+                found.append(tensor if tensor.is_floating_point() else tensor.float())
             return found
 
         return cls(tensors("weights", weights), tensors("biases", biases))
@@ -109,20 +105,14 @@ class MLPStack:
         Parameters
         ----------
         modules
-            Networks of one shape that give logits, with a ReLU (a module or a function) after every linear
-            layer but the last. ``Dropout``, ``Identity`` and ``Flatten`` count as nothing.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If there is no module; or one has no linear layer, one without bias, a layer of another kind or
-            other shapes than the first module; or if it computes something else than the stack does.
+            One or more networks of one shape that give logits, made of linear layers with a bias and of a
+            ReLU (a module or a function) after each but the last. ``Dropout``, ``Identity`` and ``Flatten``
+            count as nothing; other kinds of layers are refused.
         """
         modules = [_checks.instance(m, "each of modules", nn.Module) for m in _several(modules, "modules")]
-        for number, module in enumerate(modules):
-            _check_kinds(module, number)
         linear = [[m for m in module.modules() if isinstance(m, nn.Linear)] for module in modules]
-        for number, layers_of_one in enumerate(linear):
+        for number, (module, layers_of_one) in enumerate(zip(modules, linear, strict=True)):
+            _check_kinds(module, number)
             shapes = [(m.in_features, m.out_features) for m in layers_of_one]
             if not shapes or any(m.bias is None for m in layers_of_one):
                 raise ValueError(f"module {number} must have linear layers, all with a bias")
@@ -150,44 +140,27 @@ class MLPStack:
             Inputs, hidden units per layer, classes; for example ``[784, 64, 64, 10]``.
         seeds
             One per network, 0 or more.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If `widths` are not two or more numbers of 1 or more, or `seeds` not one or more seeds.
         """
         widths = _checks.wholes(widths, "widths", least=None)
         if len(widths) < 2 or min(widths) < 1:
             raise ValueError(f"widths must be at least two positive numbers, got {widths}")
-        seeds = [_checks.seed(seed, "each of seeds") for seed in _several(seeds, "seeds")]
         networks = []
-        for seed in seeds:
+        for seed in [_checks.seed(seed, "each of seeds") for seed in _several(seeds, "seeds")]:
             generator = torch.Generator().manual_seed(seed)
-            layers = []
+            drawn = []
             for n_in, n_out in pairwise(widths):
-                bound = n_in**-0.5
-                layers.append(
-                    (
-                        torch.empty(n_out, n_in).uniform_(-bound, bound, generator=generator).T,
-                        torch.empty(n_out).uniform_(-bound, bound, generator=generator),
-                    )
-                )
-            networks.append(layers)
-        stacked = list(zip(*networks, strict=True))
-        return cls(
-            [torch.stack([w for w, _ in layer]) for layer in stacked],
-            [torch.stack([b for _, b in layer]) for layer in stacked],
-        )
+                for shape in ((n_out, n_in), (n_out,)):
+                    drawn.append(torch.empty(shape).uniform_(-(n_in**-0.5), n_in**-0.5, generator=generator))
+            networks.append(drawn)
+        stacked = [torch.stack(same) for same in zip(*networks, strict=True)]
+        return cls([w.mT.contiguous() for w in stacked[::2]], stacked[1::2])
 
     def __call__(
         self, x: Float[Tensor, "sample _in"]
     ) -> tuple[list[Float[Tensor, "network sample _unit"]], Float[Tensor, "network sample _class"]]:
         """Hidden activations after the ReLU, layer by layer, and logits; no dropout.
 
-        Raises
-        ------
-        ValueError, TypeError
-            If x is not (sample, in), of the stack's precision and on its device.
+        The inputs must have the stack's precision and be on its device.
         """
         x = _checks.tensor(x, "x", like=self.weights[0])
         if x.dtype != self.weights[0].dtype:
@@ -223,13 +196,7 @@ class MLPStack:
         return len(self.weights) - 1
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> MLPStack:
-        """Return the stack on another device or in another precision.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If `device` is none that there is, or `dtype` none of floating-point numbers.
-        """
+        """Return the stack on another device or in another floating-point precision."""
         if device is not None:
             try:
                 torch.empty(0, device=device)
@@ -243,13 +210,7 @@ class MLPStack:
         )
 
     def module(self, network: int) -> nn.Sequential:
-        """Return one network as a plain ``nn.Sequential`` of ``Linear`` and ``ReLU`` (weights are copied).
-
-        Raises
-        ------
-        ValueError, TypeError
-            If `network` is not the number of one, counted from 0.
-        """
+        """Copy a network, counted from 0, into a plain ``nn.Sequential`` of ``Linear`` and ``ReLU``."""
         network = _checks.whole(network, "network", most=len(self) - 1)
         layers: list[nn.Module] = []
         for w, b in zip(self.weights, self.biases, strict=True):
@@ -262,13 +223,7 @@ class MLPStack:
 
 
 def concatenate(stacks: Sequence[MLPStack]) -> MLPStack:
-    """Put stacks of one shape behind each other.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If there is none, or they differ in shape, device or precision.
-    """
+    """Put one or more stacks of one shape, device and precision behind each other."""
     stacks = [_checks.instance(s, "each of stacks", MLPStack) for s in _several(stacks, "stacks")]
     for number, stack in enumerate(stacks):
         if stack.widths != stacks[0].widths:
@@ -293,8 +248,8 @@ def _as_tensor(value: object, name: str) -> Tensor:
         return _checks.tensor(value, name)
     _checks.as_numpy(value, name)
     try:
-        return torch.as_tensor(value)  # of a list float32, unlike NumPy
-    except (TypeError, ValueError, RuntimeError) as error:  # of longer floats, or too long integers
+        return torch.as_tensor(value)  # which makes float32 of a list, unlike NumPy
+    except (TypeError, ValueError, RuntimeError) as error:  # of floats or integers that are too long
         raise TypeError(f"{name} must hold numbers that torch has: {error}") from error
 
 
@@ -313,7 +268,7 @@ def _check_logits(module: nn.Module, number: int, stack: MLPStack) -> None:
     """Refuse a module that computes something else than the stack made of its layers.
 
     The inputs are of sizes from 0.1 to 100, so that units are active and inactive whatever their biases. Half
-    of the digits of the precision must agree, relative to the largest logit of the input.
+    of the digits of the precision must agree, relative to the largest logit of an input.
     """
     first = stack.weights[0]
     generator = torch.Generator(device="cpu").manual_seed(0)

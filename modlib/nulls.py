@@ -1,7 +1,8 @@
 """What Q would be without modules: draws that have everything of a layer but its pattern, and tests on them.
 
 Each draw is a graph like the one that is tested, and its best partition is searched for anew: a partition
-found elsewhere and only scored on the draw would make any graph look modular beside it.
+found elsewhere and only scored on the draw would make any graph look modular beside it. Each function raises
+a ValueError or TypeError that names the argument which is not as described.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from modlib import _checks
-from modlib.clustering import symmetric
+from modlib._checks import Matrix
 from modlib.measures import MEASURES, graphs, similarity
 from modlib.networks import MLPStack
 
@@ -47,20 +48,11 @@ class NullTest:
 
 
 def null_test(value: float, draws: ArrayLike) -> NullTest:
-    """Hold a Q against draws of a null; draws that are nan (a graph without edges) do not count.
+    """Hold a Q against two or more draws of a null; those that are nan (a graph without edges) do not count.
 
     Differences up to 1e-12 are taken for rounding: the Q of a graph with one possible partition differs from
-    draw to draw in the last bit only, and neither z nor p may depend on that bit.
-
-    Returns
-    -------
-    NullTest
-        nan throughout where fewer than two draws are numbers: a dead layer has nothing to test.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If there are fewer than two draws.
+    draw to draw in the last bit only, and neither z nor p may depend on that bit. The test is nan throughout
+    where fewer than two draws are numbers: a dead layer has nothing to test.
 
     Examples
     --------
@@ -84,19 +76,7 @@ def permute_weights(stack: MLPStack, generator: torch.Generator) -> MLPStack:
     """Shuffle the weights of every layer of every network among themselves (Filan et al. 2021, sec. 4).
 
     What stays is the distribution of each layer's weights; what goes is which weight stands where. Biases
-    stay in place.
-
-    Parameters
-    ----------
-    stack
-        The networks.
-    generator
-        On the device of the stack.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If the generator is none or on another device, or the stack is none.
+    stay in place. The generator must be on the device of the stack.
     """
     _checks.instance(stack, "stack", MLPStack)
     _checks.instance(generator, "generator", torch.Generator, "torch.Generator")
@@ -110,9 +90,7 @@ def permute_weights(stack: MLPStack, generator: torch.Generator) -> MLPStack:
     return MLPStack(weights, stack.biases)
 
 
-def random_associations(
-    R: Float[np.ndarray, "unit unit"], generator: np.random.Generator
-) -> Float[np.ndarray, "unit unit"]:
+def random_associations(R: Matrix, generator: np.random.Generator) -> Matrix:
     r"""Correlations of units without modules, with the mean and the variance of those given.
 
     Hirschberger, Qi & Steuer 2007 (used for brain networks by Zalesky, Fornito & Bullmore 2012): the
@@ -127,19 +105,10 @@ def random_associations(
     Parameters
     ----------
     R
-        (unit, unit) normalised similarities, signed, 1 on the diagonal; rows of zeros are dead units.
+        (unit, unit) normalised similarities, signed, symmetric, finite, at most 1 on average, and 1 on the
+        diagonal; rows of zeros are dead units, and stay dead.
     generator
         Source of the draws.
-
-    Returns
-    -------
-    array
-        As R; dead units stay dead.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If R is not square, finite and symmetric, or its associations are above 1 on average.
 
     Notes
     -----
@@ -154,9 +123,7 @@ def random_associations(
     return _associations(_checked(R, "R", generator), "R", generator)
 
 
-def _associations(
-    matrix: Float[np.ndarray, "unit unit"], name: str, generator: np.random.Generator
-) -> Float[np.ndarray, "unit unit"]:
+def _associations(matrix: Matrix, name: str, generator: np.random.Generator) -> Matrix:
     alive = np.diagonal(matrix) > 0
     n = int(alive.sum())
     found = np.zeros_like(matrix)
@@ -173,12 +140,9 @@ def _associations(
     return found
 
 
-def _checked(matrix: ArrayLike, name: str, generator: np.random.Generator) -> Float[np.ndarray, "unit unit"]:
-    found = _checks.floats(matrix, name)
-    _checks.square(found, name)
-    _checks.finite(found, name)
+def _checked(matrix: ArrayLike, name: str, generator: np.random.Generator) -> Matrix:
     _checks.instance(generator, "generator", np.random.Generator, "numpy.random.Generator")
-    return symmetric(found, name)
+    return _checks.symmetric(matrix, name)
 
 
 def _dimensions(m: float, generator: np.random.Generator) -> int:
@@ -188,30 +152,19 @@ def _dimensions(m: float, generator: np.random.Generator) -> int:
     return low if generator.random() < share_low else low + 1
 
 
-def random_graphs(
-    S: Float[np.ndarray, "unit unit"], generator: np.random.Generator
-) -> tuple[Float[np.ndarray, "unit unit"], Float[np.ndarray, "unit unit"]]:
+def random_graphs(S: Matrix, generator: np.random.Generator) -> tuple[Matrix, Matrix]:
     """Raw and normalised graph of units that associate at random, as strongly as those of S.
 
     The normalised one is the absolute value of `random_associations`; the raw one has each unit's own size
-    besides, √(S_ii S_jj), since how large units are is no matter of modules.
+    besides, √(S_ii S_jj), since how large units are is no matter of modules. Both are graphs as
+    `modlib.adjacency` gives them.
 
     Parameters
     ----------
     S
-        (unit, unit) signed similarities, the diagonal in place.
+        (unit, unit) signed similarities as for `random_associations`, but not normalised.
     generator
         Source of the draw.
-
-    Returns
-    -------
-    raw, normalised
-        Absolute values, zero diagonal, dead rows zero, as `modlib.adjacency` gives them.
-
-    Raises
-    ------
-    ValueError, TypeError
-        As `random_associations`, but S need not be normalised.
     """
     matrix = _checked(S, "S", generator)
     size = np.sqrt(np.clip(np.diagonal(matrix), 0, None))
@@ -221,6 +174,7 @@ def random_graphs(
     return normalised * np.outer(size, size), normalised
 
 
+Similarities = dict[str, list[Tensor]]
 Draw = list[Float[np.ndarray, "network variant _unit _unit"]]
 
 
@@ -230,10 +184,8 @@ class Null:
 
     Attributes
     ----------
-    name
-        As in tables.
-    label
-        As in charts and prose.
+    name, label
+        As in tables, and as in charts and prose.
     draws
         Called with a stack, samples x and y, the similarities of the stack on them and a seed, it draws
         without end. A draw holds for every hidden layer the graphs that `modlib.measures.graphs` would make,
@@ -242,12 +194,10 @@ class Null:
 
     name: str
     label: str
-    draws: Callable[[MLPStack, Tensor, Tensor, dict[str, list[Tensor]], int], Iterator[Draw]]
+    draws: Callable[[MLPStack, Tensor, Tensor, Similarities, int], Iterator[Draw]]
 
 
-def _draws_of_weights(
-    stack: MLPStack, x: Tensor, y: Tensor, S: dict[str, list[Tensor]], seed: int
-) -> Iterator[Draw]:
+def _draws_of_weights(stack: MLPStack, x: Tensor, y: Tensor, S: Similarities, seed: int) -> Iterator[Draw]:
     """Permute the weights of the networks, and measure similarity anew."""
     generator = torch.Generator(device=x.device).manual_seed(seed)
     while True:
@@ -256,23 +206,19 @@ def _draws_of_weights(
 
 
 def _draws_of_similarities(
-    stack: MLPStack, x: Tensor, y: Tensor, S: dict[str, list[Tensor]], seed: int
+    stack: MLPStack, x: Tensor, y: Tensor, S: Similarities, seed: int
 ) -> Iterator[Draw]:
     """Draw graphs as strong as those of each similarity matrix, with a generator a network and layer."""
     layers = range(stack.n_hidden)
     # (network, measure, unit, unit) a layer
     given = [torch.stack([S[measure][layer] for measure in MEASURES], 1).cpu().numpy() for layer in layers]
     generators = [[np.random.default_rng((seed, n, layer)) for n in range(len(stack))] for layer in layers]
+
+    def drawn(network: Float[np.ndarray, "measure unit unit"], generator: np.random.Generator) -> np.ndarray:
+        return np.concatenate([np.stack(random_graphs(matrix, generator)) for matrix in network])
+
     while True:
-        yield [
-            np.stack(
-                [
-                    np.concatenate([np.stack(random_graphs(matrix, generator)) for matrix in network])
-                    for network, generator in zip(given[layer], generators[layer], strict=True)
-                ]
-            )
-            for layer in layers
-        ]
+        yield [np.stack(list(map(drawn, given[layer], generators[layer]))) for layer in layers]
 
 
 #: All nulls that are drawn, by name. (Untrained networks and memorised labels are experiments.)

@@ -1,4 +1,7 @@
-"""Small problems that come together with their answer: graphs and a network with known modules."""
+"""Small problems that come together with their answer: graphs and a network with known modules.
+
+Each function raises a ValueError or TypeError that names the argument which is not as described.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from modlib import _checks
-
-FloatMatrix = Float[np.ndarray, "unit unit"]
-Labels = Int[np.ndarray, " unit"]
+from modlib._checks import Labels, Matrix
 
 
 def planted_graph(
@@ -21,7 +22,7 @@ def planted_graph(
     between: float = 0.1,
     noise: float = 0.0,
     seed: int = 0,
-) -> tuple[FloatMatrix, Labels]:
+) -> tuple[Matrix, Labels]:
     """Make a complete weighted graph whose modules are known.
 
     Without noise and with ``g`` modules of one size ``n``, the modularity of the planted partition is
@@ -43,11 +44,6 @@ def planted_graph(
     A, labels
         Adjacency matrix and the planted module of each unit, counted from 0, in blocks.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is not as above.
-
     Examples
     --------
     >>> A, labels = planted_graph((2, 2), within=1.0, between=0.5)
@@ -66,11 +62,11 @@ def planted_graph(
     labels = np.repeat(np.arange(len(sizes)), sizes)
     weights = np.where(labels[:, None] == labels[None, :], within, between)
     factors = 1 + noise * np.random.default_rng(seed).uniform(-1, 1, weights.shape)
-    A: FloatMatrix = np.triu(weights * factors, 1)
+    A: Matrix = np.triu(weights * factors, 1)
     return A + A.T, labels
 
 
-def ring_of_cliques(cliques: int, size: int) -> tuple[FloatMatrix, Labels]:
+def ring_of_cliques(cliques: int, size: int) -> tuple[Matrix, Labels]:
     """Join complete graphs into a ring by single edges: modules that nobody would dispute.
 
     The example of Fortunato & Barthélemy (2007): although every clique is as dense as can be, modularity
@@ -86,11 +82,6 @@ def ring_of_cliques(cliques: int, size: int) -> tuple[FloatMatrix, Labels]:
     A, labels
         Adjacency matrix of 0 and 1, and the clique of each unit, in blocks. The last unit of a clique is
         joined to the first unit of the next one.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is not as above.
     """
     cliques, size = _checks.whole(cliques, "cliques", least=3), _checks.whole(size, "size", least=2)
     A, labels = planted_graph([size] * cliques, within=1.0, between=0.0)
@@ -100,24 +91,11 @@ def ring_of_cliques(cliques: int, size: int) -> tuple[FloatMatrix, Labels]:
     return A, labels
 
 
-def random_graph(units: int, *, density: float, seed: int = 0) -> FloatMatrix:
+def random_graph(units: int, *, density: float, seed: int = 0) -> Matrix:
     """Draw a graph without modules: every pair is joined with one probability, all independently.
 
-    The G(n, p) of Erdős and Rényi, as an adjacency matrix of 0 and 1.
-
-    Parameters
-    ----------
-    units
-        Number of units, at least 2.
-    density
-        Probability of an edge, in ``(0, 1]``.
-    seed
-        Seed of the draw.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is not as above.
+    It is the G(n, p) of Erdős and Rényi, as an adjacency matrix of 0 and 1, with n = `units` of at least 2
+    and p = `density` in ``(0, 1]``.
     """
     units, seed = _checks.whole(units, "units", least=2), _checks.seed(seed)
     density = _checks.real(density, "density", above=0.0, most=1.0)
@@ -159,10 +137,10 @@ def crossed_network(
     """Build a network in which what a unit reads says nothing about what it drives.
 
     There is one hidden layer, with ``copies`` units for each pair of a *read group* and a *drive group*.
-    Each read group owns two inputs, and a unit reads, with weights near (1, ½), those of its group alone; the
-    inputs are independent. Each drive group owns two classes, and a unit pushes one of them up and the other
-    down (weights near ±½). So units of one read group are alike upstream, units of one drive group are alike
-    downstream, and each upstream module holds the same number of units of every downstream module.
+    Each read group owns two of the independent inputs, and a unit reads those of its group alone, with
+    weights near (1, ½). Each drive group owns two classes, and a unit pushes one of them up and the other
+    down, with weights near ±½. So units of one read group are alike upstream, units of one drive group are
+    alike downstream, and each upstream module holds the same number of units of every downstream module.
 
     Parameters
     ----------
@@ -175,11 +153,6 @@ def crossed_network(
         output weights, which are half as large, get half of it.
     seed
         Seed of weights and inputs.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is not as above.
 
     Examples
     --------
@@ -200,8 +173,8 @@ def crossed_network(
     drives *= (-1.0) ** (upstream * downstream)[:, None]
     w_in = reads + noise * rng.standard_normal(reads.shape)
     w_out = drives + noise / 2 * rng.standard_normal(drives.shape)
-    # A threshold below the middle keeps most units on for most inputs, as in a trained network's first
-    # layer, while leaving a kink for the measures to average over.
+    # This bias keeps most units on for most inputs, as in a trained network's first layer, and yet leaves a
+    # kink for the measures to average over.
     b_in = np.full(len(upstream), 0.5)
     x = rng.standard_normal((samples, 2 * read_groups))
     hidden = np.maximum(x @ w_in + b_in, 0)

@@ -107,9 +107,9 @@ BEHIND = {
 FUNCTIONS_BEHIND = {
     "algorithms.drawn_choice", "algorithms.inverse_temperature", "bounds.dual_value",
     "clustering.alive_units", "clustering.canonical_labels", "clustering.checked_integers",
-    "clustering.checked_labels", "clustering.checked_weights", "clustering.element_centric",
-    "clustering.igraph_draws_from", "clustering.kicked", "clustering.leiden_runs",
-    "clustering.modularity_matrix", "clustering.sum_within", "clustering.symmetric",
+    "clustering.checked_weights", "clustering.element_centric", "clustering.igraph_draws_from",
+    "clustering.kicked", "clustering.leiden_runs", "clustering.modularity_matrix", "clustering.sum_within",
+    "clustering.weighted_graph",
     "data.datasets.available", "measures.batch_size", "measures.graphs", "stats.intervals.checked_levels",
     "study.accuracy_filter.checked_metric", "study.derived.with_all_metrics", "study.rows.search_layers",
     "study.shard_files.keep_shard", "study.shard_files.shard_content", "study.shard_files.write_shard",

@@ -21,7 +21,7 @@ from scipy import stats
 from torch import Tensor
 
 from modlib import _checks, data
-from modlib.clustering import find_modules, symmetric
+from modlib.clustering import find_modules
 from modlib.measures import MEASURES, normalise, similarity
 from modlib.networks import MLPStack
 from modlib.nulls import null_test, random_associations
@@ -66,14 +66,13 @@ def rotated(R: ArrayLike, rng: Generator) -> Signed:
     fifth of the trace keeps nine tenths of itself or more, one of two fifths four fifths. So rotations make
     up for most of what unequal dimensions add to Q, not for all of it.
     """
-    matrix = _checks.floats(R, "R")
+    matrix = _checks.symmetric(R, "R")
     _checks.instance(rng, "rng", Generator, "numpy.random.Generator")
-    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or len(matrix) < 3:
-        raise ValueError(f"R must be a square matrix of 3 units or more, got shape {matrix.shape}")
+    n = len(matrix)
+    if n < 3:
+        raise ValueError(f"R must be of 3 units or more, got {n}")
     if not (np.diagonal(matrix) > 0).all():
         raise ValueError(f"R must have no dead unit, got {np.count_nonzero(np.diagonal(matrix) <= 0)}")
-    _checks.finite(matrix, "R")
-    matrix, n = symmetric(matrix, "R"), len(matrix)
     basis = np.linalg.qr(np.column_stack([np.ones(n), np.eye(n)[:, 1:]]))[0]  # its first column is even
     turned = basis.copy()
     turned[:, 1:] = basis[:, 1:] @ stats.special_ortho_group.rvs(n - 1, random_state=rng)
