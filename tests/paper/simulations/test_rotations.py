@@ -75,7 +75,7 @@ def test_every_draw_is_another_and_the_generators():
 @pytest.mark.parametrize(
     ("R", "message"),
     [
-        (np.ones((2, 3)), r"square .unit, unit. matrix, got shape \(2, 3\)"),
+        (np.ones((2, 3)), r"square \(unit, unit\) matrix, got shape \(2, 3\)"),
         (np.eye(2), "3 units or more"),
         (np.diag([1.0, 1.0, 0.0, 1.0]), "must have no dead unit, got 1"),
     ],
