@@ -166,6 +166,11 @@ def graph_names(table: pd.DataFrame, side: str = "") -> pd.Series:
     )
 
 
+def zero_line(base: alt.Chart, axis: str = "y") -> alt.Chart:
+    """Draw a dashed line at zero, across an axis."""
+    return base.mark_rule(strokeDash=[3, 3], color=GREY).encode(**{axis: alt.datum(0)})
+
+
 def estimate(column: str, title: str, form: str = ".3f") -> list[alt.Tooltip]:
     """Tooltips of an estimate and of its 95 % interval, the columns `low` and `high`."""
     shown = {column: title, "low": "95 % from", "high": "to"}

@@ -15,18 +15,21 @@ from IPython.display import Markdown
 
 from modlib.book.chapters.elsewhere.tables import COMPARED, EFFECTS
 from modlib.book.theme import (
-    FAMILY_COLOURS,
     GREY,
     HEADER,
     NAMES,
     REGULARIZERS,
     ROW_HEADER,
     TOP_LEGEND,
+    described,
     drop_down,
     estimate,
+    family_colour,
     on_strength_axis,
     panels,
+    scale_of,
     strength_axis,
+    zero_line,
 )
 from modlib.paper import by_level, graph_names
 from modlib.study.accuracy_filter import LEVEL
@@ -40,14 +43,14 @@ LEVELS = {"plain": "weakest L2", "dropout": "best dropout", "weights": "best L1 
 METRICS = {"ecs": "element-centric similarity", "ami": "adjusted mutual information"}
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
 _BY = ["dropout probability", "weight penalty"]
+_LAYER = alt.X("layer:O", title="hidden layer", axis=alt.Axis(labelAngle=0, grid=False)).scale(padding=0.4)
 
 
 def not_stored(found: Iterable[str], profile: str) -> Markdown:
     """Say which experiments are missing from the page, and the commands that compute them."""
     missing = [name for name in COMPARED if name not in found]
-    if not missing:
-        said = "*All experiments of this page are stored.*"
-    else:
+    said = "*All experiments of this page are stored.*"
+    if missing:
         commands = "; ".join(f"`python -m modlib run {name} --profile {profile}`" for name in missing)
         said = (
             f"*Shown here: {', '.join(found)}. Not stored, and left out of every chart and table: "
@@ -57,7 +60,11 @@ def not_stored(found: Iterable[str], profile: str) -> Markdown:
     return Markdown(said)  # type: ignore[no-untyped-call]
 
 
-def q_side_by_side(curves: pd.DataFrame, *, name: str = "", caption: str = "") -> alt.FacetChart:
+@described(
+    "Modularity of raw graphs against dropout and against L1 or L2, one line an experiment and one row a "
+    "measure, less the modularity of untrained networks of the same shape."
+)
+def q_side_by_side(curves: pd.DataFrame) -> alt.FacetChart:
     """Q against dropout and against L1 or L2, a line an experiment; layer, penalty and scale by drop-down."""
     points = curves.assign(
         x=on_strength_axis(curves),
@@ -81,6 +88,7 @@ def q_side_by_side(curves: pd.DataFrame, *, name: str = "", caption: str = "") -
         "color": _by_experiment(alt.Color, points, COLOURS),
         "opacity": alt.condition(pick, alt.value(1.0), alt.value(0.08)),
     }
+    low, value = alt.Y("low:Q", title="Q"), alt.Y("value:Q", title="Q", axis=alt.Axis(tickCount=4))
     tooltip = [
         "experiment:N",
         alt.Tooltip("name:N", title="measure"),
@@ -92,15 +100,12 @@ def q_side_by_side(curves: pd.DataFrame, *, name: str = "", caption: str = "") -
         alt.Tooltip("untrained:Q", title="Q, untrained", format=".3f"),
         "seeds:Q",
     ]
+    shape = _by_experiment(alt.Shape, points, SHAPES)
     return panels(
-        base.mark_rule(strokeDash=[3, 3], color=GREY).encode(y=alt.datum(0)),
-        base.mark_rule(strokeWidth=1.2).encode(y=alt.Y("low:Q", title="Q"), y2="high:Q", **shown),
-        base.mark_line(strokeWidth=1.5).encode(
-            y=alt.Y("value:Q", title="Q", axis=alt.Axis(tickCount=4)), **shown
-        ),
-        base.mark_point(filled=True, size=38).encode(
-            y="value:Q", shape=_by_experiment(alt.Shape, points, SHAPES), tooltip=tooltip, **shown
-        ),
+        zero_line(base),
+        base.mark_rule(strokeWidth=1.2).encode(y=low, y2="high:Q", **shown),
+        base.mark_line(strokeWidth=1.5).encode(y=value, **shown),
+        base.mark_point(filled=True, size=38).encode(y="value:Q", shape=shape, tooltip=tooltip, **shown),
         data=points,
         size=(200, 120),
         row=alt.Row("name:N", sort=list(NAMES.values()), header=ROW_HEADER),
@@ -113,14 +118,14 @@ def q_side_by_side(curves: pd.DataFrame, *, name: str = "", caption: str = "") -
             drop_down("elsewhere_scale", "Show ", list(SCALES.values())),
             pick,
         ],
-        description="Modularity of raw graphs against dropout and against L1 or L2, one line an experiment "
-        "and one row a measure, less the modularity of untrained networks of the same shape.",
-        caption=caption,
-        name=name,
     )
 
 
-def q_by_depth(best: pd.DataFrame, *, name: str = "", caption: str = "") -> alt.FacetChart:
+@described(
+    "Modularity less that of untrained networks by hidden layer, one panel for each measure, without "
+    "regularisation, at the best dropout and at the best L1 or L2."
+)
+def q_by_depth(best: pd.DataFrame) -> alt.FacetChart:
     """Q less that of untrained networks by layer, without regularisation and at the best levels."""
     raw = best[~best.normalized]
     shared = raw[["experiment", "layer", "measure", "untrained"]].assign(name=raw.measure.map(NAMES))
@@ -129,22 +134,24 @@ def q_by_depth(best: pd.DataFrame, *, name: str = "", caption: str = "") -> alt.
         for level, title in LEVELS.items()
     ]
     layers = best.groupby("experiment", sort=False).layer.max()
+    titles = list(LEVELS.values())
+    colours = alt.Scale(domain=titles, range=["#7d8591", "#1b9e9e", "#b0499b"])
+    shapes = alt.Scale(domain=titles, range=["square", "circle", "triangle-up"])
+    shown = {"x": _LAYER, "color": alt.Color("level:N", sort=titles, scale=colours, legend=TOP_LEGEND)}
     base = alt.Chart().transform_filter("datum.experiment == elsewhere_experiment")
-    shown = {"x": _layer_axis(), "color": _by_level(alt.Color, ["#7d8591", "#1b9e9e", "#b0499b"])}
-    tooltip = [
-        "experiment:N",
-        alt.Tooltip("name:N", title="measure"),
-        "layer:O",
-        "level:N",
-        *(alt.Tooltip(f"{column}:Q", format=".3f") for column in ("excess", "q", "untrained")),
-    ]
     return panels(
-        base.mark_rule(strokeDash=[3, 3], color=GREY).encode(y=alt.datum(0)),
+        zero_line(base),
         base.mark_line(strokeWidth=1.5).encode(y="excess:Q", **shown),
         base.mark_point(filled=True, size=45, opacity=1).encode(
             y=alt.Y("excess:Q", title="Q less untrained", axis=alt.Axis(tickCount=4)),
-            shape=_by_level(alt.Shape, ["square", "circle", "triangle-up"]),
-            tooltip=tooltip,
+            shape=alt.Shape("level:N", scale=shapes, legend=TOP_LEGEND),
+            tooltip=[
+                "experiment:N",
+                alt.Tooltip("name:N", title="measure"),
+                "layer:O",
+                "level:N",
+                *(alt.Tooltip(f"{column}:Q", format=".3f") for column in ("excess", "q", "untrained")),
+            ],
             **shown,
         ),
         data=pd.concat(parts, ignore_index=True).round(4),
@@ -153,44 +160,39 @@ def q_by_depth(best: pd.DataFrame, *, name: str = "", caption: str = "") -> alt.
         columns=2,
         spacing=12,
         params=[drop_down("elsewhere_experiment", "Experiment ", list(layers.index), value=layers.idxmax())],
-        description="Modularity less that of untrained networks by hidden layer, one panel for each measure, "
-        "without regularisation, at the best dropout and at the best L1 or L2.",
-        caption=caption,
-        name=name,
     )
 
 
-def agreement_side_by_side(table: pd.DataFrame, *, name: str = "", caption: str = "") -> alt.FacetChart:
+@described(
+    "Agreement of partitions within upstream, within downstream and across families by hidden layer, one "
+    "panel for each experiment, trained and untrained networks, with 95 % intervals over seeds."
+)
+def agreement_side_by_side(table: pd.DataFrame) -> alt.FacetChart:
     """Agreement within and across families by layer, a panel an experiment; the metric by drop-down."""
     networks = table.trained.map({True: "trained", False: "untrained"})
     points = table.assign(networks=networks, metric=table.metric.map(METRICS)).round(4)
-    scale = alt.Scale(domain=list(FAMILY_COLOURS), range=list(FAMILY_COLOURS.values()))
     base = alt.Chart().transform_filter("datum.metric == elsewhere_metric")
-    shown = {"x": _layer_axis(), "color": alt.Color("family_pair:N", scale=scale, legend=TOP_LEGEND)}
+    shown = {"x": _LAYER, "color": family_colour(TOP_LEGEND)}
     dashed = alt.condition("datum.networks == 'trained'", alt.value([1, 0]), alt.value([4, 3]))
-    shape = alt.Shape(
-        "networks:N",
-        scale=alt.Scale(domain=["trained", "untrained"], range=["circle", "cross"]),
-        legend=alt.Legend(
-            title="networks", orient="top", symbolFillColor=GREY, symbolStrokeColor=GREY, symbolOpacity=1
-        ),
+    legend = alt.Legend(
+        title="networks", orient="top", symbolFillColor=GREY, symbolStrokeColor=GREY, symbolOpacity=1
     )
-    tooltip = [
-        "experiment:N",
-        "layer:O",
-        alt.Tooltip("family_pair:N", title="pairs"),
-        "networks:N",
-        alt.Tooltip("metric:N", title="agreement"),
-        *estimate("value", "value"),
-        "seeds:Q",
-    ]
+    shapes = scale_of({"trained": "circle", "untrained": "cross"})
     return panels(
-        base.mark_rule(strokeWidth=2).encode(x=shown["x"], y="low:Q", y2="high:Q", color=shown["color"]),
+        base.mark_rule(strokeWidth=2).encode(y="low:Q", y2="high:Q", **shown),
         base.mark_line(strokeWidth=1.5).encode(y="value:Q", detail="networks:N", strokeDash=dashed, **shown),
         base.mark_point(size=48, strokeWidth=1.5, filled=True, opacity=1).encode(
             y=alt.Y("value:Q", title="agreement", axis=alt.Axis(tickCount=5)),
-            shape=shape,
-            tooltip=tooltip,
+            shape=alt.Shape("networks:N", scale=shapes, legend=legend),
+            tooltip=[
+                "experiment:N",
+                "layer:O",
+                alt.Tooltip("family_pair:N", title="pairs"),
+                "networks:N",
+                alt.Tooltip("metric:N", title="agreement"),
+                *estimate("value", "value"),
+                "seeds:Q",
+            ],
             **shown,
         ),
         data=points,
@@ -200,42 +202,39 @@ def agreement_side_by_side(table: pd.DataFrame, *, name: str = "", caption: str 
         spacing=14,
         independent="x",
         params=[drop_down("elsewhere_metric", "Agreement as ", list(METRICS.values()))],
-        description="Agreement of partitions within upstream, within downstream and across families by "
-        "hidden layer, one panel for each experiment, trained and untrained networks, with 95 % intervals "
-        "over seeds.",
-        caption=caption,
-        name=name,
     )
 
 
-def effects(table: pd.DataFrame, *, name: str = "", caption: str = "") -> alt.FacetChart:
+@described(
+    "Four effects with 95 % intervals, one row for each experiment and layer: modularity at the best dropout "
+    "less that at the best L1 or L2, among levels as accurate, within a point of accuracy, and among all; "
+    "and agreement within less across families."
+)
+def effects(table: pd.DataFrame) -> alt.FacetChart:
     """Both findings as one number each, with its interval: all experiments and their layers."""
     row = table.experiment + table.layer.map(lambda layer: f", layer {layer}" if layer else "")
     points = table.drop(columns="rivals").assign(row=row, effect=table.effect.map(EFFECTS))
+    axis = alt.Axis(labelLimit=200, labelFontSize=11)
     shown = {
-        "y": alt.Y(
-            "row:N", sort=list(row.unique()), title=None, axis=alt.Axis(labelLimit=200, labelFontSize=11)
-        ),
+        "y": alt.Y("row:N", sort=list(row.unique()), title=None, axis=axis),
         "color": _by_experiment(alt.Color, points, COLOURS, legend=None),
     }
-    tooltip = [
-        "experiment:N",
-        "over:N",
-        "effect:N",
-        *estimate("value", "value"),
-        alt.Tooltip("n:Q", title="seeds"),
-        alt.Tooltip("p:Q", title="p, one test by itself", format=".2g"),
-    ]
+    base = alt.Chart()
     return panels(
-        alt.Chart().mark_rule(strokeDash=[3, 3], color=GREY).encode(x=alt.datum(0)),
-        alt.Chart().mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q", **shown),
-        alt.Chart()
-        .mark_point(filled=True, opacity=1)
-        .encode(
+        zero_line(base, "x"),
+        base.mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q", **shown),
+        base.mark_point(filled=True, opacity=1).encode(
             x=alt.X("value:Q", title="effect", axis=alt.Axis(tickCount=5, labelFlush=False)),
             size=alt.condition("datum.over == 'all layers'", alt.value(55), alt.value(18)),
             shape=_by_experiment(alt.Shape, points, SHAPES, legend=None),
-            tooltip=tooltip,
+            tooltip=[
+                "experiment:N",
+                "over:N",
+                "effect:N",
+                *estimate("value", "value"),
+                alt.Tooltip("n:Q", title="seeds"),
+                alt.Tooltip("p:Q", title="p, one test by itself", format=".2g"),
+            ],
             **shown,
         ),
         data=points.round({"value": 4, "low": 4, "high": 4}),
@@ -243,11 +242,6 @@ def effects(table: pd.DataFrame, *, name: str = "", caption: str = "") -> alt.Fa
         facet=alt.Facet("effect:N", sort=list(EFFECTS.values()), header=HEADER),
         columns=2,
         spacing=14,
-        description="Four effects with 95 % intervals, one row for each experiment and layer: modularity at "
-        "the best dropout less that at the best L1 or L2, among levels as accurate, within a point of "
-        "accuracy, and among all; and agreement within less across families.",
-        caption=caption,
-        name=name,
     )
 
 
@@ -265,20 +259,9 @@ def dropped_levels(results: Results) -> pd.DataFrame:
     return table.assign(regularizer=table.regularizer.map(REGULARIZERS)).set_index(LEVEL).round(3)
 
 
-def _layer_axis() -> alt.X:
-    axis, scale = alt.Axis(labelAngle=0, grid=False), alt.Scale(padding=0.4)
-    return alt.X("layer:O", title="hidden layer", axis=axis, scale=scale)
-
-
-def _by_level(channel: Any, values: list[str]) -> Any:
-    titles = list(LEVELS.values())
-    options = {"sort": titles} if channel is alt.Color else {}
-    return channel("level:N", scale=alt.Scale(domain=titles, range=values), legend=TOP_LEGEND, **options)
-
-
 def _by_experiment(
-    channel: Any, table: pd.DataFrame, values: dict[str, str], legend: alt.Legend | None = TOP_LEGEND
+    channel: Any, table: pd.DataFrame, looks: dict[str, str], legend: alt.Legend | None = TOP_LEGEND
 ) -> Any:
-    names = list(table.experiment.unique())
-    scale = alt.Scale(domain=names, range=[values[name] for name in names])
+    """Give each experiment of a table its colour or its shape."""
+    scale = scale_of({name: looks[name] for name in table.experiment.unique()})
     return channel("experiment:N", scale=scale, legend=legend)
