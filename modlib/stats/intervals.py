@@ -1,9 +1,8 @@
 """From seeds to intervals: means, differences, trends, any other statistic, and many tests at once.
 
-Networks of one seed share initialisation, data order and split; layers and measures of a network share the
-network. So the seed is the statistical unit: average within a seed first, then use what is here. How often
-the intervals hold the truth is measured in `modlib.paper.simulations.coverage`; the best of many levels is a
-matter of its own (`modlib.stats.selection`).
+The networks of one seed share their initialisation, split and batches, and the layers and measures of a
+network share the network. So the seed is the statistical unit: average within each seed first, and then call
+these functions. `modlib.paper.simulations.coverage` measures how often the intervals hold the truth.
 """
 
 from __future__ import annotations
@@ -20,9 +19,9 @@ from modlib import _checks
 from modlib._ranks import mean_ranks
 
 LEVEL = 0.95  # of all intervals
-FEWEST_SEEDS = 3  # of a bootstrap: two seeds have three different resamples, which show no spread to speak of
-FEWEST_LEVELS = 3  # of a trend: two levels are in order or not, by the toss of a coin
-FEWEST_SEEDS_OF_TREND = 5  # of its interval: correlations of three seeds often agree by chance (`coverage`)
+FEWEST_SEEDS = 3  # for a bootstrap: two seeds have only three different resamples, which hardly vary
+FEWEST_LEVELS = 3  # for a trend: two levels are in order half of the time by chance
+FEWEST_SEEDS_OF_TREND = 5  # for its interval: the correlations of three seeds often agree by chance
 ROUNDING = 1e-12  # a spread smaller than this, relative to the values, is rounding
 
 
@@ -35,39 +34,35 @@ class Estimate:
     value
         The estimate.
     low, high
-        95 % interval; nan if it cannot be had (fewer than 2 seeds).
+        Its 95 % interval; nan, as are `p` and `effect`, where too few seeds show a spread.
     n
-        Seeds that it rests on; of two groups, those in the smaller one.
+        The number of seeds that it rests on, in the smaller group if there are two.
     p
         Two-sided p-value of the null value that the function was given.
     effect
-        Hedges' g, the distance of `value` from the null value in standard deviations over seeds, corrected
-        for small samples (Hedges 1981); nan with fewer than 2 degrees of freedom, ±inf if the seeds do not
-        differ at all.
+        Hedges' g: the distance of `value` from the null value in standard deviations over seeds, corrected
+        for small samples (Hedges 1981). It is nan with fewer than 2 degrees of freedom, and ±inf if the seeds
+        do not differ at all.
     """
 
-    value: float
-    low: float
-    high: float
-    n: int
-    p: float
-    effect: float
+    value: float = np.nan
+    low: float = np.nan
+    high: float = np.nan
+    n: int = 0
+    p: float = np.nan
+    effect: float = np.nan
 
 
 def mean(values: Float[np.ndarray, " seed"] | Sequence[float], *, null: float = 0.0) -> Estimate:
-    """Mean over seeds with Student's t interval and test.
+    """Estimate a mean over seeds, with Student's t interval and test.
 
     Parameters
     ----------
     values
-        One value a seed; nan (a network left out) is dropped. A useful interval takes 3 at the least.
+        One value per seed; nan, which stands for a network left out, is dropped. Fewer than 2 values give no
+        interval, and 2 a very long one.
     null
-        Value that `p` and `effect` are measured against.
-
-    Returns
-    -------
-    Estimate
-        Of one value: that value with nan for all that needs a spread. Of none: nan throughout, n = 0.
+        The value that `p` and `effect` are measured against.
 
     Raises
     ------
@@ -76,8 +71,8 @@ def mean(values: Float[np.ndarray, " seed"] | Sequence[float], *, null: float = 
 
     Notes
     -----
-    Values without any spread leave t undefined. The interval then has no width, and p is that of the exact
-    sign test, 2^(1 − n), which is as small as signs alone can make it (1 if the values equal `null`).
+    Student's t is undefined for values that are all equal. The interval then has no width, and p is that of
+    the exact sign test, 2^(1 − n), the smallest that signs alone can give (1 if the values equal `null`).
 
     Examples
     --------
@@ -89,7 +84,7 @@ def mean(values: Float[np.ndarray, " seed"] | Sequence[float], *, null: float = 
     null = _checks.real(null, "null")
     n = len(x)
     if n < 2:
-        return _without_spread(float(x[0]) if n else np.nan, n)
+        return Estimate(float(x[0]) if n else np.nan, n=n)
     sd = _sd(x)
     return _student(float(x.mean()), sd / np.sqrt(n), sd, n, float(n - 1), null, p_exact=2.0 ** (1 - n))
 
@@ -100,27 +95,21 @@ def difference(
     *,
     null: float = 0.0,
 ) -> Estimate:
-    """Mean of `a` less mean of `b`, for two independent groups of seeds (Welch 1947).
+    """Estimate the mean of `a` less that of `b`, two independent groups of seeds (Welch 1947).
 
     Groups that share their seeds are not independent: subtract seed by seed and use `mean`.
 
     Parameters
     ----------
     a, b
-        One value a seed; nan is dropped. The groups may differ in size and in spread.
+        One value per seed, as for `mean`. The groups may differ in size and in spread.
     null
-        Difference that `p` and `effect` are measured against.
-
-    Returns
-    -------
-    Estimate
-        `effect` is in units of the pooled standard deviation. With fewer than 2 values in a group, all that
-        needs a spread is nan.
+        The difference that `p` and `effect`, here in pooled standard deviations, are measured against.
 
     Raises
     ------
-    ValueError
-        As for `mean`.
+    ValueError, TypeError
+        As `mean`.
 
     Examples
     --------
@@ -133,7 +122,7 @@ def difference(
     n_x, n_y = len(x), len(y)
     value = float(x.mean() - y.mean()) if n_x and n_y else np.nan
     if min(n_x, n_y) < 2:
-        return _without_spread(value, min(n_x, n_y))
+        return Estimate(value, n=min(n_x, n_y))
     var_x, var_y = _sd(x) ** 2, _sd(y) ** 2
     pooled = np.sqrt(((n_x - 1) * var_x + (n_y - 1) * var_y) / (n_x + n_y - 2))
     share_x, share_y = var_x / n_x, var_y / n_y
@@ -144,21 +133,21 @@ def difference(
 
 
 def trend(strength: Float[np.ndarray, " level"], q: Float[np.ndarray, "seed level"]) -> Estimate:
-    """Mean over seeds of Spearman's rank correlation between strength and `q`; 0 means no trend.
+    """Estimate the mean over seeds of Spearman's rank correlation of `q` with strength; 0 means no trend.
 
     Parameters
     ----------
     strength
-        Of each level, finite.
+        One finite number per level.
     q
-        nan where a network was left out. A seed with fewer than 3 levels left, or with the same value at all
-        of them, has no correlation and is dropped.
+        nan where a network was left out. A seed that is left with fewer than 3 levels, or has the same value
+        at all of them, has no correlation and is dropped.
 
     Returns
     -------
     Estimate
-        As by `mean` over the seeds' correlations, the interval cut off at −1 and 1; of fewer than 5 seeds the
-        mean alone, since the few values that a rank correlation can take make such intervals too short.
+        The `mean` of the seeds' correlations, its interval cut off at −1 and 1. Fewer than 5 seeds give no
+        interval: a rank correlation takes few different values, which would make it too short.
 
     Raises
     ------
@@ -167,10 +156,10 @@ def trend(strength: Float[np.ndarray, " level"], q: Float[np.ndarray, "seed leve
 
     Notes
     -----
-    Student's t on the correlations themselves rather than on Fisher's z of them. Neither is best throughout:
-    where correlations are strong, and their distribution lopsided, t falls short of 95 % by a few percent, z
-    by less or more depending on the levels. But near ±1 some seeds are in perfect order, where z is infinite,
-    and an interval by z then mostly misses (`modlib.paper.simulations.coverage`).
+    The t interval is that of the correlations themselves, not of Fisher's z. Where correlations are strong,
+    and their distribution is skewed, it holds the truth a few percent less often than 95 %. Fisher's z is
+    sometimes better and sometimes worse there, but it is infinite for a seed in perfect order, and intervals
+    near ±1 then mostly miss the truth (`modlib.paper.simulations.coverage`).
 
     Examples
     --------
@@ -187,7 +176,7 @@ def trend(strength: Float[np.ndarray, " level"], q: Float[np.ndarray, "seed leve
         raise ValueError(f"strength must have at least {FEWEST_LEVELS} levels, got {len(strength)}")
     found = mean(_rank_correlations(strength, q))
     if found.n < FEWEST_SEEDS_OF_TREND:
-        return _without_spread(found.value, found.n)
+        return Estimate(found.value, n=found.n)
     return replace(found, low=float(np.maximum(found.low, -1)), high=float(np.minimum(found.high, 1)))
 
 
@@ -199,30 +188,30 @@ def bootstrap(
     draws: int = 2000,
     seed: int = 0,
 ) -> Estimate:
-    """Any statistic with an interval by the hierarchical bootstrap over seeds.
+    """Estimate any statistic, with an interval by the hierarchical bootstrap over seeds.
 
-    Seeds are drawn with replacement, all that belongs to a seed comes along, and the whole statistic is
-    computed anew.
+    Seeds are drawn with replacement, each with all that belongs to it, and the whole statistic is computed
+    for every draw.
 
     Parameters
     ----------
     statistic
-        Takes many samples at once and gives a number for each; nan for a sample that has none.
+        Takes many samples at once and gives a number for each, or nan where there is none.
     sample
-        Seeds along the first axis. For data that are not an array: ``np.arange(n_seeds)``, so that
-        `statistic` gets the numbers of the seeds drawn.
+        Seeds along the first axis. For data that are not one array, pass ``np.arange(n_seeds)``: `statistic`
+        then gets the numbers of the seeds drawn.
     null
-        Value that `p` and `effect` are measured against.
+        The value that `p` and `effect` are measured against.
     draws
         Number of resamples, at least 100.
     seed
-        Of the draws; the same seed gives the same interval.
+        Seed of the draws.
 
     Returns
     -------
     Estimate
-        `value` is `statistic` of the sample itself. All else is nan if that is nan, or if the statistic is
-        nan for more than half of the draws.
+        `value` is the statistic of the sample itself. If that is nan, or the statistic of more than half of
+        the draws is, there is no interval.
 
     Raises
     ------
@@ -231,17 +220,16 @@ def bootstrap(
 
     Notes
     -----
-    With se the standard deviation over draws, the interval is value ± t √(n / (n − 1)) se, t having n − 1
-    degrees of freedom (a t interval with bootstrap standard error, Hesterberg 2015,
-    10.1080/00031305.2015.1089789; the root makes up for resamples spreading by 1/n too little). For a mean it
-    is the interval of `mean`, up to the draws. Of the other intervals tried in
-    `modlib.paper.simulations.coverage`, percentiles are much too short with few seeds, expanded percentiles
-    with 5 or fewer; a studentised interval keeps up with stronger skew but is longer, and breaks down with 3
-    seeds.
+    The interval is value ± t √(n / (n − 1)) se, with se the standard deviation over draws, and t of n − 1
+    degrees of freedom (Hesterberg 2015, 10.1080/00031305.2015.1089789). The root corrects the variance of
+    resamples, which is too small by 1/n. For a mean the interval is that of `mean`, up to the draws. Of the
+    alternatives in `modlib.paper.simulations.coverage`, percentile intervals are much too short with few
+    seeds, and expanded percentiles with 5 or fewer; a studentised interval copes with stronger skew, but is
+    longer and fails with 3 seeds.
 
     Examples
     --------
-    Ratio of two means, of networks (seed, kind): the pairs of a seed stay together.
+    A ratio of two means, of networks (seed, kind), where the pair of a seed stays together:
 
     >>> q = np.array([[0.50, 0.11], [0.48, 0.09], [0.51, 0.10], [0.47, 0.10]])
     >>> found = bootstrap(lambda s: s[..., 0].mean(axis=1) / s[..., 1].mean(axis=1), q)
@@ -262,25 +250,16 @@ def bootstrap(
     value = float(statistic(sample[None])[0])
     drawn = drawn[np.isfinite(drawn)]
     if not np.isfinite(value) or len(drawn) < draws / 2:
-        return _without_spread(value, n)
+        return Estimate(value, n=n)
     se = _sd(drawn) * np.sqrt(n / (n - 1))
     return _student(value, se, se * np.sqrt(n), n, float(n - 1), null, p_exact=2.0 ** (1 - n))
 
 
 def holm(p: Float[np.ndarray, " claim"] | Sequence[float]) -> Float[np.ndarray, " claim"]:
-    """Adjust p-values so that the chance of any false alarm in the family stays below the level (Holm 1979).
+    """Adjust p-values so that the chance of any false alarm among them stays below the level (Holm 1979).
 
-    The i-th smallest of m becomes the largest of (m − j + 1) p_j over j ≤ i, at most 1.
-
-    Parameters
-    ----------
-    p
-        In [0, 1]; nan stays nan and does not count.
-
-    Raises
-    ------
-    ValueError
-        If a p-value is not in [0, 1].
+    The i-th smallest of m becomes the largest of (m − j + 1) p_j over j ≤ i, at most 1. A nan stays nan and
+    does not count. A ValueError is raised if another value is not in [0, 1].
 
     Examples
     --------
@@ -300,7 +279,7 @@ def holm(p: Float[np.ndarray, " claim"] | Sequence[float]) -> Float[np.ndarray, 
 def checked_levels(
     q: Float[np.ndarray, "seed level"], name: str, fewest_seeds: int = 2
 ) -> Float[np.ndarray, "seed level"]:
-    """Return `q` as floats; raise a ValueError that names it if it is not (seed, level) or holds ±inf."""
+    """Return `q` as floats, or raise a ValueError if it is not (seed, level) or holds ±inf."""
     x = _checks.floats(q, name)
     if x.ndim != 2 or len(x) < fewest_seeds or x.shape[1] < 1 or np.isinf(x).any():
         raise ValueError(
@@ -313,12 +292,12 @@ def checked_levels(
 def _rank_correlations(
     strength: Float[np.ndarray, " level"], q: Float[np.ndarray, "seed level"]
 ) -> Float[np.ndarray, " seed"]:
-    """Spearman's correlation of each row with `strength`; nan where it is not defined."""
+    """Correlate each row with `strength` by Spearman's coefficient, nan where it is not defined."""
     there = np.isfinite(q)
     left = there.sum(axis=1)
 
     def centred_ranks(values: Float[np.ndarray, "seed level"]) -> Float[np.ndarray, "seed level"]:
-        # Absent levels rank last; the others have ranks 1 to `left`, whose mean is (left + 1) / 2.
+        # Absent levels come last, so that the others have ranks 1 to `left`, with the mean (left + 1) / 2.
         ranks = mean_ranks(np.where(there, values, np.inf))
         return np.where(there, ranks - (left[:, None] + 1) / 2, 0.0)
 
@@ -331,10 +310,10 @@ def _rank_correlations(
 def _student(
     value: float, se: float, sd: float, n: int, df: float, null: float, *, p_exact: float
 ) -> Estimate:
-    """Interval and test by Student's t; `p_exact` stands in where there is no spread."""
+    """Give the interval and test by Student's t; where there is no spread, p is `p_exact`."""
     away = value - null
     if se > 0:
-        half = float(special.stdtrit(df, (1 + LEVEL) / 2) * se)  # `stats.t`, many times faster
+        half = float(special.stdtrit(df, (1 + LEVEL) / 2) * se)  # as `scipy.stats.t`, many times faster
         p = float(2 * special.stdtr(df, -abs(away) / se))
     else:
         half, p = 0.0, min(p_exact, 1.0) if abs(away) > ROUNDING * abs(value) else 1.0
@@ -342,9 +321,9 @@ def _student(
 
 
 def _hedges(away: float, sd: float, df: float) -> float:
-    """Hedges' g: away / sd times Γ(m/2) / (√(m/2) Γ((m − 1)/2)), m degrees of freedom (Hedges 1981)."""
+    """Compute Hedges' g = away / sd · Γ(m/2) / (√(m/2) Γ((m − 1)/2)), m degrees of freedom (Hedges 1981)."""
     if df < 2:
-        return np.nan  # the factor of a single degree of freedom is 0, whatever the data
+        return np.nan  # with one degree of freedom the factor is 0, whatever the data
     if sd == 0:
         return float(np.copysign(np.inf, away)) if away else 0.0
     correction = np.exp(special.gammaln(df / 2) - special.gammaln((df - 1) / 2)) / np.sqrt(df / 2)
@@ -355,10 +334,6 @@ def _sd(x: Float[np.ndarray, " seed"]) -> float:
     """Return the standard deviation (n − 1), or 0 where it is no more than rounding."""
     sd = float(x.std(ddof=1))
     return sd if sd > ROUNDING * float(np.abs(x).max()) else 0.0
-
-
-def _without_spread(value: float, n: int) -> Estimate:
-    return Estimate(value, np.nan, np.nan, n, np.nan, np.nan)
 
 
 def _seed_values(

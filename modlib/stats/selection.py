@@ -1,7 +1,7 @@
-"""The best of many levels, without the bias of choosing it.
+"""The value at the best of many levels, without the bias of choosing that level.
 
-The largest of many noisy means is larger than the mean at the best level: noise is chosen along with signal.
-So the level at which a seed is read is selected on the other seeds.
+The largest of many noisy means exceeds the true mean at the best level, because noise is chosen along with
+signal. So the level at which a seed is read is selected on the other seeds.
 """
 
 from __future__ import annotations
@@ -17,20 +17,16 @@ from modlib.stats.intervals import FEWEST_SEEDS, Estimate, bootstrap, checked_le
 
 
 def held_out_best(q: Float[np.ndarray, "seed level"]) -> Float[np.ndarray, " seed"]:
-    """Value of each seed at the level that is best on the *other* seeds.
+    """Give the value of each seed at the level that is best on the *other* seeds.
 
-    The value of a seed that took no part in the selection is an unbiased estimate of the mean at the level
-    selected, which is a little below that of the best level where the selection errs.
+    A seed that took no part in the selection gives an unbiased estimate of the mean at the level selected.
+    That mean is a little below the mean at the best level, since the selection sometimes errs.
 
     Parameters
     ----------
     q
-        nan where a network was left out; means over the other seeds skip it.
-
-    Returns
-    -------
-    array
-        (seed,); nan where the seed itself has nan at the level chosen for it.
+        nan where a network was left out; means over the other seeds skip it. A seed that has nan at the level
+        chosen for it has the value nan.
 
     Raises
     ------
@@ -39,13 +35,13 @@ def held_out_best(q: Float[np.ndarray, "seed level"]) -> Float[np.ndarray, " see
 
     Notes
     -----
-    The values of two seeds are unbiased but **not independent**, since each takes part in selecting the
-    other's level: where several levels are about as good, an interval by `modlib.stats.intervals.mean` is
-    far too short (`modlib.paper.simulations.coverage` shows how far): use `difference_of_best` instead.
+    The values of two seeds are **not independent**, since each takes part in selecting the other's level.
+    Where several levels are about equally good, an interval by `modlib.stats.intervals.mean` is therefore far
+    too short (see `modlib.paper.simulations.coverage`). Use `difference_of_best` instead.
 
     Examples
     --------
-    Seed 0 alone would choose level 1; the others send it to level 0.
+    Seed 0 alone would choose level 1, but the others choose level 0 for it.
 
     >>> held_out_best(np.array([[0.1, 0.9], [0.5, 0.2], [0.6, 0.1]])).tolist()
     [0.1, 0.2, 0.1]
@@ -61,35 +57,26 @@ def difference_of_best(
     draws: int = 2000,
     seed: int = 0,
 ) -> Estimate:
-    """How much better the best level of a is than the best of b, on average over graphs.
+    """Estimate how much better the best level of a is than the best of b, on average over graphs.
 
-    For each graph, the mean over seeds of `held_out_best` of a less that of b; the interval is that of
-    `modlib.stats.intervals.bootstrap`. Graphs share their seeds, so the mean over graphs is the statistic
-    that seeds are resampled for. In a resample all copies of a seed are held out together, else a seed would
-    help to choose its own level.
+    In each graph, the mean over seeds of `held_out_best` of b is subtracted from that of a. The interval is
+    that of `modlib.stats.intervals.bootstrap` for the mean over graphs, since graphs share their seeds. In a
+    resample all copies of a seed are held out together, so that no seed helps to choose its own level. The
+    interval is conservative: where levels tie, it holds the truth in more than 95 of 100 cases.
 
     Parameters
     ----------
     pairs
-        For each graph, values at the levels of a and of b, row by row of the same seed; nan where a network
-        was left out. One column makes it a given level instead of the best one. Graphs where a side has no
-        levels are left out.
+        For each graph, the values at the levels of a and of b, whose rows are the same seeds; nan where a
+        network was left out. With one column, that level is taken. Graphs where a side has no levels are left
+        out.
     null, draws, seed
-        As for `modlib.stats.intervals.bootstrap`.
-
-    Returns
-    -------
-    Estimate
-        With fewer than 3 seeds there is no interval; without a graph all is nan, on no seeds.
+        As for `modlib.stats.intervals.bootstrap`; fewer than 3 seeds give no interval.
 
     Raises
     ------
     ValueError, TypeError
-        If an entry is not (seed, level) or holds ±inf, if seeds differ in number, or as for `bootstrap`.
-
-    Notes
-    -----
-    The interval is conservative: where levels tie, it holds the truth in more than 95 of 100 cases.
+        If an entry is not (seed, level) or holds ±inf, if seeds differ in number, or as `bootstrap`.
 
     Examples
     --------
@@ -104,7 +91,7 @@ def difference_of_best(
     if len(rows) > 1:
         raise ValueError(f"a and b must have the same seeds row by row, got {rows} rows")
     if not usable:
-        return Estimate(value=np.nan, low=np.nan, high=np.nan, n=0, p=np.nan, effect=np.nan)
+        return Estimate()
     n = rows[0]
 
     def statistic(chosen: Int[np.ndarray, "draw drawn"]) -> Float[np.ndarray, " draw"]:
@@ -112,13 +99,12 @@ def difference_of_best(
         return np.asarray(np.mean([_mean_gain(a, b, copies) for a, b in usable], axis=0))
 
     if n < FEWEST_SEEDS:
-        value = float(statistic(np.arange(n)[None])[0])
-        return Estimate(value=value, low=np.nan, high=np.nan, n=n, p=np.nan, effect=np.nan)
+        return Estimate(float(statistic(np.arange(n)[None])[0]), n=n)
     return bootstrap(statistic, np.arange(n), null=null, draws=draws, seed=seed)
 
 
 def _graphs(pairs: Any) -> Iterator[tuple[Any, Any]]:
-    """Give the sides of each graph where both have levels."""
+    """Give both sides of each graph where both have levels."""
     for pair in _checks.listed(pairs, "pairs"):
         sides = _checks.listed(pair, "pairs")
         if len(sides) != 2:
@@ -131,18 +117,17 @@ def _graphs(pairs: Any) -> Iterator[tuple[Any, Any]]:
 def _mean_gain(
     a: Float[np.ndarray, "seed _a"], b: Float[np.ndarray, "seed _b"], copies: Float[np.ndarray, "draw seed"]
 ) -> Float[np.ndarray, " draw"]:
-    """Mean over the seeds of a resample, those left out that have no value at their levels."""
+    """Average the gain over the seeds of each resample that have values at their levels."""
     gain = _held_out(a, copies) - _held_out(b, copies)
-    weight = np.where(np.isnan(gain), 0.0, copies)
-    total = weight.sum(axis=1)
-    summed = (weight * np.nan_to_num(gain)).sum(axis=1)
+    total = np.where(np.isnan(gain), 0.0, copies).sum(axis=1)
+    summed = np.nansum(copies * gain, axis=1)
     return np.asarray(np.where(total > 0, summed / np.maximum(total, 1.0), np.nan))
 
 
 def _held_out(
     q: Float[np.ndarray, "seed level"], copies: Float[np.ndarray, "draw seed"]
 ) -> Float[np.ndarray, "draw seed"]:
-    """`held_out_best` for samples that hold so many copies of each seed, all held out together."""
+    """Do `held_out_best` for samples of so many copies of each seed, which are held out together."""
     there = np.isfinite(q).astype(float)
     known = np.where(there, q, 0.0)
     own = copies[..., None]
