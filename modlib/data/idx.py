@@ -15,14 +15,11 @@ class DataError(ValueError):
 
 
 def idx_header(shape: tuple[int, ...]) -> bytes:
-    """
-    Give the header of an IDX file of unsigned bytes.
+    """Give the header of an IDX file of unsigned bytes.
 
     It holds two zero bytes, type code 8 (unsigned byte), the number of axes, and each axis as a big-endian
     uint32 (LeCun, Cortes and Burges, "The MNIST database of handwritten digits", section on file formats).
 
-    Examples
-    --------
     >>> idx_header((10000,)).hex(" ", 4)
     '00000801 00002710'
     """
@@ -30,14 +27,7 @@ def idx_header(shape: tuple[int, ...]) -> bytes:
 
 
 def read_idx(path: Path, shape: tuple[int, ...]) -> UInt8[np.ndarray, "*shape"]:
-    """
-    Read an IDX file, plain or gzipped, that must hold an array of this shape.
-
-    Raises
-    ------
-    DataError
-        If the file cannot be read, or if its header or its length is not the one that the shape demands.
-    """
+    """Read an IDX file, plain or gzipped; raise a DataError unless it holds an array of this shape."""
     try:
         data = path.read_bytes()
         if data.startswith(b"\x1f\x8b"):  # what every gzip stream starts with

@@ -10,20 +10,15 @@ from modlib.data.folders import Arrays, read_folder
 from modlib.data.idx import DataError
 from modlib.data.sources import Source
 
-CONNECT_SECONDS, READ_SECONDS = 3.0, 20.0  # of one connection
-ANSWER_SECONDS = 6.0  # of a mirror, which may have many addresses, or a name that is never resolved
+CONNECT_SECONDS, READ_SECONDS = 3.0, 20.0  # for one connection
+ANSWER_SECONDS = 6.0  # for a mirror, which may have many addresses, or a name that is never resolved
 
 
 def from_mirror(source: Source, mirror: str, folder: Path) -> Arrays | None:
-    """
-    Download the files of a data set from a mirror into a folder, each whole or not at all, and read them.
+    """Download the files of a data set from a mirror into a folder, each whole or not at all, and read them.
 
-    Files that the folder has already, with the known SHA-256, are not downloaded again.
-
-    Raises
-    ------
-    DataError
-        If the mirror is silent, or if a file cannot be downloaded or kept or has another SHA-256.
+    Files that the folder has already, with the known SHA-256, are not downloaded again. A DataError is raised
+    if the mirror is silent, or if a file cannot be downloaded or kept or has another SHA-256.
     """
     import pooch
 
@@ -45,7 +40,7 @@ def from_mirror(source: Source, mirror: str, folder: Path) -> Arrays | None:
 
 
 def _answers(files: Any, file: str, http: Any) -> bool:
-    """Tell whether a mirror has a file and says so in time."""
+    """Tell whether a mirror says in time that it has a file."""
     answer = []
 
     def ask() -> None:

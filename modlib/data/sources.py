@@ -1,8 +1,8 @@
-"""What each data set must be, down to the digests of its arrays, and where it can be had."""
+"""What each data set must hold, down to the digests of its arrays, and where it can be found."""
 
 from dataclasses import dataclass, field
 
-# The four arrays, and the names that their IDX files have everywhere, with or without .gz at the end.
+# The names that the IDX files of the four arrays have everywhere, with or without .gz at the end.
 FILES = {
     "x_train": "train-images-idx3-ubyte",
     "y_train": "train-labels-idx1-ubyte",
@@ -22,16 +22,16 @@ class Wheel:
 
 @dataclass(frozen=True)
 class Source:
-    """What a data set must be, and where it can be had."""
+    """What a data set must hold, and where it can be found."""
 
     folders: tuple[str, ...]  # subfolders in which its files may lie; the first is its folder in the cache
     samples: tuple[int, int]  # training and test images, of 28 × 28 pixels
     sha256: dict[str, str]  # of each array as bytes (uint8, C order, no header), keys as in `FILES`
     registry: dict[str, str] = field(default_factory=dict)  # SHA-256 of each gzipped file of the mirrors
-    system: tuple[str, ...] = ()  # folders where an operating system may have put the files
+    system: tuple[str, ...] = ()  # folders where the operating system may keep the files
     mirrors: tuple[str, ...] = ()  # URLs of folders that hold the gzipped files
     wheel: Wheel | None = None
-    advice: str = ""  # what to do if it can be had nowhere
+    advice: str = ""  # what to do if no place has it
 
     def shape(self, part: str) -> tuple[int, ...]:
         """Give the shape of one of the four arrays."""

