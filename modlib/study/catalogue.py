@@ -100,10 +100,7 @@ EXPERIMENTS = {
         quick={
             "settings": (*PLAIN_AND_DROPOUT, _dropout(0.3), Setting("l1", 1e-4, l1=1e-4)),
             "null_settings": PLAIN_AND_DROPOUT,
-            "choices": (
-                Choice("images=100", images=100),
-                Choice("optimiser=spectral", optimiser="spectral"),
-            ),
+            "choices": (Choice("images=100", images=100), Choice("optimiser=spectral", optimiser="spectral")),
         },
     ),
     # The protocol of the paper's first version on arXiv: 500 epochs at a constant rate.

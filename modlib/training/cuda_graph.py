@@ -17,16 +17,10 @@ class Recorded:
     A step of small networks is dozens of launches of a few microseconds each, and Python takes longer to make
     them one by one than the GPU takes to run them. Replaying them is one call.
 
-    Parameters
-    ----------
-    function
-        Returns nothing, and changes tensors that it holds in place; they must stay where they are. It may
-        only launch kernels, and must not wait for the GPU.
-
-    Notes
-    -----
-    The first call with inputs of some shapes is an ordinary one, which lets libraries and compilers set
-    themselves up; the second is recorded. Inputs are copied to where the recorded launches read them.
+    The function changes tensors in place, which must stay where they are. It may only launch kernels, and
+    must not wait for the GPU. The first call with inputs of some shapes is an ordinary one, so that libraries
+    and compilers can set themselves up; the second is recorded. Inputs are copied to where the recorded
+    launches read them.
     """
 
     def __init__(self, function: Callable[..., None]) -> None:
@@ -51,8 +45,8 @@ class Recorded:
     def _record(self, inputs: tuple[Tensor, ...]) -> tuple[torch.cuda.CUDAGraph, list[Tensor]]:
         """Record a call without computing anything.
 
-        ``torch.cuda.graph`` would collect garbage and give all memory back first, which takes longer than the
-        recording is used for where networks leave the stack every other epoch.
+        ``torch.cuda.graph`` would first collect garbage and give all memory back. Where networks leave the
+        stack every other epoch, that takes longer than the recording saves.
         """
         places = [torch.empty_like(t, memory_format=torch.contiguous_format) for t in inputs]
         with torch.cuda.device(places[0].device):
@@ -70,13 +64,13 @@ class Recorded:
 
 @cache
 def _aside(device: torch.device) -> torch.cuda.Stream:
-    """Stream that all recordings use, since libraries keep memory for every stream they have seen."""
+    """Give the stream of all recordings: one, since libraries keep memory for every stream they have seen."""
     return torch.cuda.Stream(device)
 
 
 @contextmanager
 def _nothing_collected() -> Iterator[None]:
-    """Switch garbage collection off during capture, since freeing a CUDA graph would invalidate it."""
+    """Switch garbage collection off during a capture, which freeing another CUDA graph would invalidate."""
     collecting = gc.isenabled()
     gc.disable()
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -27,7 +27,7 @@ class Protocol:
     Attributes
     ----------
     max_epochs
-        Passes over the training part.
+        The most passes over the training part.
     decay
         Factor on a network's learning rate when its validation loss stops improving; 1 keeps it constant.
     patience
@@ -36,9 +36,9 @@ class Protocol:
     stop_after
         A network is finished after this many epochs without improvement; ``None`` means never.
     keep
-        ``"best"``: the weights of the lowest validation loss; ``"last"``: those of the last epoch.
+        ``"best"`` keeps the weights of the lowest validation loss, and ``"last"`` those of the last epoch.
     learning_rate, batch, validation
-        Adam's step size, samples a batch, and the part of the training data that is held out.
+        Adam's step size, the samples in a batch, and the share of the samples that is held out.
 
     Raises
     ------
@@ -68,25 +68,20 @@ class Protocol:
 
 
 #: The two protocols of Lange et al.: ``final`` (TMLR 2022) and ``v1`` (arXiv v1, which their figures follow).
-PROTOCOLS = {
-    "final": Protocol(),
-    "v1": Protocol(decay=1.0, stop_after=None, keep="last"),
-}
+PROTOCOLS = {"final": Protocol(), "v1": Protocol(decay=1.0, stop_after=None, keep="last")}
 
 
 @dataclass(frozen=True)
 class Training:
-    """Trained networks, and how their training went.
+    """Trained networks, in the order in which they were given, and how their training went.
 
     Attributes
     ----------
-    stack
-        The trained networks, in the order in which they were given.
     epochs
-        Epochs that each network trained before it was finished, ``(network,)``.
+        Epochs that each network trained before it was finished.
     val_loss, val_accuracy
-        Mean cross-entropy (nats, without penalties) and accuracy on the held-out part, of the weights kept;
-        inf (or nan, where the last are kept) for a network whose training diverged.
+        Mean cross-entropy (nats, without penalties) and accuracy of the weights kept, on the held-out part.
+        The loss of a network whose training diverged is inf, or nan where the last weights are kept.
     """
 
     stack: MLPStack
@@ -99,7 +94,7 @@ class Training:
 def denormals_flushed() -> Iterator[None]:
     """Treat denormal numbers (below 10⁻³⁸ in float32) as zero within the context.
 
-    Weights that no gradient reaches decay to such numbers, on which processors are 20 times slower.
+    Weights that no gradient reaches decay to such numbers, and processors are 20 times slower on them.
     """
     before = not bool((torch.full((1,), 1e-40) * 1.0).any())
     torch.set_flush_denormal(True)
@@ -132,9 +127,9 @@ def train(
     Parameters
     ----------
     stack
-        Networks as initialised; left as they are.
+        Networks as initialised; they are not changed.
     x, y
-        Training samples and classes; a part of them is held out for validation.
+        Training samples and classes, a part of which is held out for validation.
     seeds
         The seed of each network. Networks of a seed stand together, and every seed has equally many.
     l1, l2
@@ -148,11 +143,7 @@ def train(
         repay the compiling. Where compiling fails (without a C compiler, for example), training goes on
         without it.
     progress
-        Called after every epoch.
-
-    Returns
-    -------
-    Training
+        Called after every epoch, or every tenth where nothing depends on the validation loss.
 
     Raises
     ------
@@ -161,10 +152,12 @@ def train(
 
     Notes
     -----
-    Networks of one seed see the same dropout noise; the paper fixes the seed and leaves the sharing of noise
-    to its generator. Each network by itself sees ordinary dropout.
+    The paper fixes the seed and leaves it open whether networks share the noise of dropout. Here networks of
+    one seed do, while each network by itself sees ordinary dropout.
     """
-    protocol = _resolve(protocol)
+    if isinstance(protocol, str):
+        protocol = PROTOCOLS[_checks.one_of(protocol, "protocol", PROTOCOLS)]
+    _checks.instance(protocol, "protocol", Protocol)
     _checks.instance(stack, "stack", MLPStack)
     seeds = [_checks.seed(seed, "each of seeds") for seed in _checks.listed(seeds, "seeds")]
     if not isinstance(compile, bool) and compile != "auto":
@@ -204,7 +197,7 @@ def train(
 
         last = epoch == protocol.max_epochs
         if protocol.keep == "last" and not last and epoch % 10:
-            continue  # nothing depends on the validation loss: every tenth epoch is enough for `progress`
+            continue  # nothing depends on the validation loss
         loss, accuracy = trainer.evaluate(held_out)
         flat = alive.ravel()
         running = ~finished[flat]
@@ -224,20 +217,11 @@ def train(
     return Training(kept, epochs, val_loss, val_accuracy)
 
 
-def _resolve(protocol: Protocol | str) -> Protocol:
-    if isinstance(protocol, str):
-        if protocol not in PROTOCOLS:
-            raise ValueError(f"protocol must be one of {sorted(PROTOCOLS)} or a Protocol, got {protocol!r}")
-        return PROTOCOLS[protocol]
-    _checks.instance(protocol, "protocol", Protocol)
-    return replace(protocol)
-
-
 def _settings(
     stack: MLPStack, seeds: Sequence[int], **values: Sequence[float] | float
 ) -> tuple[int, dict[str, Tensor]]:
-    """Check settings; return the number of seeds and one tensor (network,) a setting."""
-    n = len(stack)
+    """Check settings, and return the number of seeds and a tensor (network,) for each setting."""
+    n, like = len(stack), stack.weights[0]
     if len(seeds) != n:
         raise ValueError(f"seeds must name one seed a network ({n}), got {len(seeds)}")
     distinct = list(dict.fromkeys(seeds))
@@ -254,12 +238,12 @@ def _settings(
             raise ValueError(f"{name} must be finite and not negative, got {array.min()}")
         if name == "dropout" and not (array < 1).all():
             raise ValueError(f"dropout must be below 1, got {array.max()}")
-        tensors[name] = torch.as_tensor(array, dtype=stack.weights[0].dtype, device=stack.weights[0].device)
+        tensors[name] = torch.as_tensor(array, dtype=like.dtype, device=like.device)
     return len(distinct), tensors
 
 
 def _checked_classes(stack: MLPStack, x: Tensor, y: Tensor, protocol: Protocol) -> Tensor:
-    """Check all data, and return the classes as int64."""
+    """Check the networks and data, and return the classes as int64."""
     like = stack.weights[0]
     if not all(bool(torch.isfinite(t).all()) for t in (*stack.weights, *stack.biases)):
         raise ValueError("stack must be finite")

@@ -7,18 +7,11 @@ from jaxtyping import Bool, Float, Int
 
 
 class Plateau:
-    """Learning rates of many networks, each lowered when its own loss has stopped improving.
+    """Learning rates of n networks, each multiplied by `decay` when its own loss has stopped improving.
 
     The rate follows ``torch.optim.lr_scheduler.ReduceLROnPlateau`` with that class's defaults: an improvement
-    is a loss below (1 − 10⁻⁴) × the best, and the rate falls once `patience` epochs in a row have brought
-    none and the next brings none either. Stopping counts any lower loss as an improvement.
-
-    Parameters
-    ----------
-    n
-        Networks.
-    rate, decay, patience
-        First learning rate, the factor it falls by, and the epochs without improvement before it falls.
+    is a loss below (1 − 10⁻⁴) × the best, and the rate falls in the epoch after `patience` epochs without one
+    if that epoch brings none either. Stopping counts any lower loss as an improvement.
     """
 
     def __init__(self, n: int, rate: float, decay: float, patience: int) -> None:
@@ -32,7 +25,7 @@ class Plateau:
     def update(
         self, networks: Int[np.ndarray, " some"], loss: Float[np.ndarray, " some"], stop_after: int | None
     ) -> Bool[np.ndarray, " some"]:
-        """Take the losses of one epoch; return which networks have not improved for `stop_after` epochs."""
+        """Take an epoch's losses, and tell which networks have not improved for `stop_after` epochs."""
         better = loss < self._best[networks] * (1 - 1e-4)
         self._best[networks] = np.where(better, loss, self._best[networks])
         self._bad[networks] = np.where(better, 0, self._bad[networks] + 1)

@@ -18,22 +18,9 @@ from modlib.training.cuda_graph import Recorded
 class Trainer:
     """The arrays of a stack in training, and the steps of an epoch on them.
 
-    Parameters and Adam's moments are held as ``(group, network, out, in)`` and activations as ``(group,
-    network, unit, sample)``, so that layer 1 of all networks of a group, which read the same batch, is one
-    wide matrix as it stands.
-
-    Parameters
-    ----------
-    stack
-        Networks as initialised, those of a group (of one seed, that is) side by side; left as they are.
-    x, y
-        All samples and classes.
-    settings
-        ``l1``, ``l2`` and ``dropout``, each ``(network,)``.
-    n_groups
-        Groups, all equally large.
-    compile
-        Fuse each step with ``torch.compile``.
+    A group holds the networks of one seed, which read the same batch. Parameters and Adam's moments are
+    ``(group, network, out, in)`` and activations ``(group, network, unit, sample)``, so that layer 1 of a
+    group is one wide matrix as it stands. The settings are ``l1``, ``l2`` and ``dropout``, of every network.
     """
 
     def __init__(
@@ -64,21 +51,21 @@ class Trainer:
         """Take parameters and Adam's moments; the settings are those of the same networks."""
         self.parameters, self.m, self.v = parameters, m, v
         l1, l2, dropout = (self.settings[name][:, :, None, None] for name in ("l1", "l2", "dropout"))
-        # Compiled code is kept when the last network leaves that drops units or has a penalty.
+        # Compiled code stays in use when the last network that drops units or has a penalty leaves.
         self.drops = bool((dropout > 0).any()) or (self.compiled and self.drops)
         self.sparse = bool((l1 > 0).any()) or (self.compiled and self.sparse)
         self.keep = 1 - dropout  # (group, network, 1, 1)
-        # Room for the largest gradient: the system would allocate so much memory anew at every step.
+        # The largest gradient has a place of its own, or the system would allocate it anew at every step.
         room = None if self.on_gpu or self.compiled else torch.empty_like(parameters[0])
         arrays = (parameters, m, v, self.keep, 2 * l2, l1 if self.sparse else None, room)
-        # Nothing here refers to this object, so that what was recorded for former networks is freed at once.
+        # `steps` does not refer to this object, so what was recorded for former networks is freed at once.
         steps = partial(_steps, _compiled_update() if self.compiled else _update, self.x, self.y, arrays)
         self.steps = Recorded(steps) if self.on_gpu else steps
 
     def epoch(self, order: Tensor, batch: int, rate: Tensor, generators: list[torch.Generator]) -> None:
-        """Go through samples in their order, (group, sample), at a learning rate a network, (group, network).
+        """Go once through samples in an order (group, sample), at learning rates (group, network).
 
-        Dropout draws from one generator a group.
+        Each group has a generator for its dropout.
         """
         n_full = order.shape[1] // batch
         full, rest = order[:, : n_full * batch], order[:, n_full * batch :]
@@ -86,11 +73,11 @@ class Trainer:
         requests = [*full.unflatten(1, (n_full, batch)).transpose(0, 1).split(at_once)] if n_full else []
         requests += [rest[None]] if rest.shape[1] else []
 
+        # Adam's corrections of both moments; a processor's fused kernel takes the second in double precision.
         times = range(self.t + 1, self.t + 1 + sum(map(len, requests)))
         self.t = times[-1]
-        number = partial(torch.tensor, device=order.device)  # Adam's corrections of its moments
+        number = partial(torch.tensor, device=order.device)
         down = number([1 - 0.9**t for t in times], dtype=rate.dtype)
-        # (A processor's fused kernel takes it as a Python number, in double precision.)
         precision = self.parameters[0].dtype if self.on_gpu else torch.float64
         root = number([(1 - 0.999**t) ** -0.5 for t in times], dtype=precision)
         first = 0
@@ -100,15 +87,16 @@ class Trainer:
             self.steps(index, step, root[some], *self._noise(len(index), index.shape[2], generators))
 
     def _noise(self, n_steps: int, n: int, generators: list[torch.Generator]) -> list[Tensor]:
-        """Uniform numbers for steps on n samples each, (step, group, 1, unit, sample) a hidden layer.
+        """Draw uniform numbers for steps on n samples, (step, group, 1, unit, sample) for each hidden layer.
 
-        The networks of a group share them, and differ in the threshold only. Empty if none drops units.
+        The networks of a group share them, and differ in the threshold only. If none drops units, there are
+        no numbers.
         """
         if not self.drops:
             return []
         draw = partial(torch.rand, device=self.x.device)
         hidden = self.widths[:-1]
-        if self.on_gpu:  # each draw costs a launch
+        if self.on_gpu:  # one draw for all steps, since each draw costs a launch
             return [
                 torch.stack([draw(n_steps, 1, width, n, generator=g) for g in generators], 1)
                 for width in hidden
@@ -123,10 +111,9 @@ class Trainer:
 
     @torch.no_grad()
     def evaluate(self, held_out: Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """Cross-entropy and accuracy on held-out samples (group, sample); both (group, network)."""
+        """Measure cross-entropy and accuracy on held-out samples (group, sample), both (group, network)."""
         n_groups, n = self.settings["l2"].shape
-        losses = torch.zeros(n_groups, n, dtype=torch.float64, device=self.x.device)
-        hits = torch.zeros(n_groups, n, dtype=torch.float64, device=self.x.device)
+        losses, hits = torch.zeros(2, n_groups, n, dtype=torch.float64, device=self.x.device)
         for index in held_out.split(1000, dim=1):
             *_, logits = _forward(self.parameters, self.x[index], [], self.keep)
             target = self.y[index][:, None].expand(-1, n, -1)  # (group, network, sample)
@@ -151,11 +138,12 @@ class Trainer:
         )
 
     def retire(self, alive: np.ndarray, finished: np.ndarray) -> np.ndarray:
-        """Drop finished networks, so that the next epoch costs less; return those left, (group, network).
+        """Drop finished networks, so that the next epoch costs less, and return those left, (group, network).
 
-        Groups stay equally large: where one has fewer networks left than another, some finished ones stay.
+        Groups stay equally large, so a group with fewer networks left keeps some finished ones.
         """
-        left = max(int((~finished[alive]).sum(1).max()), 1 + self.compiled)  # a size of 1 is compiled anew
+        # Code would be compiled anew for a size of 1.
+        left = max(int((~finished[alive]).sum(1).max()), 1 + self.compiled)
         n = alive.shape[1]
         if left > (_WORTH_RECORDING * n if self.on_gpu else n - 1):
             return alive
@@ -177,13 +165,15 @@ class Trainer:
 _RECORDED = 10  # steps that a GPU replays at a time
 _WORTH_RECORDING = 0.85  # steps are recorded anew once no larger share of the networks is left
 
+Maybe = Tensor | None  # None stands for a penalty that is zero, or for a result that has no place yet
 # Parameters and both moments, a list each; the share of units kept, twice l2, and l1, each (group, network,
-# 1, 1); room for the largest gradient.
-Arrays = tuple[list[Tensor], list[Tensor], list[Tensor], Tensor, Tensor, Tensor | None, Tensor | None]
+# 1, 1); the place of the largest gradient.
+Arrays = tuple[list[Tensor], list[Tensor], list[Tensor], Tensor, Tensor, Maybe, Maybe]
+Update = Callable[[Arrays, Tensor, Tensor, list[Tensor], Tensor, Tensor], None]
 
 
 def _steps(
-    update: Callable[..., None],
+    update: Update,
     x: Tensor,
     y: Tensor,
     arrays: Arrays,
@@ -194,24 +184,12 @@ def _steps(
 ) -> None:
     """Take batches from all samples, index (step, group, sample), and make a step on each."""
     for i in range(len(index)):
-        update(*arrays, x[index[i]], y[index[i]], [layer[i] for layer in noise], step[i], root[i])
+        update(arrays, x[index[i]], y[index[i]], [layer[i] for layer in noise], step[i], root[i])
 
 
-def _update(
-    parameters: list[Tensor],
-    m: list[Tensor],
-    v: list[Tensor],
-    keep: Tensor,
-    l2: Tensor,
-    l1: Tensor | None,
-    room: Tensor | None,
-    x: Tensor,
-    y: Tensor,
-    noise: list[Tensor],
-    step: Tensor,
-    root: Tensor,
-) -> None:
+def _update(arrays: Arrays, x: Tensor, y: Tensor, noise: list[Tensor], step: Tensor, root: Tensor) -> None:
     """Change parameters and moments by a batch, x (group, sample, in), y (group, sample)."""
+    parameters, m, v, keep, l2, l1, room = arrays
     gradients = _gradients(parameters, x, y, noise, keep, room)
     in_cache = x.device.type == "cpu" and not torch.compiler.is_compiling()
     for p, g, p_m, p_v in zip(parameters, gradients, m, v, strict=True):
@@ -222,13 +200,13 @@ def _update(
             adam(p, g, p_m, p_v, *numbers)
 
 
-def _flat(t: Tensor | None) -> Tensor | None:
-    """Take (group, network, …) for (network, …)."""
+def _flat(t: Maybe) -> Maybe:
+    """Flatten (group, network, …) to (network, …)."""
     return t if t is None or t.ndim == 0 else t.flatten(0, 1)
 
 
 @cache
-def _compiled_update() -> Callable[..., None]:
+def _compiled_update() -> Update:
     """Compile a step, for any number of networks in a group."""
     torch._dynamo.config.suppress_errors = True  # what cannot be compiled runs as it is
     torch._dynamo.config.recompile_limit = max(64, torch._dynamo.config.recompile_limit)
@@ -236,29 +214,27 @@ def _compiled_update() -> Callable[..., None]:
     warnings.filterwarnings("ignore", "\nOnline softmax is disabled")  # which takes next to no time
     compiled = torch.compile(_update)
 
-    def update(
-        parameters: list[Tensor], m: list[Tensor], v: list[Tensor], keep: Tensor, l2: Tensor,
-        l1: Tensor | None, room: None, x: Tensor, y: Tensor, noise: list[Tensor], step: Tensor, root: Tensor,
-    ) -> None:  # fmt: skip
+    def update(arrays: Arrays, x: Tensor, y: Tensor, noise: list[Tensor], step: Tensor, root: Tensor) -> None:
         # One code serves any number of networks. Every other size has a code of its own: a general one,
         # compiled when a second size is met, would round differently, and results would depend on history.
-        for t in (*parameters, *m, *v, keep, l2, l1, step):
+        parameters, m, v, *shared = arrays
+        for t in (*parameters, *m, *v, *shared, step):
             if t is not None:
                 torch._dynamo.maybe_mark_dynamic(t, 1)
                 torch._dynamo.mark_static(t, [0, *range(2, t.ndim)])
         for t in (x, y, *noise):
             torch._dynamo.mark_static(t)
-        compiled(parameters, m, v, keep, l2, l1, room, x, y, noise, step, root)
+        compiled(arrays, x, y, noise, step, root)
 
     return update
 
 
 def _forward(parameters: list[Tensor], x: Tensor, noise: list[Tensor], keep: Tensor) -> list[Tensor]:
-    """Activations of every hidden layer, after dropout, and logits: (group, network, unit, sample) each."""
+    """Give the activations of hidden layers, after dropout, and logits: (group, network, unit, sample)."""
     n_layers = len(parameters) // 2
     weights, biases = parameters[:n_layers], parameters[n_layers:]
     shape = (*keep.shape[:2], -1, x.shape[1])
-    # Fused kernels add the biases at no cost, which a change in place would prevent.
+    # Fused kernels add the biases at no cost; a change in place would prevent that.
     fused = torch.compiler.is_compiling()
     z = wide_product(weights[0].flatten(1, 2), x).view(shape)
     z = z + biases[0][..., None] if fused else z.add_(biases[0][..., None])
@@ -277,17 +253,9 @@ def _forward(parameters: list[Tensor], x: Tensor, noise: list[Tensor], keep: Ten
 
 
 def _gradients(
-    parameters: list[Tensor],
-    x: Tensor,
-    y: Tensor,
-    noise: list[Tensor],
-    keep: Tensor,
-    room: Tensor | None,
+    parameters: list[Tensor], x: Tensor, y: Tensor, noise: list[Tensor], keep: Tensor, room: Maybe
 ) -> list[Tensor]:
-    """Gradients of mean cross-entropy, written out as a forward and a backward pass.
-
-    That of layer 1's weights is put into `room`, if given.
-    """
+    """Compute the gradients of mean cross-entropy, that of layer 1's weights in `room` if it is given."""
     *hidden, logits = _forward(parameters, x, noise, keep)
     d = (logits - logits.amax(2, keepdim=True)).exp_()
     d = d.div_(d.sum(2, keepdim=True))
@@ -309,11 +277,11 @@ def _gradients(
     return [*weights[::-1], *biases[::-1]]
 
 
-def wide_product(a: Tensor, b: Tensor, room: Tensor | None = None) -> Tensor:
-    """Multiply for layer 1 of all networks of a group: a bᵀ of (group, row, in) and (group, column, in).
+def wide_product(a: Tensor, b: Tensor, room: Maybe = None) -> Tensor:
+    """Multiply a (group, row, in) by bᵀ, b (group, column, in): layer 1 of all networks of a group.
 
-    Most of the work is done here. On a processor PyTorch uses MKL, which is slow on those that are not
-    Intel's; oneDNN, which is part of PyTorch too, was measured to be twice as fast there.
+    Most of the work of training is done here. On processors that are not Intel's, oneDNN, which is part of
+    PyTorch, was measured to be twice as fast as MKL, which PyTorch uses by default.
     """
     if room is not None:
         room = room.view(len(a), a.shape[1], b.shape[1])
@@ -335,31 +303,24 @@ def _suits_onednn(a: Tensor) -> bool:
 
 
 def _where_positive(condition: Tensor, value: Tensor) -> Tensor:
-    """`value` where `condition` > 0, else 0, by ReLU's backward kernel, thrice as fast as a boolean mask."""
+    """Keep `value` where `condition` > 0, by ReLU's backward kernel, thrice as fast as a boolean mask."""
     return torch.ops.aten.threshold_backward(value, condition, 0)  # type: ignore[no-any-return]
 
 
 def adam(
-    p: Tensor,
-    g: Tensor,
-    m: Tensor,
-    v: Tensor,
-    step: Tensor,
-    root: Tensor,
-    l2: Tensor | None,
-    l1: Tensor | None,
+    p: Tensor, g: Tensor, m: Tensor, v: Tensor, step: Tensor, root: Tensor, l2: Maybe, l1: Maybe
 ) -> None:
-    """Adam (Kingma & Ba 2015) in place, the penalties' gradients 2·l2·w and l1·sign(w) added to g."""
+    """Make a step of Adam (Kingma & Ba 2015) in place; the penalties add 2·l2·w and l1·sign(w) to g."""
     add = torch.addcmul if torch.compiler.is_compiling() else Tensor.addcmul_
     if l2 is not None:
         g = add(g, p, l2)
     if l1 is not None:
         g = add(g, p.sign(), l1)
     if p.device.type == "cpu" and not torch.compiler.is_compiling() and p.shape[-1] % _LANES == 0:
-        # The fused kernel passes over memory once instead of six times. It is used where rows fill a
-        # processor's lanes, since it rounds a remainder differently and no network's place may matter. It
-        # has one rate for all networks and corrects the bias itself; so it changes zeros, at a rate of 1, and
-        # at so late a step that its own correction is none.
+        # The fused kernel passes over memory once instead of six times. It rounds the remainder of a row
+        # differently, so it is used where rows fill a processor's lanes: a network's place may not matter.
+        # It has one rate for all networks and corrects the moments itself. So it is given zeros to change at
+        # a rate of 1, and so late a step that its correction is none.
         change, late = torch.zeros_like(p), torch.full((), 1e9)
         fused_adam(
             [change], [g], [m], [v], [], [late], fused=True, lr=1.0, beta1=0.9, beta2=0.999,
@@ -373,27 +334,18 @@ def adam(
 
 
 def adam_in_cache(
-    p: Tensor,
-    g: Tensor,
-    m: Tensor,
-    v: Tensor,
-    step: Tensor,
-    root: Tensor,
-    l2: Tensor | None,
-    l1: Tensor | None,
+    p: Tensor, g: Tensor, m: Tensor, v: Tensor, step: Tensor, root: Tensor, l2: Maybe, l1: Maybe
 ) -> None:
-    """Do `adam` in pieces that fit a processor's cache: half a dozen passes over memory become one."""
+    """Do `adam` in pieces that fit a processor's cache, so that six passes over memory become one."""
     if p.ndim < 3 or p.numel() <= AT_ONCE:
         adam(p, g, m, v, step, root, l2, l1)
     elif len(step) == len(p) > 1:  # pieces of whole networks, numbers differing between them
         some = max(1, AT_ONCE // p[0].numel())
         for start in range(0, len(p), some):
             part = slice(start, start + some)
-            adam_in_cache(
-                p[part], g[part], m[part], v[part], step[part], root,
-                None if l2 is None else l2[part], None if l1 is None else l1[part],
-            )  # fmt: skip
-    else:  # pieces of rows: the numbers serve all
+            penalties = (None if t is None else t[part] for t in (l2, l1))
+            adam_in_cache(p[part], g[part], m[part], v[part], step[part], root, *penalties)
+    else:  # pieces of rows, for which the numbers are the same
         n_rows = max(1, AT_ONCE // p.shape[2])
         for start in range(0, p.shape[1], n_rows):
             rows = (slice(None), slice(start, start + n_rows))
