@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from modlib._contingency import METRICS  # noqa: PLC2701
 from modlib.measures import VARIANTS, family
 from modlib.study.store import Results
 
@@ -66,7 +67,7 @@ def results(*, accuracy=None):
                             "measure_b": b,
                             "normalized_b": normalized_b,
                             "family_pair": pair,
-                            **dict.fromkeys(["ecs", "ami", "ari", "matching", "rank_correlation"], value),
+                            **dict.fromkeys([*METRICS, "rank_correlation"], value),
                             "vi": 1 - value,
                         }
                     )

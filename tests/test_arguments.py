@@ -64,8 +64,8 @@ READ_FILES = (
     "data.fetch",
     "run",
     "store.read_results",
-    "store.read_shard",
-    "store.read_trained",
+    "shard_files.read_shard",
+    "shard_files.read_trained",
 )
 LONG = ("untrained_agreement",)
 

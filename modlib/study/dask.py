@@ -190,6 +190,6 @@ def _connection(scheduler: str) -> Iterator[None]:
         yield
     except (OSError, CancelledError, ClosedClientError) as error:
         raise OSError(
-            f"the connection to the Dask scheduler at {scheduler} is lost ({error}). Finished shards are "
-            "kept: start it again, and the same call continues with the others"
+            f"the connection to the Dask scheduler at {scheduler} is lost ({' '.join(str(error).split())}). "
+            "Finished shards are kept: start it again, and the same call continues with the others"
         ) from error

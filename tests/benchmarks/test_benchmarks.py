@@ -23,7 +23,7 @@ from modlib.book.chapters.speed import estimates
 from modlib.comparison import agreement_pairs, rank_correlations, transfers
 from modlib.measures import adjacency, similarity
 from modlib.networks import MLPStack
-from modlib.study import store
+from modlib.study import files, store
 from modlib.training import Protocol, train
 
 # ---------------------------------------------------------------- timing
@@ -190,7 +190,7 @@ def test_writing_that_fails_half_way_leaves_nothing_that_counts(results, monkeyp
     def full(*_):
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(store, "_write", full)
+    monkeypatch.setattr(files, "write", full)
     with pytest.raises(OSError, match="no space"):
         benchmark_records.write("some", "cpu", TABLE.assign(seconds=0.0), ABOUT)
     with pytest.raises(benchmark_records.RecordError):
@@ -324,6 +324,7 @@ def test_the_loops_dropout_is_dropout():
     assert [type(m) for m in net] == [nn.Linear, nn.ReLU, loop.Dropout] * 2 + [nn.Linear]
 
 
+@pytest.mark.usefixtures("one_thread")
 def test_products_are_those_of_a_step():
     """By their number of multiplications: all layers forward and for the weights, all but one backward."""
     n, batch = 2 * 30, 200
@@ -363,7 +364,7 @@ def test_stages_of_base_are_the_work_of_a_sweep(tmp_path, monkeypatch):
     watched("train", compile=False)  # compiling is tested where training is
     watched("search_layers")
     monkeypatch.setattr(base.crew, "start", lambda *_: ThreadPoolExecutor(1))  # its processes: see above
-    monkeypatch.setattr(base.experiments, "get", lambda *_: TINY)
+    monkeypatch.setattr(base.catalogue, "get", lambda *_: TINY)
     table, about = base.measure("cpu", rounds=1)
 
     assert table.stage.tolist() == ["training", "similarity", "modules"]

@@ -727,5 +727,6 @@ def test_a_build_killed_while_it_renders_does_not_let_a_broken_page_pass(copy, m
 def test_a_number_that_changes_reaches_the_page(copy, monkeypatch):
     tables = copy / "chapters" / "toy" / "tables.py"
     tables.write_text(TABLES.replace("1.0", "7.25"))
+    forget_chapter(monkeypatch)
     build("quick", root=copy)
     assert ">7.2</a>" in html(copy, "executed/index")

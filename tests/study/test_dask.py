@@ -1,6 +1,7 @@
 """Shards on a real cluster of processes: whatever is lost on the way, the tables are those of a local run."""
 
 import contextlib
+import gc
 import json
 import logging
 import os
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -206,6 +208,9 @@ def proxy(address):
     yield proxy
     with contextlib.suppress(OSError):
         proxy.close()
+    with warnings.catch_warnings():  # Dask leaves the socket of a connection that it gave up unclosed
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 # ---------------------------------------------------------------- all is well

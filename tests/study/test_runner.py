@@ -260,10 +260,7 @@ def test_an_error_in_a_worker_reaches_the_caller(folder, monkeypatch):
 
 
 def test_a_killed_worker_is_told_with_what_can_be_done(folder, monkeypatch):
-    class Pool(contextlib.nullcontext):
-        def __init__(self, *_, **__):
-            super().__init__(self)
-
+    class Pool(ProcessPoolExecutor):
         def submit(self, *_):
             raise BrokenProcessPool("a process was terminated abruptly")
 

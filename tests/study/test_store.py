@@ -21,6 +21,7 @@ import pandas as pd
 import pytest
 import torch
 
+from modlib._contingency import METRICS  # noqa: PLC2701
 from modlib.networks import MLPStack, concatenate
 from modlib.study import catalogue, project, schema, store
 from modlib.study.files import StoreError, exclusive
@@ -69,7 +70,8 @@ def results():
             "labels": [np.array([0, 1, -1], dtype=np.int16), np.full(2, -1, np.int16), np.zeros(0, np.int16)],
         }
     )
-    agreement = pd.DataFrame(rng.random((50, 3)), columns=["ecs", "ami", "transfer_ab"])
+    columns = [*METRICS, "transfer_ab"]  # with all metrics, since what lacks one is given it when read
+    agreement = pd.DataFrame(rng.random((50, len(columns))), columns=columns)
     nulls = pd.DataFrame({"null": ["similarity"], "draws": [19], "p": [0.05]})
     choices = pd.DataFrame(columns=["network", "choice", "q"])  # not every experiment has rows in each table
     few = pd.DataFrame({"choice": ["images=100"], "distinct": [True]})
