@@ -171,10 +171,14 @@ def zero_line(base: alt.Chart, axis: str = "y") -> alt.Chart:
     return base.mark_rule(strokeDash=[3, 3], color=GREY).encode(**{axis: alt.datum(0)})
 
 
+def formatted(form: str, **titles: str) -> list[alt.Tooltip]:
+    """Tooltips of columns of numbers, each with its title, in one format."""
+    return [alt.Tooltip(f"{field}:Q", title=title, format=form) for field, title in titles.items()]
+
+
 def estimate(column: str, title: str, form: str = ".3f") -> list[alt.Tooltip]:
     """Tooltips of an estimate and of its 95 % interval, the columns `low` and `high`."""
-    shown = {column: title, "low": "95 % from", "high": "to"}
-    return [alt.Tooltip(f"{field}:Q", title=said, format=form) for field, said in shown.items()]
+    return formatted(form, **{column: title, "low": "95 % from", "high": "to"})
 
 
 def on_strength_axis(table: pd.DataFrame) -> pd.Series:
