@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from modlib.book.theme import COLOURS, NO_FRAME, Layered, properties
+from modlib.book.theme import COLOURS, NO_FRAME, Layered, described
 
 NUMBERED = 16  # units, at most, that a heatmap writes the numbers of
 
 
+@described()
 def heatmap(
     S: Float[np.ndarray, "unit unit"],
     labels: Int[np.ndarray, " unit"] | None = None,
@@ -22,35 +23,18 @@ def heatmap(
     colour: str,
     title: str = "",
     size: int = 220,
-    **page: str,
 ) -> Layered:
     """Draw the absolute values of a similarity matrix, with lines where one module ends.
 
-    Parameters
-    ----------
-    S
-        Similarity or adjacency matrix; its diagonal is left blank, as it takes no part in Q.
-    labels
-        Module of each unit. Units are sorted by it, dead ones (−1) last; without it they stay as they are.
-    colour
-        Colour of the largest value; smaller ones are fainter, and zero is the page itself.
-    title
-        Above the chart.
-    size
-        Width and height in pixels.
-    page
-        Description, caption and name, as for `modlib.book.theme.properties`.
-
-    Returns
-    -------
-    Layered
-        With tooltips that name the two units and their similarity.
+    The diagonal is left blank, as it takes no part in Q. Units are sorted by their module, dead ones (−1)
+    last; without labels they stay as they are. The largest value has the full colour, zero none.
     """
     n = len(S)
     order = np.arange(n) if labels is None else np.lexsort((labels, labels < 0))
     along: dict[str, Any] = {"scale": alt.Scale(domain=[0, n], nice=False), "axis": None}
     down: dict[str, Any] = {"scale": alt.Scale(domain=[n, 0], nice=False), "axis": None}
-    layers = [_squares(S, order, colour, along, down)]
+    squares = _squares(S, order, colour)
+    layers = [squares.encode(x=alt.X("c:Q", **along), y=alt.Y("r:Q", **down))]
     if n <= NUMBERED:
         names = pd.DataFrame({"at": np.arange(n) + 0.5, "unit": order + 1})
         text = alt.Chart(names).mark_text(fontSize=10)
@@ -62,33 +46,24 @@ def heatmap(
         ends = np.nonzero(np.diff(labels[order]))[0] + 1
         cuts = alt.Chart(pd.DataFrame({"cut": [0, *ends, n]})).mark_rule(strokeWidth=1.5)
         layers += [cuts.encode(x=alt.X("cut:Q", **along)), cuts.encode(y=alt.Y("cut:Q", **down))]
-    return alt.layer(*layers).properties(
-        width=size, height=size, title=alt.Title(title, offset=14), view=NO_FRAME, **properties(**page)
-    )
+    heading = alt.Title(title, offset=14)
+    return alt.layer(*layers).properties(width=size, height=size, title=heading, view=NO_FRAME)
 
 
-def _squares(
-    S: Float[np.ndarray, "unit unit"],
-    order: Int[np.ndarray, " unit"],
-    colour: str,
-    along: dict[str, Any],
-    down: dict[str, Any],
-) -> alt.Chart:
+def _squares(S: Float[np.ndarray, "unit unit"], order: Int[np.ndarray, " unit"], colour: str) -> alt.Chart:
     """Draw one square for each entry off the diagonal."""
     row, column = np.nonzero(~np.eye(len(S), dtype=bool))
     # Short names, and nothing that the browser can work out: this table is written into the page.
     cells = pd.DataFrame({"r": row, "c": column, "s": _significant(np.abs(S[order[row], order[column]]))})
     units = (order + 1).tolist()
-    strongest = max(float(cells["s"].max()), 1e-12)
+    strongest = alt.Scale(domain=[0, max(float(cells["s"].max()), 1e-12)], range=[0.02, 1])
     squares: alt.Chart = (
         alt.Chart(cells)
         .mark_rect(color=colour)
         .encode(
-            x=alt.X("c:Q", **along),
             x2="c2:Q",
-            y=alt.Y("r:Q", **down),
             y2="r2:Q",
-            opacity=alt.Opacity("s:Q", scale=alt.Scale(domain=[0, strongest], range=[0.02, 1]), legend=None),
+            opacity=alt.Opacity("s:Q", scale=strongest, legend=None),
             tooltip=["unit:O", "other:O", alt.Tooltip("s:Q", format=".3~g", title="similarity")],
         )
         .transform_calculate(
@@ -104,38 +79,21 @@ def _significant(values: Float[np.ndarray, " cell"]) -> Float[np.ndarray, " cell
     return np.round(values, max(0, 3 - int(np.floor(np.log10(top))))) if top > 0 else values
 
 
+@described()
 def heatmaps(
     matrices: Mapping[str, Float[np.ndarray, "unit unit"]],
     labels: Mapping[str, Int[np.ndarray, " unit"]] | Int[np.ndarray, " unit"] | None = None,
     *,
     colours: Mapping[str, str] = COLOURS,
     size: int = 200,
-    **page: str,
 ) -> alt.ConcatChart:
-    """Draw several heatmaps, two in a row.
+    """Draw several heatmaps, two in a row, each titled by its measure or by another name.
 
-    Parameters
-    ----------
-    matrices
-        Similarity matrices by measure, or by another title.
-    labels
-        One partition for all, or one for each matrix; see `heatmap`.
-    colours
-        Colour of each matrix; by default that of its measure.
-    size
-        Width and height of each in pixels.
-    page
-        Description, caption and name, as for `modlib.book.theme.properties`.
+    There is one partition for all matrices, or one for each; see `heatmap`.
     """
-    charts = [
-        heatmap(
-            S,
-            labels[title] if isinstance(labels, Mapping) else labels,
-            colour=colours[title],
-            description=f"Similarity of units by {title}",
-            title=title,
-            size=size,
-        )
-        for title, S in matrices.items()
-    ]
-    return alt.concat(*charts, columns=2).properties(**properties(**page))
+    charts = []
+    for title, S in matrices.items():
+        own = labels[title] if isinstance(labels, Mapping) else labels
+        said = f"Similarity of units by {title}"
+        charts.append(heatmap(S, own, colour=colours[title], description=said, title=title, size=size))
+    return alt.concat(*charts, columns=2)

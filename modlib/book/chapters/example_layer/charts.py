@@ -28,33 +28,21 @@ def sorted_matrices(
 ) -> alt.VConcatChart:
     """Draw a graph of a layer sorted by upstream modules and, beside it, by downstream modules.
 
-    Controls choose network, layer, which of the eight graphs is shown and which two partitions sort it.
-    Below stand the table of units that the modules share, and the partitions' agreement beside what
-    shuffled labels give. Graphs travel as text (`encode`) and are spread out in the browser.
-
-    Parameters
-    ----------
-    layers
-        By network and number of the layer; the first is the one that the figure opens with.
-    shuffles, seed
-        For the chance level of the agreement.
-    page
-        Description, caption and name, as for `modlib.book.theme.properties`.
+    Controls choose network, layer, which of the eight graphs is shown and which two partitions sort it; the
+    first layer is the one that the figure opens with. Below stand the table of units that the modules share,
+    and the partitions' agreement beside what shuffled labels give. Graphs travel as text (`encode`) and are
+    spread out in the browser. The `page` is described as for `modlib.book.theme.properties`.
 
     Raises
     ------
     ValueError
         If there is no layer, or the layers differ in their number of units.
     """
-    data = payload(layers, shuffles=shuffles, seed=seed)
     n = next(iter(layers.values())).labels.shape[1]
-    chart: alt.VConcatChart = alt.vconcat(
-        alt.hconcat(_panel("upstream", n), _panel("downstream", n), spacing=36),
-        alt.hconcat(_table(n), _scores(), spacing=36),
-        spacing=30,
-    ).resolve_scale(opacity="independent")
+    matrices = alt.hconcat(_panel("upstream", n), _panel("downstream", n), spacing=36)
+    below = alt.hconcat(_table(n), _scores(), spacing=36)
     values = {
-        "layers": data,
+        "layers": payload(layers, shuffles=shuffles, seed=seed),
         "colours": {variant_name(*variant): theme.COLOURS[variant[0]] for variant in VARIANTS},
         "alphabet": ALPHABET,
         "units": n,
@@ -67,12 +55,10 @@ def sorted_matrices(
     properties = theme.properties(**page)
     # Two matrices are thousands of cells: a canvas draws them faster than as many SVG elements.
     properties["usermeta"] = {**properties.get("usermeta", {}), "embedOptions": {"renderer": "canvas"}}
-    found: alt.VConcatChart = chart.add_params(*params).properties(
-        **properties,
-        padding=8,
-        # The table grows and shrinks with the partitions chosen, and the drawing with it.
-        autosize=alt.AutoSizeParams(type="pad", resize=True),
-    )
+    # The table grows and shrinks with the partitions chosen, and the drawing with it.
+    properties |= {"padding": 8, "autosize": alt.AutoSizeParams(type="pad", resize=True)}
+    chart: alt.VConcatChart = alt.vconcat(matrices, below, spacing=30).resolve_scale(opacity="independent")
+    found: alt.VConcatChart = chart.add_params(*params).properties(**properties)
     return found
 
 
@@ -101,9 +87,8 @@ def _panel(family: str, n: int) -> Layered:
     """Draw the matrix in the order of the partition that the menu named like the family has chosen."""
     x: dict[str, Any] = {"scale": alt.Scale(domain=[0, n], nice=False, zero=False), "axis": None}
     y: dict[str, Any] = {"scale": alt.Scale(domain=[n, 0], nice=False, zero=False), "axis": None}
-    cuts = alt.Chart(alt.sequence(1, n, as_="cut")).transform_filter(
-        f"indexof(at.cuts[{family}], datum.cut) >= 0"
-    )
+    cuts = alt.Chart(alt.sequence(1, n, as_="cut"))
+    cuts = cuts.transform_filter(f"indexof(at.cuts[{family}], datum.cut) >= 0")
     names = (
         alt.Chart(alt.sequence(n, as_="module"))
         .transform_filter(f"datum.module < length(at.middles[{family}])")
@@ -132,6 +117,7 @@ def _panel(family: str, n: int) -> Layered:
 def _cells(family: str, n: int) -> alt.Chart:
     """Draw the entries of the matrix, read from its text."""
     place = "datum.lo * (2 * units - datum.lo - 1) / 2 + datum.hi - datum.lo - 1"
+    scale = alt.Scale(domain=[0, TOP_LEVEL], range=[0.02, 1])
     chart: alt.Chart = (
         alt.Chart(alt.sequence(n * n, as_="cell"))
         .transform_calculate(row=f"floor(datum.cell / {n})", column=f"datum.cell % {n}")
@@ -157,9 +143,7 @@ def _cells(family: str, n: int) -> alt.Chart:
             x2="column2:Q",
             y2="row2:Q",
             color=alt.ColorValue(alt.ExprRef("colours[shown]")),
-            opacity=alt.Opacity(
-                "level:Q", scale=alt.Scale(domain=[0, TOP_LEVEL], range=[0.02, 1]), legend=None
-            ),
+            opacity=alt.Opacity("level:Q", scale=scale, legend=None),
             tooltip=[
                 alt.Tooltip("unit:O", title="unit"),
                 alt.Tooltip("ours:N", title="its module"),
@@ -232,9 +216,9 @@ def _scores() -> Layered:
             tooltip=[
                 alt.Tooltip("name:N", title="metric"),
                 alt.Tooltip("found:Q", format=".3f"),
-                alt.Tooltip("mean:Q", format=".3f", title="by chance, mean"),
-                alt.Tooltip("low:Q", format=".3f", title="by chance, 2.5 %"),
-                alt.Tooltip("high:Q", format=".3f", title="by chance, 97.5 %"),
+                *theme.formatted(
+                    ".3f", mean="by chance, mean", low="by chance, 2.5 %", high="by chance, 97.5 %"
+                ),
             ],
         )
     )

@@ -35,18 +35,8 @@ def encode(A: Float[np.ndarray, "unit unit"]) -> tuple[str, float]:
     """Write a graph as text, one character for each two units.
 
     Weights are rounded to 64 levels, level k standing for top·(k/63)²: the square leaves the many small
-    weights as many levels as the few large ones.
-
-    Parameters
-    ----------
-    A
-        Weights: symmetric, not negative; the diagonal is left out.
-
-    Returns
-    -------
-    text, top
-        The triangle above the diagonal, row by row, ``n (n − 1) / 2`` characters of `ALPHABET`; and the
-        largest weight.
+    weights as many levels as the few large ones. The text is the triangle above the diagonal, row by row,
+    ``n (n − 1) / 2`` characters of `ALPHABET`; beside it stands the largest weight.
 
     Examples
     --------
@@ -84,15 +74,11 @@ def payload(
     """
     sizes = {layer.labels.shape[1] for layer in layers.values()}
     if len(sizes) != 1:
-        raise ValueError(
-            f"layers must be one or more, all with the same number of units; got {sorted(sizes)}"
-        )
+        raise ValueError(f"layers must be one or more, with the same number of units; got {sorted(sizes)}")
     return {
-        f"{network}, layer {number}": {
-            **_graphs(layer),
-            **_partitions(layer),
-            "crossing": _crossings(layer, shuffles, seed),
-        }
+        f"{network}, layer {number}": _graphs(layer)
+        | _partitions(layer)
+        | {"crossing": _crossings(layer, shuffles, seed)}
         for (network, number), layer in layers.items()
     }
 

@@ -26,19 +26,10 @@ class Layer(NamedTuple):
 
 
 def collect(S: Mapping[str, Sequence[Tensor]], partitions: pd.DataFrame) -> dict[tuple[str, int], Layer]:
-    """Put the graphs and partitions of several networks together, layer by layer.
+    """Put the graphs and partitions of several networks together, by network and number of the layer.
 
-    Parameters
-    ----------
-    S
-        Similarity matrices as `modlib.similarity` returns them.
-    partitions
-        As `modlib.study.recompute.partitions` makes them of `S`: every network, layer and variant.
-
-    Returns
-    -------
-    dict
-        By network and number of the layer, networks in the order of the table.
+    The partitions are those that `modlib.study.recompute.partitions` makes of `S`, of every network, layer
+    and variant. Networks keep the order of that table.
     """
     names = partitions.network.unique()
     labels = partitions.set_index(["network", "layer", "measure", "normalized"]).labels
@@ -66,19 +57,8 @@ def crossing(
 ) -> dict[str, Agreement]:
     """Compare two partitions, and the first with shuffles of the second: same module sizes, no relation.
 
-    Parameters
-    ----------
-    a, b
-        Labels; units −1 in either are left out of both, also of the shuffling.
-    shuffles
-        How many.
-    seed
-        Of the shuffles.
-
-    Returns
-    -------
-    dict
-        For ``ecs``, element-centric similarity, and ``ami``, adjusted mutual information.
+    The metrics are ``ecs``, element-centric similarity, and ``ami``, adjusted mutual information. Units
+    that are dead (−1) in either partition are left out of both, also of the shuffling.
     """
     alive = (a >= 0) & (b >= 0)
     a, b = a[alive], b[alive]
@@ -94,21 +74,12 @@ def crossing(
 
 
 def crossings(layers: Mapping[tuple[str, int], Layer], *, shuffles: int = 500, seed: int = 0) -> pd.DataFrame:
-    """Compare the two partitions of `OPENING` in every layer: agreement, and what chance would give.
-
-    Returns
-    -------
-    DataFrame
-        One row a network and layer; for `ecs` and for `ami` a column `found`, the mean `by chance`, and the
-        value that 97.5 % of the shuffles stay below, all to three digits.
-    """
+    """Compare the two partitions of `OPENING` in every layer: agreement, and what chance would give."""
     up, down = (VARIANTS.index(OPENING[family]) for family in ("upstream", "downstream"))
     rows = {}
     for key, layer in layers.items():
         compared = crossing(layer.labels[up], layer.labels[down], shuffles=shuffles, seed=seed)
-        rows[key] = [
-            value for metric in compared.values() for value in (metric.found, metric.mean, metric.high)
-        ]
+        rows[key] = [value for score in compared.values() for value in (score.found, score.mean, score.high)]
     columns = pd.MultiIndex.from_product([["ecs", "ami"], ["found", "by chance", "97.5 % of chance"]])
     table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
     table.index = pd.MultiIndex.from_tuples(table.index, names=["network", "layer"])

@@ -14,17 +14,7 @@ def relative_differences(
     """Compare similarity matrices measure by measure and layer by layer.
 
     Each difference is the largest ``|found - expected|`` of a layer's matrices, divided by its largest
-    ``|expected|``.
-
-    Parameters
-    ----------
-    found, expected
-        For each measure one tensor a layer, as `modlib.similarity` returns them.
-
-    Returns
-    -------
-    DataFrame
-        One row a measure, one column a layer; 0 where both are the same, nan where both are zero throughout.
+    ``|expected|``: 0 where both are the same, nan where both are zero throughout.
 
     Examples
     --------

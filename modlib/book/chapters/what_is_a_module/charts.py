@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from modlib.book.theme import COLOURS, NO_FRAME, Layered, properties
+from modlib.book.theme import COLOURS, NO_FRAME, Layered, described
 
 UPSTREAM = [COLOURS["input_cov"], COLOURS["input_grad"]]
 DOWNSTREAM = [COLOURS["output_grad"], COLOURS["output_hess"]]
@@ -20,78 +20,43 @@ MODULE_COLOURS = ["#8b5fbf", "#2f8f5b", "#b04a78", "#7c6a2e", "#4a6d8c"]
 MODULE_SHAPES = ["circle", "square", "diamond", "triangle-up", "cross"]
 
 
+@described()
 def node_link(
     A: Float[np.ndarray, "unit unit"] | Int[np.ndarray, "unit unit"],
     labels: Int[np.ndarray, " unit"],
     *,
     title: str = "",
     size: int = 260,
-    **page: str,
 ) -> Layered:
     """Draw a weighted graph: units as points, weights as the strength of the lines.
 
-    Parameters
-    ----------
-    A
-        Adjacency matrix, symmetric and not negative.
-    labels
-        Module of each unit, shown by colour and shape.
-    title
-        Above the chart.
-    size
-        Width in pixels; the height follows from the graph.
-    page
-        Description, caption and name, as for `modlib.book.theme.properties`.
-
-    Returns
-    -------
-    Layered
-        With tooltips that name unit, module and degree.
+    Colour and shape show the module of each unit. The height follows from the graph; `size` is the width.
     """
     i, j = np.nonzero(np.triu(A, 1))
     place = _positions(len(A), i, j)
     reach = 1.2 * np.abs(place).max(axis=0)
-    x, y = (
-        channel(f"{name}:Q", axis=None, scale=alt.Scale(domain=[-r, r], nice=False))
-        for channel, name, r in ((alt.X, "x", reach[0]), (alt.Y, "y", reach[1]))
-    )
-    edges = pd.DataFrame(
-        {"x": place[i, 0], "y": place[i, 1], "x2": place[j, 0], "y2": place[j, 1], "weight": A[i, j]}
-    ).assign(units=[f"{a + 1} – {b + 1}" for a, b in zip(i, j, strict=True)])
-    strength = alt.Scale(domain=[0, float(A.max())], range=[0.3, 3])
-    lines = (
-        alt.Chart(edges)
-        .mark_rule()
-        .encode(
-            x=x,
-            y=y,
-            x2="x2:Q",
-            y2="y2:Q",
-            strokeWidth=alt.StrokeWidth("weight:Q", scale=strength, legend=None),
-            tooltip=["units:N", alt.Tooltip("weight:Q", format=".2f")],
-        )
-    )
-    nodes = pd.DataFrame(
-        {"x": place[:, 0], "y": place[:, 1], "unit": np.arange(len(A)) + 1, "module": labels + 1}
-    ).assign(degree=A.sum(axis=1))
+    scales = [alt.Scale(domain=[-r, r], nice=False) for r in reach]
+    at = {"x": alt.X("x:Q", axis=None, scale=scales[0]), "y": alt.Y("y:Q", axis=None, scale=scales[1])}
+    edges = pd.DataFrame(np.hstack([place[i], place[j]]), columns=["x", "y", "x2", "y2"])
+    edges = edges.assign(weight=A[i, j], units=[f"{a + 1} – {b + 1}" for a, b in zip(i, j, strict=True)])
+    widths = alt.Scale(domain=[0, float(A.max())], range=[0.3, 3])
+    width = alt.StrokeWidth("weight:Q", scale=widths, legend=None)
+    tooltip = ["units:N", alt.Tooltip("weight:Q", format=".2f")]
+    lines = alt.Chart(edges).mark_rule()
+    lines = lines.encode(**at, x2="x2:Q", y2="y2:Q", strokeWidth=width, tooltip=tooltip)
+    nodes = pd.DataFrame(place, columns=["x", "y"])
+    nodes = nodes.assign(unit=np.arange(len(A)) + 1, module=labels + 1, degree=A.sum(axis=1))
     modules = _series("module", sorted(set(nodes["module"])))
-    points = (
-        alt.Chart(nodes)
-        .mark_point(size=420, filled=True, opacity=1)
-        .encode(
-            x=x,
-            y=y,
-            **{name: channel.legend(title="module") for name, channel in modules.items()},
-            tooltip=["unit:O", "module:N", alt.Tooltip("degree:Q", format=".2f")],
-        )
+    looks = {name: channel.legend(title="module") for name, channel in modules.items()}
+    points = alt.Chart(nodes).mark_point(size=420, filled=True, opacity=1)
+    points = points.encode(
+        **at, **looks, tooltip=["unit:O", "module:N", alt.Tooltip("degree:Q", format=".2f")]
     )
     names = points.mark_text(fontSize=12, fontWeight="bold", color="white").encode(
         text="unit:O", color=alt.value("white"), shape=alt.value("circle")
     )
     height = max(110, round(size * np.ptp(place[:, 1]) / max(np.ptp(place[:, 0]), 1e-9)))
-    return alt.layer(lines, points, names).properties(
-        width=size, height=height, title=title, view=NO_FRAME, **properties(**page)
-    )
+    return alt.layer(lines, points, names).properties(width=size, height=height, title=title, view=NO_FRAME)
 
 
 def _positions(
@@ -106,55 +71,43 @@ def _positions(
     return place
 
 
+@described()
 def network_diagram(
     w_in: Float[np.ndarray, "input unit"],
     w_out: Float[np.ndarray, "unit class"],
     upstream: Int[np.ndarray, " unit"],
     downstream: Int[np.ndarray, " unit"],
-    **page: str,
 ) -> Layered:
     """Draw a network with one hidden layer: inputs below, hidden units between, classes above.
 
-    Lines are weights, faint where small, dashed where negative. What a unit reads is drawn in the
-    colours of the upstream family, what it drives in those of the downstream family.
-
-    Parameters
-    ----------
-    w_in, w_out
-        Weights into and out of the hidden layer.
-    upstream, downstream
-        Group of inputs that each unit reads, group of classes that it drives; at most two of each.
-    page
-        Description, caption and name, as for `modlib.book.theme.properties`.
-
-    Returns
-    -------
-    Layered
-        With tooltips that give the weights.
+    Lines are weights, faint where small, dashed where negative. What a unit reads is drawn in the colours of
+    the upstream family, what it drives in those of the downstream family. `upstream` and `downstream` name
+    the group of inputs that each unit reads and the group of classes that it drives, at most two of each.
     """
     kinds = {"input": w_in.shape[0], "unit": w_in.shape[1], "class": w_out.shape[1]}
     places = [np.linspace(0, 1, n + 2)[1:-1] for n in kinds.values()]
-    lines: list[dict[str, Any]] = []
+    lines = []
     for y, weights in enumerate((w_in, w_out)):
         largest = np.abs(weights).max()
         for (a, b), weight in np.ndenumerate(weights):
             colour = DOWNSTREAM[downstream[a] % 2] if y else UPSTREAM[upstream[b] % 2]
-            line = {"x": places[y][a], "y": y, "x2": places[y + 1][b], "y2": y + 1, "weight": weight}
-            look = {"colour": colour, "size": abs(weight) / largest, "negative": bool(weight < 0)}
-            lines.append(line | look)
+            ends = [places[y][a], y, places[y + 1][b], y + 1]
+            lines.append([*ends, weight, colour, abs(weight) / largest, bool(weight < 0)])
+    columns = ["x", "y", "x2", "y2", "weight", "colour", "size", "negative"]
     points = [
         {"x": x, "y": y, "name": f"{kind} {k}", "text": f"{k}"}
         for y, kind in enumerate(kinds)
         for k, x in enumerate(places[y], start=1)
     ]
-    x_axis = alt.X("x:Q", axis=None, scale=alt.Scale(domain=[-0.1, 1]))
-    y_axis = alt.Y("y:Q", axis=None, scale=alt.Scale(domain=[-0.2, 2.2]))
+    at = {
+        "x": alt.X("x:Q", axis=None, scale=alt.Scale(domain=[-0.1, 1])),
+        "y": alt.Y("y:Q", axis=None, scale=alt.Scale(domain=[-0.2, 2.2])),
+    }
     edges = (
-        alt.Chart(pd.DataFrame(lines))
+        alt.Chart(pd.DataFrame(lines, columns=columns))
         .mark_rule(strokeWidth=2)
         .encode(
-            x=x_axis,
-            y=y_axis,
+            **at,
             x2="x2:Q",
             y2="y2:Q",
             color=alt.Color("colour:N", scale=None),
@@ -163,25 +116,19 @@ def network_diagram(
             tooltip=[alt.Tooltip("weight:Q", format=".2f")],
         )
     )
-    base = alt.Chart(pd.DataFrame(points)).encode(x=x_axis, y=y_axis, tooltip=["name:N"])
+    base = alt.Chart(pd.DataFrame(points)).encode(**at, tooltip=["name:N"])
     circles = base.mark_circle(size=460, color=NEUTRAL, opacity=1)
     numbers = base.mark_text(color="white", fontWeight="bold").encode(text="text:N")
     rows = pd.DataFrame({"x": [0.0] * 3, "y": [0, 1, 2], "text": ["inputs", "hidden units", "classes"]})
-    names = alt.Chart(rows).mark_text(align="center", fontSize=11).encode(x=x_axis, y=y_axis, text="text:N")
-    return alt.layer(edges, circles, numbers, names).properties(
-        width=460, height=280, view=NO_FRAME, **properties(**page)
-    )
+    names = alt.Chart(rows).mark_text(align="center", fontSize=11).encode(**at, text="text:N")
+    return alt.layer(edges, circles, numbers, names).properties(width=460, height=280, view=NO_FRAME)
 
 
-def q_against_size(table: pd.DataFrame, **page: str) -> Layered:
+@described()
+def q_against_size(table: pd.DataFrame) -> Layered:
     """Draw the best Q found against the size of the graph: means as lines, single graphs as faint points.
 
-    Parameters
-    ----------
-    table
-        Columns ``units``, ``q`` and ``graphs``, which names the line; one row a graph.
-    page
-        Description, caption and name, as for `modlib.book.theme.properties`.
+    A row of the table is a graph; the column ``graphs`` names its line.
     """
     encoding: dict[str, Any] = {
         "x": alt.X("units:Q", title="units in the graph", scale=alt.Scale(type="log", base=2, nice=False)),
@@ -195,21 +142,17 @@ def q_against_size(table: pd.DataFrame, **page: str) -> Layered:
         .mark_line(point={"filled": True, "size": 50})
         .encode(**encoding, tooltip=["graphs:N", "units:Q", alt.Tooltip("q:Q", format=".3f")])
     )
-    return alt.layer(single, line).properties(width=420, height=240, **properties(**page))
+    return alt.layer(single, line).properties(width=420, height=240)
 
 
-def restarts_chart(table: pd.DataFrame, **page: str) -> alt.Chart:
+@described()
+def restarts_chart(table: pd.DataFrame) -> alt.Chart:
     """Draw how alike the partitions of many restarts are to the best one, against their Q.
 
-    Parameters
-    ----------
-    table
-        Columns ``q``, ``ami`` and ``graph``, which names the graph; one row a restart.
-    page
-        Description, caption and name, as for `modlib.book.theme.properties`.
+    A row of the table is a restart; the column ``graph`` names its graph.
     """
     names = list(table["graph"].unique())
-    chart: alt.Chart = (
+    return (
         alt.Chart(table)
         .mark_point(filled=True, opacity=0.6)
         .encode(
@@ -222,9 +165,8 @@ def restarts_chart(table: pd.DataFrame, **page: str) -> alt.Chart:
         )
         .transform_joinaggregate(best="max(q)", groupby=["graph"])
         .transform_calculate(relative="datum.q / datum.best")
-        .properties(width=420, height=240, **properties(**page))
+        .properties(width=420, height=240)
     )
-    return chart
 
 
 def _series(field: str, names: list[Any]) -> dict[str, Any]:
