@@ -13,24 +13,8 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown
 
+from modlib.book import theme
 from modlib.book.chapters.elsewhere.tables import COMPARED, EFFECTS
-from modlib.book.theme import (
-    GREY,
-    HEADER,
-    NAMES,
-    REGULARIZERS,
-    ROW_HEADER,
-    TOP_LEGEND,
-    described,
-    drop_down,
-    estimate,
-    family_colour,
-    on_strength_axis,
-    panels,
-    scale_of,
-    strength_axis,
-    zero_line,
-)
 from modlib.paper import by_level, graph_names
 from modlib.study.accuracy_filter import LEVEL
 from modlib.study.store import Results
@@ -60,17 +44,17 @@ def not_stored(found: Iterable[str], profile: str) -> Markdown:
     return Markdown(said)  # type: ignore[no-untyped-call]
 
 
-@described(
+@theme.described(
     "Modularity of raw graphs against dropout and against L1 or L2, one line an experiment and one row a "
     "measure, less the modularity of untrained networks of the same shape."
 )
 def q_side_by_side(curves: pd.DataFrame) -> alt.FacetChart:
     """Q against dropout and against L1 or L2, a line an experiment; layer, penalty and scale by drop-down."""
     points = curves.assign(
-        x=on_strength_axis(curves),
+        x=theme.on_strength_axis(curves),
         by=np.where(curves.regularizer == "dropout", *_BY),
         scale=curves.scale.map(SCALES),
-        name=curves.measure.map(NAMES),
+        name=curves.measure.map(theme.NAMES),
     ).round(4)
     points["interval"] = [  # as text, since Vega's numbers in tooltips would show none as 0
         "none: too few seeds" if np.isnan(low) else f"{low:.3f} to {high:.3f}".replace("-", "−")
@@ -84,7 +68,7 @@ def q_side_by_side(curves: pd.DataFrame) -> alt.FacetChart:
         .transform_filter("datum.regularizer == 'dropout' || datum.regularizer == elsewhere_penalty")
     )
     shown = {
-        "x": strength_axis(),
+        "x": theme.strength_axis(),
         "color": _by_experiment(alt.Color, points, COLOURS),
         "opacity": alt.condition(pick, alt.value(1.0), alt.value(0.08)),
     }
@@ -101,34 +85,34 @@ def q_side_by_side(curves: pd.DataFrame) -> alt.FacetChart:
         "seeds:Q",
     ]
     shape = _by_experiment(alt.Shape, points, SHAPES)
-    return panels(
-        zero_line(base),
+    return theme.panels(
+        theme.zero_line(base),
         base.mark_rule(strokeWidth=1.2).encode(y=low, y2="high:Q", **shown),
         base.mark_line(strokeWidth=1.5).encode(y=value, **shown),
         base.mark_point(filled=True, size=38).encode(y="value:Q", shape=shape, tooltip=tooltip, **shown),
         data=points,
         size=(200, 120),
-        row=alt.Row("name:N", sort=list(NAMES.values()), header=ROW_HEADER),
+        row=alt.Row("name:N", sort=list(theme.NAMES.values()), header=theme.ROW_HEADER),
         column=alt.Column("by:N", sort=_BY, header=alt.Header(title=None)),
         spacing={"row": 10, "column": 14},
         independent="x",
         params=[
-            drop_down("elsewhere_layer", "Hidden layer ", range(1, depth + 1), _ORDINALS[:depth]),
-            drop_down("elsewhere_penalty", "Weight penalty ", ["l2", "l1"], ["L2", "L1"]),
-            drop_down("elsewhere_scale", "Show ", list(SCALES.values())),
+            theme.drop_down("elsewhere_layer", "Hidden layer ", range(1, depth + 1), _ORDINALS[:depth]),
+            theme.drop_down("elsewhere_penalty", "Weight penalty ", ["l2", "l1"], ["L2", "L1"]),
+            theme.drop_down("elsewhere_scale", "Show ", list(SCALES.values())),
             pick,
         ],
     )
 
 
-@described(
+@theme.described(
     "Modularity less that of untrained networks by hidden layer, one panel for each measure, without "
     "regularisation, at the best dropout and at the best L1 or L2."
 )
 def q_by_depth(best: pd.DataFrame) -> alt.FacetChart:
     """Q less that of untrained networks by layer, without regularisation and at the best levels."""
     raw = best[~best.normalized]
-    shared = raw[["experiment", "layer", "measure", "untrained"]].assign(name=raw.measure.map(NAMES))
+    shared = raw[["experiment", "layer", "measure", "untrained"]].assign(name=raw.measure.map(theme.NAMES))
     parts = [
         shared.assign(level=title, q=raw[level], excess=raw[f"{level}_excess"])
         for level, title in LEVELS.items()
@@ -137,14 +121,14 @@ def q_by_depth(best: pd.DataFrame) -> alt.FacetChart:
     titles = list(LEVELS.values())
     colours = alt.Scale(domain=titles, range=["#7d8591", "#1b9e9e", "#b0499b"])
     shapes = alt.Scale(domain=titles, range=["square", "circle", "triangle-up"])
-    shown = {"x": _LAYER, "color": alt.Color("level:N", sort=titles, scale=colours, legend=TOP_LEGEND)}
+    shown = {"x": _LAYER, "color": alt.Color("level:N", sort=titles, scale=colours, legend=theme.TOP_LEGEND)}
     base = alt.Chart().transform_filter("datum.experiment == elsewhere_experiment")
-    return panels(
-        zero_line(base),
+    return theme.panels(
+        theme.zero_line(base),
         base.mark_line(strokeWidth=1.5).encode(y="excess:Q", **shown),
         base.mark_point(filled=True, size=45, opacity=1).encode(
             y=alt.Y("excess:Q", title="Q less untrained", axis=alt.Axis(tickCount=4)),
-            shape=alt.Shape("level:N", scale=shapes, legend=TOP_LEGEND),
+            shape=alt.Shape("level:N", scale=shapes, legend=theme.TOP_LEGEND),
             tooltip=[
                 "experiment:N",
                 alt.Tooltip("name:N", title="measure"),
@@ -156,14 +140,16 @@ def q_by_depth(best: pd.DataFrame) -> alt.FacetChart:
         ),
         data=pd.concat(parts, ignore_index=True).round(4),
         size=(195, 120),
-        facet=alt.Facet("name:N", sort=list(NAMES.values()), header=HEADER),
+        facet=alt.Facet("name:N", sort=list(theme.NAMES.values()), header=theme.HEADER),
         columns=2,
         spacing=12,
-        params=[drop_down("elsewhere_experiment", "Experiment ", list(layers.index), value=layers.idxmax())],
+        params=[
+            theme.drop_down("elsewhere_experiment", "Experiment ", list(layers.index), value=layers.idxmax())
+        ],
     )
 
 
-@described(
+@theme.described(
     "Agreement of partitions within upstream, within downstream and across families by hidden layer, one "
     "panel for each experiment, trained and untrained networks, with 95 % intervals over seeds."
 )
@@ -172,13 +158,14 @@ def agreement_side_by_side(table: pd.DataFrame) -> alt.FacetChart:
     networks = table.trained.map({True: "trained", False: "untrained"})
     points = table.assign(networks=networks, metric=table.metric.map(METRICS)).round(4)
     base = alt.Chart().transform_filter("datum.metric == elsewhere_metric")
-    shown = {"x": _LAYER, "color": family_colour(TOP_LEGEND)}
+    shown = {"x": _LAYER, "color": theme.family_colour(theme.TOP_LEGEND)}
     dashed = alt.condition("datum.networks == 'trained'", alt.value([1, 0]), alt.value([4, 3]))
+    grey = theme.GREY
     legend = alt.Legend(
-        title="networks", orient="top", symbolFillColor=GREY, symbolStrokeColor=GREY, symbolOpacity=1
+        title="networks", orient="top", symbolFillColor=grey, symbolStrokeColor=grey, symbolOpacity=1
     )
-    shapes = scale_of({"trained": "circle", "untrained": "cross"})
-    return panels(
+    shapes = theme.scale_of({"trained": "circle", "untrained": "cross"})
+    return theme.panels(
         base.mark_rule(strokeWidth=2).encode(y="low:Q", y2="high:Q", **shown),
         base.mark_line(strokeWidth=1.5).encode(y="value:Q", detail="networks:N", strokeDash=dashed, **shown),
         base.mark_point(size=48, strokeWidth=1.5, filled=True, opacity=1).encode(
@@ -190,22 +177,22 @@ def agreement_side_by_side(table: pd.DataFrame) -> alt.FacetChart:
                 alt.Tooltip("family_pair:N", title="pairs"),
                 "networks:N",
                 alt.Tooltip("metric:N", title="agreement"),
-                *estimate("value", "value"),
+                *theme.estimate("value", "value"),
                 "seeds:Q",
             ],
             **shown,
         ),
         data=points,
         size=(195, 150),
-        facet=alt.Facet("experiment:N", sort=list(table.experiment.unique()), header=HEADER),
+        facet=alt.Facet("experiment:N", sort=list(table.experiment.unique()), header=theme.HEADER),
         columns=2,
         spacing=14,
         independent="x",
-        params=[drop_down("elsewhere_metric", "Agreement as ", list(METRICS.values()))],
+        params=[theme.drop_down("elsewhere_metric", "Agreement as ", list(METRICS.values()))],
     )
 
 
-@described(
+@theme.described(
     "Four effects with 95 % intervals, one row for each experiment and layer: modularity at the best dropout "
     "less that at the best L1 or L2, among levels as accurate, within a point of accuracy, and among all; "
     "and agreement within less across families."
@@ -220,8 +207,8 @@ def effects(table: pd.DataFrame) -> alt.FacetChart:
         "color": _by_experiment(alt.Color, points, COLOURS, legend=None),
     }
     base = alt.Chart()
-    return panels(
-        zero_line(base, "x"),
+    return theme.panels(
+        theme.zero_line(base, "x"),
         base.mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q", **shown),
         base.mark_point(filled=True, opacity=1).encode(
             x=alt.X("value:Q", title="effect", axis=alt.Axis(tickCount=5, labelFlush=False)),
@@ -231,7 +218,7 @@ def effects(table: pd.DataFrame) -> alt.FacetChart:
                 "experiment:N",
                 "over:N",
                 "effect:N",
-                *estimate("value", "value"),
+                *theme.estimate("value", "value"),
                 alt.Tooltip("n:Q", title="seeds"),
                 alt.Tooltip("p:Q", title="p, one test by itself", format=".2g"),
             ],
@@ -239,7 +226,7 @@ def effects(table: pd.DataFrame) -> alt.FacetChart:
         ),
         data=points.round({"value": 4, "low": 4, "high": 4}),
         size=(195, 15 * row.nunique()),
-        facet=alt.Facet("effect:N", sort=list(EFFECTS.values()), header=HEADER),
+        facet=alt.Facet("effect:N", sort=list(EFFECTS.values()), header=theme.HEADER),
         columns=2,
         spacing=14,
     )
@@ -248,7 +235,7 @@ def effects(table: pd.DataFrame) -> alt.FacetChart:
 def least_favourable(best: pd.DataFrame, count: int = 10) -> pd.DataFrame:
     """Graphs of `best_levels` in which L1 or L2 leads by most, for reading."""
     table = graph_names.with_graph_names(best.nsmallest(count, "difference"))
-    table["against"] = table.weights_by.map(REGULARIZERS)
+    table["against"] = table.weights_by.map(theme.REGULARIZERS)
     table = table.rename(columns={"low": "from", "high": "to"}).set_index("experiment")
     return table[["graph", "against", "difference", "from", "to"]].round(3)
 
@@ -256,12 +243,12 @@ def least_favourable(best: pd.DataFrame, count: int = 10) -> pd.DataFrame:
 def dropped_levels(results: Results) -> pd.DataFrame:
     """`modlib.paper.by_level.dropped_levels` for reading."""
     table = by_level.dropped_levels(results)
-    return table.assign(regularizer=table.regularizer.map(REGULARIZERS)).set_index(LEVEL).round(3)
+    return table.assign(regularizer=table.regularizer.map(theme.REGULARIZERS)).set_index(LEVEL).round(3)
 
 
 def _by_experiment(
-    channel: Any, table: pd.DataFrame, looks: dict[str, str], legend: alt.Legend | None = TOP_LEGEND
+    channel: Any, table: pd.DataFrame, looks: dict[str, str], legend: alt.Legend | None = theme.TOP_LEGEND
 ) -> Any:
     """Give each experiment of a table its colour or its shape."""
-    scale = scale_of({name: looks[name] for name in table.experiment.unique()})
+    scale = theme.scale_of({name: looks[name] for name in table.experiment.unique()})
     return channel("experiment:N", scale=scale, legend=legend)

@@ -6,6 +6,8 @@ Only `base` is ever computed; of the other experiments, those that are stored ta
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -39,16 +41,17 @@ CHANCE = 1 / N_CLASSES  # accuracy of a network that has learned nothing; both d
 
 
 def load_experiments(profile: str) -> dict[str, Results]:
-    """Return the tables of `base`, computed if they must be, and of the other experiments that are stored.
-
-    Raises
-    ------
-    ValueError, StoreError
-        As `modlib.run` and `modlib.study.store.read_results`.
-    """
+    """Return the tables of `base`, computed if they must be, and of the other experiments that are stored."""
     stored = {name: store.read_if_stored(catalogue.get(name, profile)) for name in COMPARED[1:]}
     others = {name: results for name, results in stored.items() if results is not None}
     return {"base": run("base", profile=profile), **others}
+
+
+def of_each(profile: str, table_of: Callable[[Results], pd.DataFrame]) -> pd.DataFrame:
+    """Put together a table of each experiment, told apart by a column `experiment`."""
+    found = load_experiments(profile).items()
+    tables = [table_of(results).assign(experiment=name) for name, results in found]
+    return pd.concat(tables, ignore_index=True)
 
 
 def plain_accuracy(results: Results) -> float:
@@ -61,20 +64,16 @@ def plain_accuracy(results: Results) -> float:
 def experiments(profile: str) -> pd.DataFrame:
     """Describe each experiment: what it trained, how accurate its networks are, and what it cost.
 
-    Returns
-    -------
-    DataFrame
-        `hidden` (units of each hidden layer), `data`, `protocol`; numbers of `trained` networks, `seeds`,
-        those `kept` by the accuracy filter, `untrained` ones; test accuracy `plain` (weakest L2) and at the
-        `strongest` `dropout` of the grid, of all networks; `device`; `training` and `analysis` in minutes,
-        and `each`, the seconds of analysis a network. On a CPU these are seconds of one core, summed over
-        processes; beside a GPU they are seconds on the clock, the analysis spread over all cores. Then
-        networks `dropped` by the filter, `analysis_share` (analysis over training), and `times_v1`, `each`
-        in multiples of that of `base-v1`.
+    Accuracies are those of the weakest L2, `plain`, and of the `strongest` level of `dropout`, over all
+    networks, whether or not the filter keeps them. `training` and `analysis` are minutes, and `each` is the
+    seconds of analysis a network, which `times_v1` tells in multiples of that of `base-v1`. On a CPU these
+    are seconds of one core, summed over processes; beside a GPU they are seconds on the clock, the analysis
+    spread over all cores.
     """
     rows = []
     for name, results in load_experiments(profile).items():
         config, seconds = results.manifest["config"], results.manifest["seconds"]
+        spent = {stage: seconds.get(stage, math.nan) for stage in ("training", "analysis")}
         trained = results.networks[results.networks.trained]
         strongest = float(trained[trained.regularizer == "dropout"].strength.max())
         rows.append(
@@ -91,9 +90,8 @@ def experiments(profile: str) -> pd.DataFrame:
                 "dropout": strongest,
                 "strongest": _accuracy(trained, "dropout", strongest),
                 "device": results.manifest["device"],
-                "training": seconds.get("training", math.nan) / 60,
-                "analysis": seconds.get("analysis", math.nan) / 60,
-                "each": seconds.get("analysis", math.nan) / len(results.networks),
+                **{stage: spent[stage] / 60 for stage in spent},
+                "each": spent["analysis"] / len(results.networks),
             }
         )
     table = pd.DataFrame(rows)
@@ -114,20 +112,9 @@ def q_curves(profile: str) -> pd.DataFrame:
     that mean is small beside the interval over seeds. Dead units, which upstream graphs lose, are not allowed
     for. Where fewer than `intervals.FEWEST_SEEDS` seeds pass the filter there is no interval (nan): that of
     two would be longer than the range of Q.
-
-    Returns
-    -------
-    DataFrame
-        One row a `scale`, `experiment`, `layer`, `measure`, `regularizer` and `strength`: the `value`, its
-        95 % interval `low` to `high`, the number of `seeds`, and `untrained`.
     """
-    tables = []
-    for name, results in load_experiments(profile).items():
-        null = by_level.q_untrained(results).rename(columns={"mean": "untrained"})
-        table = by_level.q_by_strength(results).merge(null, on=GRAPH)
-        tables.append(table[~table.normalized].assign(experiment=name))
-    q = pd.concat(tables, ignore_index=True).rename(columns={"q": "value"})
-    q = q.drop(columns=["normalized", "std", "effective_modules"])
+    q = of_each(profile, lambda results: _beside_untrained(by_level.q_by_strength(results), results))
+    q = q[~q.normalized].rename(columns={"q": "value"}).drop(columns=["normalized", "effective_modules"])
     q.loc[q.seeds < intervals.FEWEST_SEEDS, ["low", "high"]] = math.nan
     excess = q.assign(**{column: q[column] - q.untrained for column in ("value", "low", "high")})
     return pd.concat([excess.assign(scale="excess"), q.assign(scale="q")], ignore_index=True)
@@ -146,14 +133,12 @@ def agreement_by_layer(profile: str) -> pd.DataFrame:
 
     The `value` of a row is in the `metric` that it names.
     """
-    found = load_experiments(profile).items()
     tables = [
-        family_pairs.family_agreement(results, metric)
+        of_each(profile, partial(family_pairs.family_agreement, metric=metric))
         .query("layer > 0")
         .rename(columns={metric: "value"})
-        .assign(experiment=name, metric=metric)
+        .assign(metric=metric)
         for metric in METRICS
-        for name, results in found
     ]
     return pd.concat(tables, ignore_index=True)
 
@@ -213,18 +198,8 @@ def effects_of(
     The first and the last are those of `modlib.paper.multiverse.default_effects`. The contrasts of Q are
     means over all eight graphs of a layer, each side at its best level for each graph, chosen on other seeds.
 
-    Parameters
-    ----------
-    min_accuracy
-        Of the networks that take part, as for `modlib.study.accuracy_filter.kept_networks`.
-    by_layer
-        Give every layer by itself, too.
-
-    Returns
-    -------
-    DataFrame
-        One row a `layer` (0: all layers together) and `effect`: its `value`, 95 % interval `low` to `high`,
-        `n` seeds and `p`; and the number of `rivals`, the levels of L1 and L2 that stand against dropout.
+    Layer 0 stands for all layers together; with `by_layer` every layer follows by itself. `rivals` counts the
+    levels of L1 and L2 that stand against dropout.
     """
     kept = kept_networks(results, min_accuracy=min_accuracy)
     kept = kept[kept.trained]
@@ -252,16 +227,14 @@ def effects_of(
 @offered("experiment", "effect", "over")
 def effects(profile: str) -> pd.DataFrame:
     """Both findings in one number each (`effects_of`), by experiment, over all layers and in each."""
-    found = load_experiments(profile).items()
-    tables = [effects_of(results, by_layer=True).assign(experiment=name) for name, results in found]
-    table = pd.concat(tables, ignore_index=True)
+    table = of_each(profile, partial(effects_of, by_layer=True))
     return table.assign(over=table.layer.map(lambda layer: f"layer {layer}" if layer else "all layers"))
 
 
 @offered("effect")
 def sides(profile: str) -> pd.DataFrame:
     """In how many of the `experiments` the interval of an effect lies `above` zero, or `below`."""
-    table = pd.concat([effects_of(results) for results in load_experiments(profile).values()])
+    table = of_each(profile, effects_of)
     table = table.assign(above=table.low > 0, below=table.high < 0, experiments=1)
     return table.groupby("effect")[["above", "below", "experiments"]].sum().reset_index()
 
@@ -270,16 +243,16 @@ def sides(profile: str) -> pd.DataFrame:
 def best_levels(profile: str) -> pd.DataFrame:
     """Q at the best levels among those as accurate as dropout, beside untrained networks, for each graph.
 
-    Columns are those of `modlib.paper.contrasts.by_graph`; the mean Q of `untrained` networks, and Q less
-    that at the `plain`, `dropout` and `weights` levels, ``<level>_excess``; and `outcome`, the side that the
-    interval of the difference is on: "dropout", "L1 or L2", or "undecided".
+    Beside the columns of `modlib.paper.contrasts.by_graph` stand the mean Q of `untrained` networks, Q less
+    that at each level, ``<level>_excess``, and the `outcome`: the side that the interval of the difference is
+    on, or "undecided".
     """
-    tables = []
-    for name, results in load_experiments(profile).items():
-        table = contrasts.by_graph(results, min_accuracy=_least(kept_networks(results), MARGINS["matched"]))
-        null = by_level.q_untrained(results).rename(columns={"mean": "untrained"}).drop(columns="std")
-        tables.append(table.merge(null, on=GRAPH).assign(experiment=name))
-    best = pd.concat(tables, ignore_index=True)
+
+    def matched(results: Results) -> pd.DataFrame:
+        least = _least(kept_networks(results), MARGINS["matched"])
+        return _beside_untrained(contrasts.by_graph(results, min_accuracy=least), results)
+
+    best = of_each(profile, matched)
     excess = {f"{level}_excess": best[level] - best.untrained for level in ("plain", "dropout", "weights")}
     outcome = np.select([best.low > 0, best.high < 0], ["dropout", "L1 or L2"], "undecided")
     return best.assign(**excess, outcome=outcome)
@@ -290,8 +263,8 @@ def scores(profile: str) -> pd.DataFrame:
     """In how many of an experiment's graphs which side has the higher Q, by the outcomes of `best_levels`."""
     best = best_levels(profile)
     counts = pd.crosstab(best.experiment, best.outcome)
-    order = best.experiment.unique()
-    counts = counts.reindex(index=order, columns=["dropout", "undecided", "L1 or L2"], fill_value=0)
+    outcomes = ["dropout", "undecided", "L1 or L2"]
+    counts = counts.reindex(index=best.experiment.unique(), columns=outcomes, fill_value=0)
     return counts.rename_axis(columns=None).assign(graphs=counts.sum(axis=1)).reset_index()
 
 
@@ -306,34 +279,29 @@ def scaled_filter(results: Results, base: Results) -> float:
 
 
 @offered("filter", "effect")
-def filters(profile: str, experiment: str = "fashion") -> pd.DataFrame:
+def filters(profile: str) -> pd.DataFrame:
     """Both findings on Fashion-MNIST by the paper's accuracy filter, one scaled to the data, and none.
 
-    Parameters
-    ----------
-    experiment
-        Another than that on Fashion-MNIST.
-
-    Returns
-    -------
-    DataFrame
-        `filter` ("paper", "scaled", "none"), `least` accuracy, networks `kept`, and the columns of
-        `effects_of`; no rows if the experiment is not stored.
+    `least` is the accuracy that a filter asks for, `kept` the networks that pass it. There are no rows if the
+    experiment is not stored.
     """
     found = load_experiments(profile)
-    if experiment not in found:
+    if "fashion" not in found:
         return pd.DataFrame(columns=["filter", "effect"])
-    results = found[experiment]
+    results = found["fashion"]
+    asked = {"paper": MIN_ACCURACY, "scaled": scaled_filter(results, found["base"]), "none": 0.0}
     tables = []
-    for name, least in (
-        ("paper", MIN_ACCURACY),
-        ("scaled", scaled_filter(results, found["base"])),
-        ("none", 0.0),
-    ):
+    for name, least in asked.items():
         kept = int(kept_networks(results, min_accuracy=least).trained.sum())
         table = effects_of(results, min_accuracy=least)
         tables.append(table.assign(filter=name, least=least, kept=kept))
     return pd.concat(tables, ignore_index=True)
+
+
+def _beside_untrained(table: pd.DataFrame, results: Results) -> pd.DataFrame:
+    """Add the mean Q of `untrained` networks to a table of layers and graphs."""
+    null = by_level.q_untrained(results).rename(columns={"mean": "untrained"}).drop(columns="std")
+    return table.merge(null, on=GRAPH)
 
 
 def _accuracy(trained: pd.DataFrame, regularizer: str, strength: float) -> float:
