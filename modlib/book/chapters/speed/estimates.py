@@ -42,45 +42,27 @@ def raced(table: pd.DataFrame, contestant: str) -> pd.Series:
 
 
 def fastest(table: pd.DataFrame, contestant: str) -> str:
-    """Name of the form of a contestant with the lowest median; see `ratios`.
-
-    Raises
-    ------
-    ValueError
-        If no such contestant raced.
-    """
+    """Name of the form of a contestant with the lowest median, if it raced; see `ratios`."""
     forms = table[raced(table, contestant)]
     if forms.empty:
-        raise ValueError(
-            f"contestant must be one of {', '.join(table.contestant.unique())}; got {contestant!r}"
-        )
+        known = ", ".join(table.contestant.unique())
+        raise ValueError(f"contestant must be one of {known}; got {contestant!r}")
     return str(forms.groupby("contestant").seconds.median().idxmin())
 
 
 def exponents(table: pd.DataFrame, *, last: int = 3) -> pd.DataFrame:
-    """Fit powers to the largest sizes: seconds ~ size^`time`, MiB ~ size^`memory`.
+    """Fit powers to the largest sizes of each curve: seconds ~ size^`time`, MiB ~ size^`memory`.
 
-    Parameters
-    ----------
-    table
-        Points: `what`, `size`, `seconds` and `mib` (both nan where a point was not measured).
-    last
-        How many of the largest sizes that were measured to fit.
-
-    Returns
-    -------
-    DataFrame
-        One row for each curve of at least two points: `what`, `from` (the smallest size fitted), `time` and
-        `memory`.
+    Points have columns `what`, `size`, `seconds` and `mib`, both nan where a point was not measured. The
+    smallest size that was fitted is `from`; curves of fewer than two points are left out.
     """
     rows = []
     for what, group in table.dropna(subset="seconds").groupby("what", sort=False):
         end = group.nlargest(last, "size")
         if len(end) < 2:
             continue
-        time, memory = (
-            np.polyfit(np.log(end["size"]), np.log(values), 1)[0]
-            for values in (end.seconds, end.mib.clip(lower=SMALLEST))
-        )
+        size = np.log(end["size"])
+        time = np.polyfit(size, np.log(end.seconds), 1)[0]
+        memory = np.polyfit(size, np.log(end.mib.clip(lower=SMALLEST)), 1)[0]
         rows.append({"what": what, "from": int(end["size"].min()), "time": time, "memory": memory})
     return pd.DataFrame(rows)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -55,8 +56,7 @@ def training(_profile: str) -> pd.DataFrame:
         for ratio, (slow, fast) in TRAINING_RATIOS.items():
             if not table.empty and raced(table, slow).any() and raced(table, fast).any():
                 times = spread(ratios(table, slow, fast))
-                rows.append({"device": device, "ratio": ratio, "times": times.median,
-                             "lower": times.lower, "upper": times.upper})  # fmt: skip
+                rows.append([device, ratio, times.median, times.lower, times.upper])
     found = pd.DataFrame(rows, columns=["device", "ratio", "times", "lower", "upper"])
     return found.assign(**{f"percent_{of}": 100 * found[of] for of in ("times", "lower", "upper")})
 
@@ -94,10 +94,8 @@ def analysis(_profile: str) -> pd.DataFrame:
     table = on_record("analysis")
     rows = []
     for part in () if table.empty else PARTS:
-        seconds = {
-            side: table[table.contestant == f"{side}: {part}"].seconds.median()
-            for side in ("modlib", "published")
-        }
+        medians = table.groupby("contestant").seconds.median()
+        seconds = {side: medians[f"{side}: {part}"] for side in ("modlib", "published")}
         times = spread(ratios(table, f"published: {part}", f"modlib: {part}"))
         rows.append({"part": part, **seconds, "times": times.median, "from": times.lower, "to": times.upper})
     return pd.DataFrame(rows)
@@ -110,11 +108,17 @@ def partitions(_profile: str) -> pd.DataFrame:
     if table.empty:
         return table
     gain = table.gain
-    higher, lower = int((gain > ROUNDING).sum()), int((gain < -ROUNDING).sum())
-    row = {"networks": table.network.nunique(), "graphs": len(gain), "higher": higher, "lower": lower,
-           "equal": len(gain) - higher - lower, "most_higher": max(0.0, gain.max()),
-           "most_lower": max(0.0, -gain.min())}  # fmt: skip
-    return pd.DataFrame([row])
+    return pd.DataFrame(
+        {
+            "networks": [table.network.nunique()],
+            "graphs": len(gain),
+            "higher": (gain > ROUNDING).sum(),
+            "lower": (gain < -ROUNDING).sum(),
+            "equal": gain.between(-ROUNDING, ROUNDING).sum(),
+            "most_higher": max(0.0, gain.max()),
+            "most_lower": max(0.0, -gain.min()),
+        }
+    )
 
 
 @offered("what", "size")
@@ -125,11 +129,7 @@ def growth(_profile: str) -> pd.DataFrame:
 
 @offered("what")
 def powers(profile: str) -> pd.DataFrame:
-    """Powers by which time and memory grow, and the largest point of each curve.
-
-    `from` and `to` are the sizes that the powers of `time` and `memory` are fitted to; `seconds` and `mib`
-    are those of the largest.
-    """
+    """Powers by which `time` and `memory` grow between two sizes, and `seconds` and `mib` at the larger."""
     table = growth(profile)
     if table.empty:
         return table
@@ -165,9 +165,8 @@ def fewer_edges(_profile: str) -> pd.DataFrame:
 @offered("build")
 def builds(_profile: str) -> pd.DataFrame:
     """Seconds to build the book; nan until they are measured, for which the book is built."""
-    table = on_record("book-builds")
-    found = table if not table.empty else pd.DataFrame({"build": [], "seconds": []})
-    return found.set_index("build").reindex(BUILDS).rename_axis("build").reset_index()
+    table = on_record("book-builds").reindex(columns=["build", "seconds"])
+    return table.set_index("build").reindex(BUILDS).rename_axis("build").reset_index()
 
 
 @offered()
@@ -178,46 +177,28 @@ def pages(_profile: str) -> pd.DataFrame:
     if table.empty:
         return pd.DataFrame([dict.fromkeys(columns, float("nan"))])
     desk = table[table.window == "desk"]
-    own, seconds = desk.own_bytes / MEGABYTE, table.seconds
-    row = (len(desk), own.max(), own.median(), desk.shared_bytes.max() / MEGABYTE, seconds.max(),
-           seconds.median())  # fmt: skip
-    return pd.DataFrame([dict(zip(columns, row, strict=True))])
+    weights, seconds = desk.own_bytes.agg(["max", "median"]) / MEGABYTE, table.seconds.agg(["max", "median"])
+    row = [len(desk), *weights, desk.shared_bytes.max() / MEGABYTE, *seconds]
+    return pd.DataFrame([row], columns=columns)
 
 
 def suite(_profile: str) -> pd.DataFrame:
     """Minutes that ``make test`` takes."""
     record = read_if_there("suite", "cpu")
-    return (
-        pd.DataFrame() if record is None else pd.DataFrame({"minutes": [record.about["wall"]["test"] / 60]})
-    )
+    return pd.DataFrame([] if record is None else [{"minutes": record.about["wall"]["test"] / 60}])
 
 
 # ---------------------------------------------------------------- what was asked for
 
 
-@dataclass(frozen=True)
-class Goal:
-    """Something that was asked for before it was measured.
-
-    Attributes
-    ----------
-    what
-        In words.
-    table, row, column
-        Where the measurement stands: a table of this module, labels of its first columns, and the column.
-    asked
-        The least that is enough, or with `most` the most.
-    unit
-        What is counted.
-    most
-        Whether less is better.
-    """
+class Goal(NamedTuple):
+    """Something that was asked for before it was measured, and the cell in which the measurement stands."""
 
     what: str
     table: Maker
-    row: tuple[str, ...]
+    row: tuple[str, ...]  # labels of the table's first columns
     column: str
-    asked: float
+    asked: float  # the least that is enough, or with `most` the most
     unit: str = ""
     most: bool = False
 
@@ -226,8 +207,8 @@ class Goal:
         table = self.table("paper")
         for name, label in zip(table.columns, self.row, strict=False):
             table = table[table[name] == label]
-        value = None if table.empty else table[self.column].item()
-        return None if value is None or pd.isna(value) else float(value)
+        value = math.nan if table.empty else float(table[self.column].item())
+        return None if math.isnan(value) else value
 
 
 GOALS = (
@@ -251,22 +232,13 @@ GOALS = (
 
 
 def goals() -> pd.DataFrame:
-    """Set what was measured beside what was asked for.
-
-    Returns
-    -------
-    DataFrame
-        One row a goal: `what`, `asked`, `measured` (texts) and `met`: yes, no, or not measured.
-    """
+    """Set what was measured beside what was asked for, as texts, and say whether each goal is met."""
     rows = []
     for goal in GOALS:
         value, unit = goal.measured(), f" {goal.unit}" if goal.unit else ""
-        met = "not measured"
+        asked, measured, met = f"{'≤' if goal.most else '≥'} {goal.asked:g}{unit}", "n/a", "not measured"
         if value is not None:
+            measured = f"{value:.3g}{unit}"
             met = "yes" if (value <= goal.asked if goal.most else value >= goal.asked) else "no"
-        rows.append(
-            {"what": goal.what,
-             "asked": f"{'≤' if goal.most else '≥'} {goal.asked:g}{unit}",
-             "measured": "n/a" if value is None else f"{value:.3g}{unit}", "met": met}
-        )  # fmt: skip
-    return pd.DataFrame(rows)
+        rows.append([goal.what, asked, measured, met])
+    return pd.DataFrame(rows, columns=["what", "asked", "measured", "met"])
