@@ -10,96 +10,61 @@ import pandas as pd
 
 from modlib.book import theme
 from modlib.book.chapters.training.tables import by_strength, still_training
+from modlib.book.theme import described
 from modlib.measures import VARIANTS
 
 OURS = "here (final protocol)"
 THEIRS = "the paper's figures (arXiv v1)"
 OUR_COLOUR, THEIR_COLOUR = "#8b5fbf", "#808692"  # hues of neither family, clear on white and on dark pages
-_SERIES = alt.Scale(domain=[OURS, THEIRS], range=[OUR_COLOUR, THEIR_COLOUR])
 _PANELS = ("dropout", "l1", "l2")
 
 
-def shrinking_stacks(
-    networks: pd.DataFrame,
-    *,
-    description: str,
-    caption: str = "",
-    name: str = "",
-) -> alt.Chart:
-    """Draw how many networks of a seed's stack are still in training, one line a seed.
-
-    Parameters
-    ----------
-    networks
-        The table `networks`.
-    description
-        What the chart shows, for readers who cannot see it.
-    caption, name
-        Of the figure on the page; without a caption it is not numbered.
-    """
+@described()
+def shrinking_stacks(networks: pd.DataFrame) -> alt.Chart:
+    """Draw how many networks of a seed's stack are still in training, one line a seed."""
     table = still_training(networks)
-    top = 1.05 * float(table.networks.max())
-    chart: alt.Chart = (
+    scale = alt.Scale(domain=[0, 1.05 * float(table.networks.max())], nice=False)
+    return (
         alt.Chart(table)
         .mark_line(interpolate="step-after", strokeWidth=1.5, opacity=0.7, color=OUR_COLOUR)
         .encode(
             x=alt.X("epoch:Q", scale=alt.Scale(nice=False, zero=True)),
-            y=alt.Y(
-                "networks:Q", title="networks still training", scale=alt.Scale(domain=[0, top], nice=False)
-            ),
+            y=alt.Y("networks:Q", title="networks still training", scale=scale),
             detail="seed:N",
             tooltip=["seed:N", "epoch:Q", "networks:Q"],
         )
-        .properties(
-            width=420,
-            height=170,
-            **theme.properties(description=description, caption=caption, name=name),
-        )
+        .properties(width=420, height=170)
     )
-    return chart
 
 
 def _x(regularizer: str, *, last: bool = True) -> alt.X:
     """Return the axis of strength, written out below the last row; penalties spread over decades."""
     shown: dict[str, Any] = {"labels": last, "ticks": last}
     if regularizer == "dropout":
-        return alt.X(
-            "strength:Q",
-            title="dropout probability" if last else None,
-            scale=alt.Scale(domain=[0, 0.73], nice=False),
-            axis=alt.Axis(values=[0, 0.2, 0.4, 0.6], **shown),
-        )
-    title = f"{theme.REGULARIZERS[regularizer]} penalty" if last else None
-    scale = alt.Scale(type="log", nice=False, padding=8)
-    axis = alt.Axis(values=[1e-5, 1e-4, 1e-3, 1e-2, 1e-1], format=".0e", **shown)
-    return alt.X("strength:Q", title=title, scale=scale, axis=axis)
+        title, scale = "dropout probability", alt.Scale(domain=[0, 0.73], nice=False)
+        axis = alt.Axis(values=[0, 0.2, 0.4, 0.6], **shown)
+    else:
+        title = f"{theme.REGULARIZERS[regularizer]} penalty"
+        scale = alt.Scale(type="log", nice=False, padding=8)
+        axis = alt.Axis(values=[1e-5, 1e-4, 1e-3, 1e-2, 1e-1], format=".0e", **shown)
+    return alt.X("strength:Q", title=title if last else None, scale=scale, axis=axis)
 
 
-def accuracy(
-    networks: pd.DataFrame,
-    published: pd.DataFrame,
-    *,
-    threshold: float = 0.8,
-    description: str,
-    caption: str = "",
-    name: str = "",
-) -> alt.HConcatChart:
+def _of_seeds(title: str, form: str) -> list[alt.Tooltip]:
+    """Tooltips of a level: strength, mean and range of the seeds, and how many networks they are."""
+    return [
+        alt.Tooltip("strength:Q", format=".3~g"),
+        *theme.formatted(form, mean=title, low="lowest of the seeds", high="highest"),
+        alt.Tooltip("networks:Q"),
+    ]
+
+
+@described()
+def accuracy(networks: pd.DataFrame, published: pd.DataFrame, *, threshold: float = 0.8) -> alt.HConcatChart:
     """Draw test accuracy against strength, the paper's own points beside ours, and the filter.
 
-    The axis is logarithmic in the error, so that .975 and .98 are as far apart as .5 and .6.
-
-    Parameters
-    ----------
-    networks
-        The table `networks`.
-    published
-        Columns `regularizer`, `strength`, `test_acc`, as `modlib.paper.published.accuracy` returns them.
-    threshold
-        Accuracy under which a network is left out of the findings.
-    description
-        What the chart shows, for readers who cannot see it.
-    caption, name
-        Of the figure on the page; without a caption it is not numbered.
+    The axis is logarithmic in the error, so that .975 and .98 are as far apart as .5 and .6. `published` is
+    what `modlib.paper.published.accuracy` returns; networks under the `threshold` are left out of findings.
     """
     ours = by_strength(networks, "test_accuracy").assign(series=OURS)
     theirs = published.dropna(subset=["test_acc"]).rename(columns={"test_acc": "mean"}).assign(series=THEIRS)
@@ -109,73 +74,48 @@ def accuracy(
         points[column] = (1 - points[accuracy_]).round(5)
     bottom = max(0.95, float(points[["error", "most"]].max().max()) + 0.01)
     scale = alt.Scale(type="log", reverse=True, domain=[0.015, bottom], nice=False)
+    legend = alt.Legend(title=None, orient="bottom", symbolOpacity=1, labelLimit=300, columns=1)
+    series = alt.Scale(domain=[OURS, THEIRS], range=[OUR_COLOUR, THEIR_COLOUR])
+    filtered = alt.Chart(pd.DataFrame({"error": [1 - threshold]})).mark_rule(strokeDash=[5, 3])
     panels = []
-    for i, regularizer in enumerate(_PANELS):
+    for regularizer in _PANELS:
+        first = regularizer == _PANELS[0]
         axis = alt.Axis(
             values=[0.02, 0.05, 0.1, 0.2, 0.5, 0.9],
             labelExpr="format(1 - datum.value, '.2f')",
-            labels=i == 0,
-            ticks=i == 0,
+            labels=first,
+            ticks=first,
         )
-        y = alt.Y("error:Q", title="test accuracy" if i == 0 else None, scale=scale, axis=axis)
+        y = alt.Y("error:Q", title="test accuracy" if first else None, scale=scale, axis=axis)
         base = alt.Chart(points[points.regularizer == regularizer]).encode(
             x=_x(regularizer),
-            color=alt.Color(
-                "series:N",
-                scale=_SERIES,
-                legend=alt.Legend(title=None, orient="bottom", symbolOpacity=1, labelLimit=300, columns=1),
-            ),
-            tooltip=[
-                alt.Tooltip("series:N"),
-                alt.Tooltip("strength:Q", format=".3~g"),
-                alt.Tooltip("mean:Q", title="mean accuracy", format=".4f"),
-                alt.Tooltip("low:Q", title="lowest of the seeds", format=".4f"),
-                alt.Tooltip("high:Q", title="highest", format=".4f"),
-                alt.Tooltip("networks:Q"),
-            ],
+            color=alt.Color("series:N", scale=series, legend=legend),
+            tooltip=[alt.Tooltip("series:N"), *_of_seeds("mean accuracy", ".4f")],
         )
-        filtered = alt.Chart(pd.DataFrame({"error": [1 - threshold]})).mark_rule(strokeDash=[5, 3])
+        ours_alone, theirs_alone = (
+            base.transform_filter(alt.datum.series == name) for name in (OURS, THEIRS)
+        )
         shape = theme.SHAPES[regularizer]
-        panels.append(
-            alt.layer(
-                filtered.encode(y=y),
-                base.transform_filter(alt.datum.series == OURS)
-                .mark_rule(strokeWidth=2, opacity=0.6)
-                .encode(y=alt.Y("least:Q", scale=scale), y2="most:Q"),
-                base.mark_line(strokeWidth=1.2, opacity=0.7).encode(y=y),
-                base.transform_filter(alt.datum.series == THEIRS)
-                .mark_point(size=50, shape=shape, opacity=1)
-                .encode(y=y),
-                base.transform_filter(alt.datum.series == OURS)
-                .mark_point(size=45, shape=shape, filled=True, opacity=1)
-                .encode(y=y),
-            ).properties(width=175, height=220, title=theme.REGULARIZERS[regularizer])
+        layers = (
+            filtered.encode(y=y),
+            ours_alone.mark_rule(strokeWidth=2, opacity=0.6).encode(
+                y=alt.Y("least:Q", scale=scale), y2="most:Q"
+            ),
+            base.mark_line(strokeWidth=1.2, opacity=0.7).encode(y=y),
+            theirs_alone.mark_point(size=50, shape=shape, opacity=1).encode(y=y),
+            ours_alone.mark_point(size=45, shape=shape, filled=True, opacity=1).encode(y=y),
         )
-    properties = theme.properties(description=description, caption=caption, name=name)
-    chart: alt.HConcatChart = alt.hconcat(*panels, spacing=12).properties(**properties)
-    return chart
+        panels.append(
+            alt.layer(*layers).properties(width=175, height=220, title=theme.REGULARIZERS[regularizer])
+        )
+    return alt.hconcat(*panels, spacing=12)
 
 
-def against_strength(
-    networks: pd.DataFrame,
-    values: Mapping[str, str],
-    *,
-    description: str,
-    caption: str = "",
-    name: str = "",
-) -> alt.ConcatChart:
+@described()
+def against_strength(networks: pd.DataFrame, values: Mapping[str, str]) -> alt.ConcatChart:
     """Draw quantities against strength: a row a quantity, a column a regulariser, mean and range of seeds.
 
-    Parameters
-    ----------
-    networks
-        The table `networks`.
-    values
-        Columns to draw and their titles.
-    description
-        What the chart shows, for readers who cannot see it.
-    caption, name
-        Of the figure on the page; without a caption it is not numbered.
+    The keys of `values` are columns to draw, its values their titles.
 
     Raises
     ------
@@ -188,69 +128,44 @@ def against_strength(
     for number, (value, title) in enumerate(values.items()):
         table = by_strength(networks, value).round({"mean": 4, "low": 4, "high": 4})
         scale = alt.Scale(domain=[0, float(table.high.max()) * 1.05], nice=False)
-        for i, regularizer in enumerate(_PANELS):
-            axis: dict[str, Any] = {"labels": i == 0, "ticks": i == 0, "tickCount": 5}
-            y = alt.Y("mean:Q", title=title if i == 0 else None, scale=scale, axis=alt.Axis(**axis))
+        for regularizer in _PANELS:
+            first = regularizer == _PANELS[0]
+            axis = alt.Axis(labels=first, ticks=first, tickCount=5)
+            y = alt.Y("mean:Q", title=title if first else None, scale=scale, axis=axis)
             base = alt.Chart(table[table.regularizer == regularizer]).encode(
                 x=_x(regularizer, last=number == len(values) - 1),
+                y=y,
                 color=alt.value(OUR_COLOUR),
-                tooltip=[
-                    alt.Tooltip("strength:Q", format=".3~g"),
-                    alt.Tooltip("mean:Q", title=f"{title}, mean", format=".3~f"),
-                    alt.Tooltip("low:Q", title="lowest of the seeds", format=".3~f"),
-                    alt.Tooltip("high:Q", title="highest", format=".3~f"),
-                    alt.Tooltip("networks:Q"),
-                ],
+                tooltip=_of_seeds(f"{title}, mean", ".3~f"),
+            )
+            layers = (
+                base.mark_rule(strokeWidth=2, opacity=0.6).encode(y=alt.Y("low:Q", scale=scale), y2="high:Q"),
+                base.mark_line(strokeWidth=1.2, opacity=0.7),
+                base.mark_point(size=45, shape=theme.SHAPES[regularizer], filled=True, opacity=1),
             )
             heading = {"title": theme.REGULARIZERS[regularizer]} if number == 0 else {}
-            panels.append(
-                alt.layer(
-                    base.mark_rule(strokeWidth=2, opacity=0.6).encode(
-                        y=alt.Y("low:Q", scale=scale), y2="high:Q"
-                    ),
-                    base.mark_line(strokeWidth=1.2, opacity=0.7).encode(y=y),
-                    base.mark_point(size=45, shape=theme.SHAPES[regularizer], filled=True, opacity=1).encode(
-                        y=y
-                    ),
-                ).properties(width=175, height=130, **heading)
-            )
-    properties = theme.properties(description=description, caption=caption, name=name)
-    return alt.concat(*panels, columns=len(_PANELS), spacing=12).properties(**properties)
+            panels.append(alt.layer(*layers).properties(width=175, height=130, **heading))
+    return alt.concat(*panels, columns=len(_PANELS), spacing=12)
 
 
-def live_against_stored(
-    table: pd.DataFrame,
-    *,
-    description: str,
-    caption: str = "",
-    name: str = "",
-) -> alt.HConcatChart:
+@described()
+def live_against_stored(table: pd.DataFrame) -> alt.HConcatChart:
     """Draw Q of networks trained again over Q as stored, in front of their level's other seeds.
 
-    Parameters
-    ----------
-    table
-        As `modlib.study.recompute.seeds_beside` returns it.
-    description
-        What the chart shows, for readers who cannot see it.
-    caption, name
-        Of the figure on the page; without a caption it is not numbered.
+    The table is as `modlib.study.recompute.seeds_beside` returns it.
     """
     names = {
-        variant: theme.NAMES[variant[0]] + (", normalised" if variant[1] else ", raw") for variant in VARIANTS
+        (measure, normalized): theme.NAMES[measure] + (", normalised" if normalized else ", raw")
+        for measure, normalized in VARIANTS
     }
-    table = table.assign(
-        graph=[names[m, bool(n)] for m, n in zip(table.measure, table.normalized, strict=True)],
-        q=table.q.round(5),
-    )
+    graph = [names[m, bool(n)] for m, n in zip(table.measure, table.normalized, strict=True)]
+    table = table.assign(graph=graph, q=table.q.round(5))
     networks = list(dict.fromkeys(table.network))
-    network = alt.param(
-        name="network",
-        value=networks[-1],
-        bind=alt.binding_select(options=networks, name="network "),
-    )
-    kinds = ["other seeds", "stored", "live"]
-    x = alt.X("q:Q", title="Q", scale=alt.Scale(domain=[0, float(table.q.max()) * 1.05], nice=False))
+    choice = alt.binding_select(options=networks, name="network ")
+    network = alt.param(name="network", value=networks[-1], bind=choice)
+    scale = alt.Scale(domain=[0, float(table.q.max()) * 1.05], nice=False)
+    kinds = theme.scale_of({"other seeds": "stroke", "stored": "circle", "live": "cross"})
+    colour = theme.measure_colour(legend=None)
     panels = []
     for layer in sorted(int(layer) for layer in table.layer.unique()):
         axis = alt.Axis(labels=layer == 1, ticks=False, labelLimit=220)
@@ -258,13 +173,9 @@ def live_against_stored(
             alt.Chart(table[table.layer == layer].drop(columns=["layer", "normalized"]))
             .transform_filter("datum.network == network")
             .encode(
-                x=x,
+                x=alt.X("q:Q", title="Q", scale=scale),
                 y=alt.Y("graph:N", sort=list(names.values()), title=None, axis=axis),
-                shape=alt.Shape(
-                    "kind:N",
-                    scale=alt.Scale(domain=kinds, range=["stroke", "circle", "cross"]),
-                    legend=alt.Legend(title=None, orient="bottom"),
-                ),
+                shape=alt.Shape("kind:N", scale=kinds, legend=alt.Legend(title=None, orient="bottom")),
                 tooltip=[
                     alt.Tooltip("graph:N"),
                     alt.Tooltip("kind:N"),
@@ -272,18 +183,16 @@ def live_against_stored(
                 ],
             )
         )
-        seeds = base.transform_filter("datum.kind == 'other seeds'").mark_point(
-            size=90, angle=90, strokeWidth=1.5, color=theme.FAMILY_COLOURS["across"], opacity=0.6
+        seeds, stored, live = (
+            base.transform_filter(f"datum.kind == '{kind}'") for kind in ("other seeds", "stored", "live")
         )
-        stored = base.transform_filter("datum.kind == 'stored'").mark_point(
-            size=150, strokeWidth=2, opacity=1
+        grey = theme.FAMILY_COLOURS["across"]
+        layers = (
+            seeds.mark_point(size=90, angle=90, strokeWidth=1.5, color=grey, opacity=0.6),
+            stored.mark_point(size=150, strokeWidth=2, opacity=1).encode(color=colour),
+            live.mark_point(size=50, filled=True, opacity=1).encode(color=colour),
         )
-        live = base.transform_filter("datum.kind == 'live'").mark_point(size=50, filled=True, opacity=1)
-        colour = theme.measure_colour(legend=None)
         panels.append(
-            alt.layer(seeds, stored.encode(color=colour), live.encode(color=colour)).properties(
-                width=200, height=alt.Step(22), title=f"hidden layer {layer}"
-            )
+            alt.layer(*layers).properties(width=200, height=alt.Step(22), title=f"hidden layer {layer}")
         )
-    properties = theme.properties(description=description, caption=caption, name=name)
-    return alt.hconcat(*panels, spacing=16).add_params(network).properties(**properties)
+    return alt.hconcat(*panels, spacing=16).add_params(network)

@@ -44,19 +44,7 @@ def time(profile: str) -> pd.DataFrame:
 
 
 def by_strength(networks: pd.DataFrame, value: str) -> pd.DataFrame:
-    """Mean of a quantity over seeds, with its smallest and largest, by regulariser and strength.
-
-    Parameters
-    ----------
-    networks
-        The table `networks`; untrained networks are left out.
-    value
-        One of its columns of numbers.
-
-    Returns
-    -------
-    DataFrame
-        Columns `regularizer`, `strength`, `mean`, `low`, `high`, `networks` (their number).
+    """Mean of a column over the trained networks of a level, with its smallest and largest value.
 
     Raises
     ------
@@ -64,15 +52,10 @@ def by_strength(networks: pd.DataFrame, value: str) -> pd.DataFrame:
         If there is no such column.
     """
     if value not in networks.columns:
-        raise ValueError(
-            f"value must be a column of networks, one of {list(networks.columns)}; got {value!r}"
-        )
-    trained = networks[networks.trained]
-    table: pd.DataFrame = (
-        trained.groupby(["regularizer", "strength"])[value]
-        .agg(mean="mean", low="min", high="max", networks="size")
-        .reset_index()
-    )
+        known = list(networks.columns)
+        raise ValueError(f"value must be a column of networks, one of {known}; got {value!r}")
+    levels = networks[networks.trained].groupby(LEVEL)[value]
+    table: pd.DataFrame = levels.agg(mean="mean", low="min", high="max", networks="size").reset_index()
     return table
 
 
@@ -92,23 +75,13 @@ def active_units(networks: pd.DataFrame) -> pd.DataFrame:
 
 
 def still_training(networks: pd.DataFrame) -> pd.DataFrame:
-    """Count the networks of each seed that are still in training, epoch by epoch.
+    """Count the networks of each seed that are still in training, epoch by epoch from 1.
 
-    Parameters
-    ----------
-    networks
-        The table `networks`; untrained networks are left out.
-
-    Returns
-    -------
-    DataFrame
-        Columns `seed`, `epoch` (from 1) and `networks`, those that trained so long or longer; a seed's rows
-        end with the first epoch that none did.
+    Those count that trained so long or longer; a seed's rows end with the first epoch that none did.
     """
-    rows = []
-    for seed, group in networks[networks.trained].groupby("seed"):
-        epochs = np.sort(group.epochs.to_numpy())
-        for epoch in range(1, int(epochs[-1]) + 2):
-            left = len(epochs) - int(np.searchsorted(epochs, epoch))
-            rows.append({"seed": seed, "epoch": epoch, "networks": left})
+    rows = [
+        [seed, epoch, int((group.epochs >= epoch).sum())]
+        for seed, group in networks[networks.trained].groupby("seed")
+        for epoch in range(1, int(group.epochs.max()) + 2)
+    ]
     return pd.DataFrame(rows, columns=["seed", "epoch", "networks"])

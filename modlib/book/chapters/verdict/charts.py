@@ -12,7 +12,7 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from modlib.book.chapters.verdict.tables import NO_DATA, contradicted, every_verdict, with_paper_value
-from modlib.book.theme import GREY, properties
+from modlib.book.theme import GREY, Layered, described, formatted, scale_of
 from modlib.paper.claims import BOTH_LABELS, CLAIMS, CLOSE_UP, ELSEWHERE, TESTED_IN, Claim
 from modlib.paper.verdicts import VERDICTS
 
@@ -60,7 +60,7 @@ def grid(items: pd.DataFrame) -> HTML:
     columns = [*TESTED_IN, CLOSE_UP, TOGETHER]
     cells = {
         (row.claim, TOGETHER if row.experiment in SEVERAL else row.experiment): _verdict(row)
-        for row in every_verdict(items).itertuples()
+        for row in _rows(every_verdict(items))
     }
     rows = [[claim.statement, *(cells.get((claim.id, name), "–") for name in columns)] for claim in CLAIMS]
     return _html(_table("Verdicts, with items for : against, of all", ["claim", *columns], rows))
@@ -89,27 +89,22 @@ def against(items: pd.DataFrame, *, of_paper: bool) -> HTML:
     where: Any
     for where, group in found.groupby(["claim", "experiment"], sort=False):
         (claim, experiment), verdict = where, verdicts.loc[where]
-        plainest = [
-            f"{row.item}: {_interval(row)}; claimed: {_claimed(row)}" for row in _rows(group.head(NAMED))
-        ]
-        more = [f"and {len(group) - NAMED} more"] if len(group) > NAMED else []
-        count = f"{len(group)} of {verdict.n_items}"
-        rows.append(
-            [_STATEMENTS[claim], _named(experiment), _marked(verdict.verdict), count,
-             _BREAK.join(plainest + more)]
-        )  # fmt: skip
+        named = [f"{row.item}: {_interval(row)}; claimed: {_claimed(row)}" for row in _rows(group[:NAMED])]
+        if len(group) > NAMED:
+            named.append(f"and {len(group) - NAMED} more")
+        words = [_STATEMENTS[claim], _named(experiment), _marked(verdict.verdict)]
+        rows.append([*words, f"{len(group)} of {verdict.n_items}", _BREAK.join(named)])
     title = "What contradicts the paper" if of_paper else "What contradicts us"
     return _html(_table(title, ["claim", "experiment", "verdict", "items against", "most plainly"], rows))
 
 
 def unsettled(items: pd.DataFrame) -> HTML:
     """Claims of which the tables say too little, and in which experiments."""
-    verdicts = every_verdict(items)
-    rows = [
-        [_STATEMENTS[row.claim], _named(row.experiment),
-         f"{row.n_supported + row.n_contradicted} of {row.n_items}", row.n_supported, row.n_contradicted]
-        for row in _rows(verdicts[verdicts.verdict == "cannot be said"])
-    ]  # fmt: skip
+    rows: list[list[object]] = []
+    for row in _rows(every_verdict(items).query("verdict == 'cannot be said'")):
+        decided = f"{row.n_supported + row.n_contradicted} of {row.n_items}"
+        words = [_STATEMENTS[row.claim], _named(row.experiment), decided]
+        rows.append([*words, row.n_supported, row.n_contradicted])
     if not rows:
         return _html("<p>There is a verdict on every claim in every experiment that is stored.</p>")
     header = ["claim", "experiment", "items decided", "supported", "contradicted"]
@@ -137,12 +132,10 @@ def _folded(claim: Claim, items: pd.DataFrame, verdicts: pd.DataFrame) -> Markup
         if verdict.verdict == NO_DATA:
             parts.append(Markup("<p>{}</p>").format(title))
             continue
-        here = items[(items.claim == claim.id) & (items.experiment == verdict.experiment)]
-        rows = [
-            [row.item, _interval(row), row.n, _claimed(row), _number(row.paper), _p(row.p_holm),
-             f"{OUTCOME_MARKS[row.outcome]} {row.outcome}"]
-            for row in _rows(here)
-        ]  # fmt: skip
+        rows: list[list[object]] = []
+        for row in _rows(items[(items.claim == claim.id) & (items.experiment == verdict.experiment)]):
+            ours, outcome = [row.item, _interval(row), row.n], f"{OUTCOME_MARKS[row.outcome]} {row.outcome}"
+            rows.append([*ours, _claimed(row), _number(row.paper), _p(row.p_holm), outcome])
         missing = f"; {verdict.n_no_data} without data" if verdict.n_no_data else ""
         counts = f"{verdict.n_supported} for, {verdict.n_contradicted} against, of {verdict.n_items}{missing}"
         parts.append(_table(f"{title} ({counts})", header, rows, words=False))
@@ -150,73 +143,56 @@ def _folded(claim: Claim, items: pd.DataFrame, verdicts: pd.DataFrame) -> Markup
     return fold.format(claim.statement, Markup("\n").join(parts))
 
 
-def beside_paper(
-    items: pd.DataFrame, *, name: str = "", caption: str = ""
-) -> alt.LayerChart | alt.FacetChart:
+@described(
+    "For one claim at a time, chosen from a list: each item with our value and 95 % interval by the final "
+    "and by the arXiv v1 protocol, and the value that the paper's figures give, beside the threshold."
+)
+def beside_paper(items: pd.DataFrame) -> Layered:
     """Items that the paper's figures have a value for, ours by both protocols beside it, claim by claim."""
     points = _points(with_paper_value(items))
     claims = list(points.claim.unique())
-    picked = alt.param(
-        name="verdict_claim",
-        value=claims[0] if claims else "",
-        bind=alt.binding_select(options=claims, name="Claim "),
-    )
+    choice = alt.binding_select(options=claims, name="Claim ")
+    picked = alt.param(name="verdict_claim", value=claims[0] if claims else "", bind=choice)
     shown = [said for said in SERIES.values() if said in set(points.series)]
     two_lines = (
         "split(datum.label, ', layer')[1] ? [split(datum.label, ', layer')[0], "
         "'layer' + split(datum.label, ', layer')[1]] : datum.label"
     )
-    y = alt.Y(
-        "item:N",
-        sort=list(dict.fromkeys(points["item"])),
-        title=None,
-        axis=alt.Axis(labelExpr=two_lines, labelLimit=220),
-    )
-    offset = alt.YOffset("series:N", sort=shown)
-    colours, shapes = (
-        alt.Scale(domain=shown, range=[of[said] for said in shown]) for of in (_COLOURS, _SHAPES)
-    )
+    axis = alt.Axis(labelExpr=two_lines, labelLimit=220)
+    colours, shapes = (scale_of({said: looks[said] for said in shown}) for looks in (_COLOURS, _SHAPES))
     legend = alt.Legend(title=None, orient="top", columns=1, labelLimit=260)
     base = alt.Chart(points).transform_filter("datum.claim == verdict_claim")
-    colour = alt.Color("series:N", scale=colours, legend=legend)
     threshold = base.mark_rule(strokeDash=[3, 3]).encode(x="min(threshold):Q")
-    x = alt.X("low:Q", title="value; dashed: the threshold or margin", axis=alt.Axis(tickCount=5))
-    span = base.mark_rule(strokeWidth=2).encode(x=x, x2="high:Q", y=y, yOffset=offset, color=colour)
-    dot = base.mark_point(filled=True, size=42, opacity=1).encode(
+    ours = base.encode(
+        y=alt.Y("item:N", sort=list(dict.fromkeys(points["item"])), title=None, axis=axis),
+        yOffset=alt.YOffset("series:N", sort=shown),
+        color=alt.Color("series:N", scale=colours, legend=legend),
+    )
+    low = alt.X("low:Q", title="value; dashed: the threshold or margin", axis=alt.Axis(tickCount=5))
+    span = ours.mark_rule(strokeWidth=2).encode(x=low, x2="high:Q")
+    dot = ours.mark_point(filled=True, size=42, opacity=1).encode(
         x=alt.X("value:Q", scale=alt.Scale(zero=False, padding=8)),
-        y=y,
-        yOffset=offset,
-        color=colour,
         shape=alt.Shape("series:N", scale=shapes, legend=legend),
         tooltip=[
             alt.Tooltip("item:N"),
             alt.Tooltip("series:N", title="whose"),
             alt.Tooltip("value:Q", format=".3f"),
-            alt.Tooltip("low:Q", title="95 % from", format=".3f"),
-            alt.Tooltip("high:Q", title="to", format=".3f"),
+            *formatted(".3f", low="95 % from", high="to"),
             alt.Tooltip("n:Q", title="seeds"),
             alt.Tooltip("outcome:N"),
         ],
     )
-    about = properties(
-        description="For one claim at a time, chosen from a list: each item with our value and 95 % interval "
-        "by the final and by the arXiv v1 protocol, and the value that the paper's figures give, beside the "
-        "threshold.",
-        caption=caption,
-        name=name,
-    )
     height = alt.Step(36, **{"for": "position"})
-    return alt.layer(threshold, span, dot).add_params(picked).properties(width=200, height=height, **about)
+    return alt.layer(threshold, span, dot).add_params(picked).properties(width=200, height=height)
 
 
 def _points(both: pd.DataFrame) -> pd.DataFrame:
     """One row a value: ours by each protocol, then the paper's once."""
     both = both[both.experiment.isin(SERIES)]  # not claims about several experiments
     ours = both.assign(series=both.experiment.map(SERIES)).astype({"n": float})
-    theirs = both.drop_duplicates(["claim", "item"]).assign(
-        series=SERIES["paper"], outcome="", value=lambda t: t.paper, low=lambda t: t.paper,
-        high=lambda t: t.paper, n=float("nan"),
-    )  # fmt: skip
+    theirs = both.drop_duplicates(["claim", "item"])
+    theirs = theirs.assign(series=SERIES["paper"], outcome="", n=float("nan"))
+    theirs[["value", "low", "high"]] = theirs[["paper"] * 3].to_numpy()
     points = pd.concat([ours, theirs], ignore_index=True)
     points["claim"] = points.claim.str.replace("-", " ").str.replace(" q", " Q")  # fits a list on a phone
     columns = ["claim", "item", "series", "value", "low", "high", "n", "threshold", "outcome"]

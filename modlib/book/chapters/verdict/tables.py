@@ -16,18 +16,9 @@ _COUNTS = ["n_supported", "n_contradicted", "n_items", "n_no_data"]
 def every_verdict(items: pd.DataFrame) -> pd.DataFrame:
     """Verdict on every claim in every experiment in which it is tested, whether or not tables are stored.
 
-    Parameters
-    ----------
-    items
-        As `modlib.paper.judgement.stored_items` returns them.
-
-    Returns
-    -------
-    DataFrame
-        As `modlib.paper.verdicts.by_claim`, in the order of `modlib.paper.claims.CLAIMS`, with a row for each
-        experiment that a claim names. Where nothing is stored to judge by, `verdict` is "no data" and the
-        counts are 0 (the rule alone would say "cannot be said"). `n_no_data` counts the items that are not
-        among `n_items`.
+    To `modlib.paper.verdicts.by_claim` this adds a row for each experiment that a claim names. Where nothing
+    is stored to judge by, `verdict` is "no data" and the counts are 0 (the rule alone would say "cannot be
+    said"). `n_no_data` counts the items that are not among `n_items`.
     """
     key = ["claim", "experiment"]
     found = rule_of_verdicts.by_claim(items).set_index(key)
@@ -41,11 +32,8 @@ def every_verdict(items: pd.DataFrame) -> pd.DataFrame:
 def contradicted(items: pd.DataFrame, *, of_paper: bool) -> pd.DataFrame:
     """Return the items that are contradicted, of the paper's claims or of ours.
 
-    Returns
-    -------
-    DataFrame
-        Rows of `items`, claim by claim in their order and experiment by experiment, within each the item
-        farthest from its threshold first.
+    They stand claim by claim and experiment by experiment, within each the item farthest from its threshold
+    first.
     """
     ids = [claim.id for claim in CLAIMS if claim.of_paper == of_paper]
     found = items[items.claim.isin(ids) & (items.outcome == "contradicted")]
@@ -100,27 +88,25 @@ def beside_paper(profile: str) -> pd.DataFrame:
 def totals(profile: str) -> pd.DataFrame:
     """How many claims and items there are, and how many items contradict the paper and us."""
     items = judgement.stored_items(profile)
-    return pd.DataFrame(
-        {
-            "claims": [len(CLAIMS)],
-            "claims_of_paper": [sum(claim.of_paper for claim in CLAIMS)],
-            "items": [int((items.outcome != "no data").sum())],
-            "against_paper": [len(contradicted(items, of_paper=True))],
-            "against_us": [len(contradicted(items, of_paper=False))],
-        }
-    )
+    row = {
+        "claims": len(CLAIMS),
+        "claims_of_paper": sum(claim.of_paper for claim in CLAIMS),
+        "items": int((items.outcome != "no data").sum()),
+        "against_paper": len(contradicted(items, of_paper=True)),
+        "against_us": len(contradicted(items, of_paper=False)),
+    }
+    return pd.DataFrame([row])
 
 
 @offered()
 def rule(_profile: str) -> pd.DataFrame:
     """Return the level of significance, the fewest seeds that decide, the threshold and the margins."""
-    return pd.DataFrame(
-        {
-            "alpha": [rule_of_verdicts.ALPHA],
-            "least_seeds": [rule_of_verdicts.LEAST_SEEDS],
-            "high_agreement": [reported.high_agreement()],
-            "margin_downstream": [claims.DOWNSTREAM_MARGIN],
-            "margin_modules": [claims.MODULES_MARGIN],
-            "margin_accuracy": [claims.ACCURACY_MARGIN],
-        }
-    )
+    row = {
+        "alpha": rule_of_verdicts.ALPHA,
+        "least_seeds": rule_of_verdicts.LEAST_SEEDS,
+        "high_agreement": reported.high_agreement(),
+        "margin_downstream": claims.DOWNSTREAM_MARGIN,
+        "margin_modules": claims.MODULES_MARGIN,
+        "margin_accuracy": claims.ACCURACY_MARGIN,
+    }
+    return pd.DataFrame([row])
