@@ -35,17 +35,7 @@ class RecordError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Record:
-    """What was measured.
-
-    Attributes
-    ----------
-    table
-        The numbers.
-    about
-        How they were measured, in plain values.
-    machine
-        Where; see `machine`.
-    """
+    """What was measured, how, in plain values, and on what machine, as `machine` describes it."""
 
     table: pd.DataFrame
     about: dict[str, Any]
@@ -131,9 +121,8 @@ def read_if_there(name: str, device: Device) -> Record | None:
 
 
 def _measured_by(name: str, device: Device) -> str:
-    return (
-        "make bench or make trials" if device == "cpu" else f"python -m benchmarks {name} --device {device}"
-    )
+    on_gpu = f"python -m benchmarks {name} --device {device}"
+    return "make bench or make trials" if device == "cpu" else on_gpu
 
 
 def _processor() -> str:

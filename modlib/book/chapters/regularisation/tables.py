@@ -38,20 +38,11 @@ def score(profile: str) -> pd.DataFrame:
     """In how many graphs dropout or weight penalties win after Holm's correction, and their mean gains."""
     rows = []
     for (experiment, levels), table in best_levels(profile).groupby(["experiment", "levels"], sort=False):
-        clear = table.p_holm <= contrasts.SIGNIFICANT
-        won, lost = int((clear & (table.difference > 0)).sum()), int((clear & (table.difference < 0)).sum())
-        rows.append(
-            {
-                "experiment": experiment,
-                "levels": levels,
-                "graphs": len(table),
-                "dropout_wins": won,
-                "weights_win": lost,
-                "undecided": len(table) - won - lost,
-                "dropout_gain": table.dropout_gain.mean(),
-                "weights_gain": table.weights_gain.mean(),
-            }
-        )
+        clear = table.difference[table.p_holm <= contrasts.SIGNIFICANT]
+        won, lost = int((clear > 0).sum()), int((clear < 0).sum())
+        row = {"experiment": experiment, "levels": levels, "graphs": len(table), "dropout_wins": won}
+        row |= {"weights_win": lost, "undecided": len(table) - won - lost}
+        rows.append(row | table[["dropout_gain", "weights_gain"]].mean().to_dict())
     return pd.DataFrame(rows)
 
 

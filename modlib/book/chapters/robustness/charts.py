@@ -8,28 +8,31 @@ from IPython.display import HTML
 from modlib.book.benchmark_records import read
 from modlib.book.chapters.robustness import tables
 from modlib.book.html_table import text_table
-from modlib.book.theme import GREY, properties
+from modlib.book.theme import GREY, TOP_LEGEND, described, scale_of
 
 _GOOD, _REFUSED, _BAD = "#1b6ca8", "#4fb3d9", "#d95f02"
 
 
-def hostile(*, name: str = "", caption: str = "") -> alt.Chart:
+@described(
+    "Damaged files of each kind that gave the right data all the same, were refused with a reason, gave "
+    "wrong data, or ended without a clear reason."
+)
+def hostile() -> alt.Chart:
     """Show what came of reading damaged files, kind by kind."""
     table = tables.hostile()
-    order = list(tables.READINGS.values())
+    outcomes = list(tables.READINGS.values())
     rows = table.melt(["file", "files"], list(tables.READINGS), "outcome", "number")
     rows = rows.assign(said=rows.outcome.map(tables.READINGS), share=rows.number / rows.files)
-    chart: alt.Chart = (
-        alt.Chart(rows.assign(rank=rows.said.map(order.index)).round(4))
+    rows["rank"] = rows.said.map(outcomes.index)
+    colours = alt.Scale(domain=outcomes, range=[_GOOD, _REFUSED, _BAD, GREY])
+    legend = alt.Legend(title=None, orient="top", columns=2)
+    return (
+        alt.Chart(rows.round(4))
         .mark_bar()
         .encode(
             x=alt.X("number:Q", title="damaged files", stack="zero"),
             y=alt.Y("file:N", sort=table.file.tolist(), title=None, axis=alt.Axis(labelLimit=200)),
-            color=alt.Color(
-                "said:N",
-                scale=alt.Scale(domain=order, range=[_GOOD, _REFUSED, _BAD, GREY]),
-                legend=alt.Legend(title=None, orient="top", columns=2),
-            ),
+            color=alt.Color("said:N", scale=colours, legend=legend),
             order="rank:Q",
             tooltip=[
                 "file:N",
@@ -38,18 +41,8 @@ def hostile(*, name: str = "", caption: str = "") -> alt.Chart:
                 alt.Tooltip("share:Q", title="share", format=".1%"),
             ],
         )
-        .properties(
-            width="container",
-            height=alt.Step(22),
-            **properties(
-                description="Damaged files of each kind that gave the right data all the same, were "
-                "refused with a reason, gave wrong data, or ended without a clear reason.",
-                caption=caption,
-                name=name,
-            ),
-        )
+        .properties(width="container", height=alt.Step(22))
     )
-    return chart
 
 
 def properties_tried() -> HTML:
@@ -67,35 +60,25 @@ def survivors() -> HTML:
     return text_table(rows[["where", "fault", why]], (8, 10, 11))
 
 
-def mutants(*, name: str = "", caption: str = "") -> alt.HConcatChart:
+@described("Faults put into three modules, by kind, and how many of them the tests caught.")
+def mutants() -> alt.HConcatChart:
     """Faults put into the code, by module and kind, caught or not."""
     table = read("mutation", "cpu").table.replace({"outcome": {"caught by time": "caught"}})
     rows = table.groupby(["module", "kind", "outcome"]).size().reset_index(name="number")
-    kinds = table.kind.value_counts()
-    most = int(table.groupby(["module", "kind"]).size().max())
-    scale = alt.Scale(domain=[0, most])
+    kinds = alt.Scale(domain=table.kind.value_counts().index.tolist())
+    most = alt.Scale(domain=[0, int(table.groupby(["module", "kind"]).size().max())])
+    outcomes = scale_of({"caught": _GOOD, "survived": _BAD})
     panels = [
         alt.Chart(rows, title=module)
         .transform_filter(alt.FieldEqualPredicate(field="module", equal=module))
         .mark_bar()
         .encode(
-            x=alt.X("number:Q", title="faults", scale=scale, axis=alt.Axis(tickMinStep=1, tickCount=4)),
-            y=alt.Y("kind:N", scale=alt.Scale(domain=kinds.index.tolist()), title=None),
-            color=alt.Color(
-                "outcome:N",
-                scale=alt.Scale(domain=["caught", "survived"], range=[_GOOD, _BAD]),
-                legend=alt.Legend(title=None, orient="top"),
-            ),
+            x=alt.X("number:Q", title="faults", scale=most, axis=alt.Axis(tickMinStep=1, tickCount=4)),
+            y=alt.Y("kind:N", scale=kinds, title=None),
+            color=alt.Color("outcome:N", scale=outcomes, legend=TOP_LEGEND),
             tooltip=["module:N", "kind:N", "outcome:N", alt.Tooltip("number:Q", title="faults")],
         )
         .properties(width=130, height=alt.Step(20))
         for module in table.module.unique()
     ]
-    chart: alt.HConcatChart = alt.hconcat(*panels, spacing=14).properties(
-        **properties(
-            description="Faults put into three modules, by kind, and how many of them the tests caught.",
-            caption=caption,
-            name=name,
-        )
-    )
-    return chart
+    return alt.hconcat(*panels, spacing=14)

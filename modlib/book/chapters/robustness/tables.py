@@ -19,12 +19,7 @@ TRIALS = {
     "test_dask": "workers killed, connections cut",
 }
 #: What can come of reading a damaged file, and the words for it.
-READINGS = {
-    "equal": "the right data",
-    "refused": "refused",
-    "wrong": "wrong data",
-    "crashed": "no clear end",
-}
+READINGS = {"equal": "the right data", "refused": "refused", "wrong": "wrong data", "crashed": "no clear end"}
 #: What tells one mutant from another. The line does not: it moves when code is added above.
 MUTANT = ["module", "function", "kind", "before", "after"]
 
@@ -39,10 +34,9 @@ def trials() -> pd.DataFrame:
     """Count what was tried, by test file: `tried`, `tests`, `cases`, `failed`, `skipped`, `seconds`."""
     table = read("suite", "cpu").table
     file = table.file.replace("test_cluster", "test_dask")  # it had the former name when first measured
-    counts = table.groupby(file.map(TRIALS).rename("tried")).agg(
-        tests=("test", "size"), cases=("cases", "sum"), failed=("failed", "sum"), skipped=("skipped", "sum"),
-        seconds=("seconds", "sum"),
-    )  # fmt: skip
+    groups = table.groupby(file.map(TRIALS).rename("tried"))
+    counts = groups[["cases", "failed", "skipped", "seconds"]].sum()
+    counts.insert(0, "tests", groups.size())
     return counts.reindex([tried for tried in TRIALS.values() if tried in counts.index]).reset_index()
 
 
@@ -50,9 +44,8 @@ def properties() -> pd.DataFrame:
     """Properties as sentences, out of the names of their tests: `property`, `holds`."""
     table = read("suite", "cpu").table.query("file == 'test_properties'")
     sentences = [test.removeprefix("test_").replace("_", " ").capitalize() for test in table.test]
-    return pd.DataFrame(
-        {"property": sentences, "holds": ["no" if failed else "yes" for failed in table.failed]}
-    )
+    holds = ["no" if failed else "yes" for failed in table.failed]
+    return pd.DataFrame({"property": sentences, "holds": holds})
 
 
 def mutants() -> pd.DataFrame:
