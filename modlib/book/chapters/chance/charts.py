@@ -11,16 +11,18 @@ from IPython.display import Markdown
 
 from modlib.book import theme
 from modlib.book.chapters.chance import tables as chance
-from modlib.book.theme import COLOURS, GREY, NAMES, REGULARIZERS, estimate, measure_colour, panels
-from modlib.measures import MEASURES
+from modlib.book.theme import COLOURS, GREY, NAMES, described, estimate, measure_colour, panels, scale_of
 from modlib.paper.graph_names import graph_key, graph_name
 from modlib.study.accuracy_filter import GRAPH, LEVEL
 
 SETTING_SHAPES = {"untrained": "cross", "weakest L2": "square", "strongest dropout": "circle"}
 LABEL_SHAPES = {"true labels": "circle", "permuted labels": "square"}
-GRAPH_ORDER = [NAMES[m] + n for m in MEASURES for n in ("", ", normalised")]
 LAYER = "layer"  # a made-up layer, beside the measures of networks
 PURPLE = "#8b5fbf"
+_NO_TITLE = alt.Header(title=None)
+_Q = alt.Tooltip("q:Q", title="Q", format=".3f")
+_Z = alt.Tooltip("z:Q", title="mean z", format=".1f")
+_SHARE = alt.Tooltip("share:Q", title="networks with p ≤ .05", format=".0%")
 
 
 def _not_stored(*names: str) -> Markdown:
@@ -57,7 +59,7 @@ def lowest(levels: pd.DataFrame | None, n: int = 12) -> pd.DataFrame | Markdown:
 
 
 def _level(regularizer: str, strength: float) -> str:
-    name = REGULARIZERS[regularizer]
+    name = theme.REGULARIZERS[regularizer]
     return name if regularizer == "none" else f"{name} {strength:g}"
 
 
@@ -68,40 +70,35 @@ def _level_names(table: pd.DataFrame) -> list[str]:
 # --- Q of networks beside nulls
 
 
-def rescored(table: pd.DataFrame, *, name: str = "", caption: str = "") -> alt.Chart:
+@described(
+    "Modularity of one layer and of draws of the similarity null, scored with the layer's partition and "
+    "searched anew."
+)
+def rescored(table: pd.DataFrame) -> alt.Chart:
     """Plot Q of a layer, of draws with the layer's own partition, and of draws searched anew."""
-    order = ["draws, only scored", "draws, searched", "the layer, searched"]
-    colours = alt.Scale(domain=order, range=[GREY, PURPLE, COLOURS["input_cov"]])
-    chart: alt.Chart = (
-        alt.Chart(table.round({"q": 4}))
-        .mark_tick(thickness=2, size=22)
-        .encode(
-            x=alt.X("q:Q", title="Q", axis=alt.Axis(tickCount=5)),
-            y=alt.Y("how:N", sort=order, title=None, axis=alt.Axis(labelLimit=150)),
-            color=alt.Color("how:N", scale=colours, legend=None),
-            tooltip=["how:N", alt.Tooltip("q:Q", format=".3f")],
-        )
-        .properties(
-            width=300,
-            height=110,
-            **theme.properties(
-                description="Modularity of one layer and of draws of the similarity null, scored with the "
-                "layer's partition and searched anew.",
-                caption=caption,
-                name=name,
-            ),
-        )
+    looks = {
+        "draws, only scored": GREY,
+        "draws, searched": PURPLE,
+        "the layer, searched": COLOURS["input_cov"],
+    }
+    chart = alt.Chart(table.round({"q": 4})).mark_tick(thickness=2, size=22)
+    return chart.properties(width=300, height=110).encode(
+        x=alt.X("q:Q", title="Q", axis=alt.Axis(tickCount=5)),
+        y=alt.Y("how:N", sort=list(looks), title=None, axis=alt.Axis(labelLimit=150)),
+        color=alt.Color("how:N", scale=scale_of(looks), legend=None),
+        tooltip=["how:N", alt.Tooltip("q:Q", format=".3f")],
     )
-    return chart
 
 
-def excess(levels: pd.DataFrame | None, *, name: str = "", caption: str = "") -> alt.FacetChart | Markdown:
+@described(
+    "Modularity less the mean of each null with 95 percent intervals, by measure, layer and null, for "
+    "untrained networks, the weakest L2 and the strongest dropout."
+)
+def excess(levels: pd.DataFrame | None) -> alt.FacetChart | Markdown:
     """Plot Q less the mean of each null in `tables.levels`, by graph and layer, for the three settings."""
     if levels is None:
         return _not_stored("close-up")
-    names = _setting_names(levels)
-    table = _named(chance.at_settings(levels)).round(4)
-    table["setting"] = table.setting.map(names)
+    table, names = _at_settings(levels)
     pick = alt.selection_point(fields=["setting"], bind="legend")
     shown = alt.condition(pick, alt.value(1.0), alt.value(0.1))
     base = alt.Chart().encode(y=_graphs())
@@ -117,75 +114,53 @@ def excess(levels: pd.DataFrame | None, *, name: str = "", caption: str = "") ->
         x=alt.X("excess:Q", title="Q − mean of the null", axis=alt.Axis(tickCount=4)),
         opacity=shown,
         tooltip=[
-            *("null_name:N", "graph:N", "layer:N", "setting:N"),
-            alt.Tooltip("q:Q", title="Q", format=".3f"),
+            *("null_name:N", "graph:N", "layer:N", "setting:N", _Q),
             alt.Tooltip("null_mean:Q", title="mean of the null", format=".3f"),
-            *estimate("excess", "excess"),
-            *_TESTS,
-            "seeds:Q",
+            *(*estimate("excess", "excess"), _Z, _SHARE, "seeds:Q"),
         ],
     )
-    return panels(
-        *(zero, span, dot),
-        data=table,
-        size=(170, 150),
-        params=[pick],
-        description="Modularity less the mean of each null with 95 percent intervals, by measure, "
-        "layer and null, for untrained networks, the weakest L2 and the strongest dropout.",
-        caption=caption,
-        name=name,
-        **_by_layer("null_name:N", sort=list(chance.NULL_NAMES.values())),
-    )
+    facets = _by_layer("null_name:N", sort=list(chance.NULL_NAMES.values()))
+    return panels(zero, span, dot, data=table.round(4), size=(170, 150), params=[pick], **facets)
 
 
-def shares(levels: pd.DataFrame | None, *, name: str = "", caption: str = "") -> alt.FacetChart | Markdown:
+@described(
+    "For each null, layer, graph and level of regularisation, the share of networks whose modularity is "
+    "above all but five percent of the null."
+)
+def shares(levels: pd.DataFrame | None) -> alt.FacetChart | Markdown:
     """Plot the share of networks with p ≤ .05 in `tables.levels`, a field of cells a null and layer."""
     if levels is None:
         return _not_stored("close-up")
-    table = _named(levels)
-    table["level"] = _level_names(table)
-    order = list(dict.fromkeys(table.sort_values(LEVEL).level))
-    x = alt.X("level:N", sort=order, title=None, axis=alt.Axis(labelAngle=-60, labelFontSize=11, grid=False))
-    chart: alt.FacetChart = (
-        alt.Chart(table.drop(columns="strength").round(4))
-        .mark_rect()
-        .encode(
-            x=x,
-            y=_graphs(grid=False),
-            color=alt.Color(
-                "share:Q",
-                title="share with p ≤ .05",
-                scale=alt.Scale(domain=[0, 1], scheme="viridis"),
-                legend=alt.Legend(format=".0%", orient="top", gradientLength=170),
-            ),
-            tooltip=[
-                *("null_name:N", "graph:N", "layer:N", "level:N"),
-                *reversed(_TESTS),
-                *estimate("excess", "excess of Q"),
-                "seeds:Q",
-            ],
-        )
-        .properties(width=170, height=140)
-        .facet(**_by_layer("null_name:N", sort=list(chance.NULL_NAMES.values())))
-        .properties(
-            **theme.properties(
-                description="For each null, layer, graph and level of regularisation, the share of networks "
-                "whose modularity is above all but five percent of the null.",
-                caption=caption,
-                name=name,
-            )
-        )
+    table = _named(levels).assign(level=_level_names(levels))
+    order = table.sort_values(LEVEL).level.unique().tolist()
+    axis = alt.Axis(labelAngle=-60, labelFontSize=11, grid=False)
+    chart = alt.Chart(table.drop(columns="strength").round(4)).mark_rect()
+    cells = chart.properties(width=170, height=140).encode(
+        x=alt.X("level:N", sort=order, title=None, axis=axis),
+        y=_graphs(grid=False),
+        color=alt.Color(
+            "share:Q",
+            title="share with p ≤ .05",
+            scale=alt.Scale(domain=[0, 1], scheme="viridis"),
+            legend=alt.Legend(format=".0%", orient="top", gradientLength=170),
+        ),
+        tooltip=[
+            *("null_name:N", "graph:N", "layer:N", "level:N"),
+            *(_SHARE, _Z, *estimate("excess", "excess of Q"), "seeds:Q"),
+        ],
     )
-    return chart
+    return cells.facet(**_by_layer("null_name:N", sort=list(chance.NULL_NAMES.values())))
 
 
-def labels(table: pd.DataFrame | None, *, name: str = "", caption: str = "") -> alt.FacetChart | Markdown:
+@described(
+    "Modularity of networks trained on true and on permuted labels of the same images, by measure and "
+    "layer, for the weakest L2 and the strongest dropout."
+)
+def labels(table: pd.DataFrame | None) -> alt.FacetChart | Markdown:
     """Plot Q with true and with permuted labels of `tables.memorised`, by graph, layer and setting."""
     if table is None:
         return _not_stored("labels-shuffled", "labels-kept")
-    names = _setting_names(table)
-    named = _named(chance.at_settings(table))
-    named["setting"] = named.setting.map(names)
+    named, names = _at_settings(table)
     long = pd.concat(
         [
             named.assign(q=named[column], kind=kind, train_accuracy=named[f"train_{column}"])
@@ -203,73 +178,56 @@ def labels(table: pd.DataFrame | None, *, name: str = "", caption: str = "") -> 
         filled="true labels",
         x=alt.X("q:Q", title="Q", scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=4)),
         tooltip=[
-            *("graph:N", "layer:N", "setting:N", "kind:N"),
-            alt.Tooltip("q:Q", title="Q", format=".3f"),
+            *("graph:N", "layer:N", "setting:N", "kind:N", _Q),
             *estimate("difference", "permuted − true, by seed"),
             alt.Tooltip("train_accuracy:Q", title="training accuracy", format=".3f"),
             "seeds:Q",
         ],
     )
-    return panels(
-        *(line, dot),
-        data=long.round(4),
-        size=(170, 150),
-        description="Modularity of networks trained on true and on permuted labels of the same "
-        "images, by measure and layer, for the weakest L2 and the strongest dropout.",
-        caption=caption,
-        name=name,
-        **_by_layer("setting:N", sort=list(names.values())),
-    )
+    facets = _by_layer("setting:N", sort=list(names.values()))
+    return panels(line, dot, data=long.round(4), size=(170, 150), **facets)
 
 
-_TESTS = [
-    alt.Tooltip("z:Q", title="mean z", format=".1f"),
-    alt.Tooltip("share:Q", title="networks with p ≤ .05", format=".0%"),
-]
+def _at_settings(table: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Return the rows at the settings, named as charts show them, and the settings' names.
 
-
-def _setting_names(table: pd.DataFrame) -> dict[str, str]:
-    """Name the settings of a table as the charts do, which give the probability of dropout."""
-    return {
+    A chart names the strongest dropout by its probability.
+    """
+    names = {
         setting: _level(*level) if setting == "strongest dropout" else setting
         for setting, level in chance.settings(table).items()
     }
+    rows = _named(chance.at_settings(table))
+    return rows.assign(setting=rows.setting.map(names)), names
 
 
 def _named(table: pd.DataFrame) -> pd.DataFrame:
     """Add names of graphs, layers and nulls as the charts show them."""
-    graph = table.measure.map(NAMES) + table.normalized.map({True: ", normalised", False: ""})
-    table = table.assign(graph=graph, layer="layer " + table.layer.astype(str))
+    table = table.assign(graph=theme.graph_names(table), layer="layer " + table.layer.astype(str))
     return table.assign(null_name=table.null.map(chance.NULL_NAMES)) if "null" in table else table
 
 
 def _graphs(*, grid: bool = True) -> alt.Y:
-    return alt.Y("graph:N", sort=GRAPH_ORDER, title=None, axis=alt.Axis(labelLimit=190, grid=grid))
+    return alt.Y("graph:N", sort=theme.GRAPHS, title=None, axis=alt.Axis(labelLimit=190, grid=grid))
 
 
 def _points(base: alt.Chart, by: str, shapes: dict[str, str], *, filled: str, **encodings: Any) -> alt.Chart:
     """Draw points coloured by measure; values of the column `by` have shapes, and one of them is filled."""
-    dot: alt.Chart = base.mark_point(size=46, strokeWidth=1.5).encode(
-        stroke=measure_colour(legend=None),
-        fill=alt.condition(
-            getattr(alt.datum, by) == filled, measure_colour(legend=None), alt.value("transparent")
-        ),
-        shape=alt.Shape(
-            f"{by}:N",
-            scale=alt.Scale(domain=list(shapes), range=list(shapes.values())),
-            legend=alt.Legend(title=None, orient="top", symbolStrokeColor=GREY),
-        ),
+    colour = measure_colour(legend=None)
+    legend = alt.Legend(title=None, orient="top", symbolStrokeColor=GREY)
+    return base.mark_point(size=46, strokeWidth=1.5).encode(
+        stroke=colour,
+        fill=alt.condition(getattr(alt.datum, by) == filled, colour, alt.value("transparent")),
+        shape=alt.Shape(f"{by}:N", scale=scale_of(shapes), legend=legend),
         **encodings,
     )
-    return dot
 
 
 def _by_layer(row: str, **options: Any) -> dict[str, Any]:
     """Arrange panels with a column for each layer."""
-    header = alt.Header(title=None)
     return {
-        "row": alt.Row(row, header=header, **options),
-        "column": alt.Column("layer:N", header=header),
+        "row": alt.Row(row, header=_NO_TITLE, **options),
+        "column": alt.Column("layer:N", header=_NO_TITLE),
         "spacing": {"row": 10, "column": 14},
     }
 
@@ -277,23 +235,27 @@ def _by_layer(row: str, **options: Any) -> dict[str, Any]:
 # --- how the tests behave
 
 
-def size(table: pd.DataFrame, *, name: str = "", caption: str = "") -> alt.FacetChart:
+@described(
+    "Share of made-up layers and networks without modules that each null rejects at five percent, with "
+    "intervals, and a band from three to seven percent."
+)
+def size(table: pd.DataFrame) -> alt.FacetChart:
     """Plot rates of rejection on layers without modules (`rejections.size`), with the band around 5 %."""
-    kinds = {False: "as the null has it", True: "not what the null draws"}
-    found = table.assign(
-        row=table.data.str.removeprefix("units as vectors in ") + np.where(table.graph == "raw", ", raw", ""),
-        kind=table.limit.map(kinds),
-        null_name=table.null.map(chance.NULL_NAMES),
+    claimed, limit = "as the null has it", "not what the null draws"
+    networks = table.data == "random networks"
+    layers = table.data.str.removeprefix("units as vectors in ") + np.where(table.graph == "raw", ", raw", "")
+    null_name = table.null.map(chance.NULL_NAMES)
+    found = table.drop(columns="limit").assign(
+        row=table.graph.str.removesuffix(", raw").replace(theme.NAMES, regex=True).where(networks, layers),
+        kind=np.where(table.limit, limit, claimed),
+        null_name=null_name,
+        on=np.where(networks, "random networks, ", "random layers, ") + null_name,
     )
-    networks = found.data == "random networks"
-    found.loc[networks, "row"] = [_measure_name(graph) for graph in found.graph[networks]]
-    found["on"] = np.where(networks, "random networks, ", "random layers, ") + found.null_name
     base = alt.Chart().encode(y=alt.Y("row:N", sort=None, title=None, axis=alt.Axis(labelLimit=220)))
     band = base.mark_rect(opacity=0.15, color=GREY).encode(x=alt.datum(0.03), x2=alt.datum(0.07))
-    look: dict[str, Any] = {"domain": list(kinds.values())}
     legend = alt.Legend(title=None, orient="top", columns=1)
-    colours = [COLOURS["input_cov"], COLOURS["output_grad"]]
-    colour = alt.Color("kind:N", scale=alt.Scale(**look, range=colours), legend=legend)
+    colours = scale_of({claimed: COLOURS["input_cov"], limit: COLOURS["output_grad"]})
+    colour = alt.Color("kind:N", scale=colours, legend=legend)
     span = base.mark_rule(strokeWidth=1.5).encode(x="low:Q", x2="high:Q", color=colour)
     dot = base.mark_point(size=46, strokeWidth=1.5).encode(
         x=alt.X(
@@ -303,111 +265,89 @@ def size(table: pd.DataFrame, *, name: str = "", caption: str = "") -> alt.Facet
             axis=alt.Axis(format=".0%", values=[0.05, 0.25, 0.5, 0.75, 1]),
         ),
         color=colour,
-        shape=alt.Shape("kind:N", scale=alt.Scale(**look, range=["circle", "cross"]), legend=legend),
+        shape=alt.Shape("kind:N", scale=scale_of({claimed: "circle", limit: "cross"}), legend=legend),
         tooltip=[
             *("data:N", "graph:N", "null_name:N", "kind:N"),
             *estimate("rate", "rejected", ".1%"),
             "repetitions:Q",
         ],
     )
+    row = alt.Row("on:N", sort=None, header=alt.Header(title=None, orient="top"))
     return panels(
-        *(band, span, dot),
-        data=found.drop(columns=["limit"]).round(4),
-        size=(205, None),
-        independent="y",
-        description="Share of made-up layers and networks without modules that each null rejects at "
-        "five percent, with intervals, and a band from three to seven percent.",
-        caption=caption,
-        name=name,
-        row=alt.Row("on:N", sort=None, header=alt.Header(title=None, orient="top")),
-        spacing=14,
+        *(band, span, dot), data=found.round(4), size=(205, None), independent="y", row=row, spacing=14
     )
 
 
-def power(table: pd.DataFrame, *, name: str = "", caption: str = "") -> alt.FacetChart:
+@described(
+    "Share of made-up layers and networks rejected at five percent against the strength of modules planted "
+    "in them, by null and measure."
+)
+def power(table: pd.DataFrame) -> alt.FacetChart:
     """Plot rates of rejection (`rejections.power`) against the strength of planted modules."""
     normalised = table[table.graph.str.contains("normalised")]
     found = normalised.assign(
         measure=normalised.graph.str.split(",").str[0].replace("normalised", LAYER),
         on=normalised.data + ", " + normalised.null.map(chance.NULL_NAMES),
-    ).round(4)
+    )
     names = {**NAMES, LAYER: "made-up layer"}
     said = "{" + ", ".join(f"'{key}': '{value}'" for key, value in names.items()) + "}[datum.label]"
     base = alt.Chart().encode(
         x=alt.X("strength:Q", title="strength of planted modules", axis=alt.Axis(tickCount=4)),
         color=alt.Color(
             "measure:N",
-            scale=alt.Scale(domain=list(names), range=[*COLOURS.values(), PURPLE]),
+            scale=scale_of({**COLOURS, LAYER: PURPLE}),
             legend=alt.Legend(title=None, orient="top", columns=2, labelExpr=said),
         ),
     )
     level = alt.Chart().mark_rule(strokeDash=[3, 3], color=GREY).encode(y=alt.datum(0.05))
-    line = base.mark_line(strokeWidth=1.5).encode(
-        y=alt.Y("rate:Q", title="share rejected", axis=alt.Axis(format=".0%", tickCount=4)),
-        detail="measure:N",
-    )
+    y = alt.Y("rate:Q", title="share rejected", axis=alt.Axis(format=".0%", tickCount=4))
+    line = base.mark_line(strokeWidth=1.5).encode(y=y, detail="measure:N")
     dot = base.mark_point(filled=True, size=40, opacity=1).encode(
         y="rate:Q",
         tooltip=["on:N", "graph:N", "strength:Q", *estimate("rate", "rejected", ".0%"), "repetitions:Q"],
     )
-    return panels(
-        *(level, line, dot),
-        data=found,
-        size=(205, 130),
-        independent="x",
-        description="Share of made-up layers and networks rejected at five percent against the "
-        "strength of modules planted in them, by null and measure.",
-        caption=caption,
-        name=name,
-        facet=alt.Facet("on:N", header=alt.Header(title=None)),
-        columns=2,
-        spacing=14,
-    )
+    facets = {"facet": alt.Facet("on:N", header=_NO_TITLE), "columns": 2, "spacing": 14}
+    return panels(level, line, dot, data=found.round(4), size=(205, 130), independent="x", **facets)
 
 
-def spectra(table: pd.DataFrame, *, name: str = "", caption: str = "") -> alt.FacetChart:
+@described(
+    "Modularity of layers of four networks beside draws of the similarity null and beside rotations that "
+    "keep the spectrum."
+)
+def spectra(table: pd.DataFrame) -> alt.FacetChart:
     """Plot Q of layers beside the similarity null and rotations (`rotations.of_networks`), mean ± 2 sd."""
-    kinds = {"q": "the layer", "similarity": "similarity null", "rotated": "rotations"}
-    order = list(kinds.values())
-    named = table.assign(measure_name=table.measure.map(NAMES), layer="layer " + table.layer.astype(str))
-    named["network"] = named.network.str.split(",").str[0]
-    columns = ["network", "layer", "measure", "measure_name"]
-    parts = [named[columns].assign(kind=kinds["q"], q=named.q, low=named.q, high=named.q)]
-    for null in ("similarity", "rotated"):
-        middle, spread = named[f"{null}_mean"], 2 * named[f"{null}_sd"]
-        parts.append(
-            named[columns].assign(kind=kinds[null], q=middle, low=middle - spread, high=middle + spread)
-        )
-    colours = alt.Scale(domain=order, range=[COLOURS["input_cov"], GREY, COLOURS["output_grad"]])
-    shapes = alt.Scale(domain=order, range=["circle", "square", "diamond"])
+    named = pd.DataFrame(
+        {
+            "network": table.network.str.split(",").str[0],
+            "layer": "layer " + table.layer.astype(str),
+            "measure": table.measure,
+            "measure_name": table.measure.map(NAMES),
+        }
+    )
+    drawn = {
+        "the layer": (table.q, 0.0),
+        "similarity null": (table.similarity_mean, table.similarity_sd),
+        "rotations": (table.rotated_mean, table.rotated_sd),
+    }
+    parts = [
+        named.assign(kind=kind, q=middle, low=middle - 2 * sd, high=middle + 2 * sd)
+        for kind, (middle, sd) in drawn.items()
+    ]
+    colours = dict(zip(drawn, (COLOURS["input_cov"], GREY, COLOURS["output_grad"]), strict=True))
+    shapes = dict(zip(drawn, ("circle", "square", "diamond"), strict=True))
     base = alt.Chart().encode(
-        y=alt.Y("measure_name:N", sort=[NAMES[m] for m in MEASURES], title=None),
-        yOffset=alt.YOffset("kind:N", sort=order),
-        color=alt.Color("kind:N", scale=colours, legend=theme.TOP_LEGEND),
+        y=alt.Y("measure_name:N", sort=list(NAMES.values()), title=None),
+        yOffset=alt.YOffset("kind:N", sort=list(drawn)),
+        color=alt.Color("kind:N", scale=scale_of(colours), legend=theme.TOP_LEGEND),
     )
     span = base.mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q")
     dot = base.mark_point(size=40, filled=True, opacity=1).encode(
         x=alt.X("q:Q", title="Q, normalised graphs", scale=alt.Scale(zero=False)),
-        shape=alt.Shape("kind:N", scale=shapes, legend=theme.TOP_LEGEND),
+        shape=alt.Shape("kind:N", scale=scale_of(shapes), legend=theme.TOP_LEGEND),
         tooltip=[
-            *("network:N", "layer:N", "measure_name:N", "kind:N"),
-            alt.Tooltip("q:Q", title="Q", format=".3f"),
+            *("network:N", "layer:N", "measure_name:N", "kind:N", _Q),
             alt.Tooltip("low:Q", title="mean − 2 sd", format=".3f"),
             alt.Tooltip("high:Q", title="mean + 2 sd", format=".3f"),
         ],
     )
-    return panels(
-        *(span, dot),
-        data=pd.concat(parts).round(4),
-        size=(170, 120),
-        description="Modularity of layers of four networks beside draws of the similarity null and "
-        "beside rotations that keep the spectrum.",
-        caption=caption,
-        name=name,
-        **_by_layer("network:N"),
-    )
-
-
-def _measure_name(graph: str) -> str:
-    measure, scale = graph.split(", ")
-    return NAMES[measure] + (", normalised" if scale == "normalised" else "")
+    return panels(span, dot, data=pd.concat(parts).round(4), size=(170, 120), **_by_layer("network:N"))

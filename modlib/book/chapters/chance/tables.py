@@ -40,11 +40,8 @@ NOT_ABOVE = ("below", "not told apart")
 def network_tests(profile: str) -> pd.DataFrame | None:
     """Gather the tests of the networks of ``close-up``, and of ``untrained`` if stored, against all nulls.
 
-    Returns
-    -------
-    DataFrame or None
-        As `against_all_nulls`, with untrained networks as one more level, which is held against the two drawn
-        nulls only. None if ``close-up`` is not stored.
+    The table is that of `against_all_nulls`, with untrained networks as one more level, which is held against
+    the two drawn nulls only. It is None if ``close-up`` is not stored.
     """
     close_up, base, untrained = (
         store.read_if_stored(catalogue.get(name, profile)) for name in ("close-up", "base", "untrained")
@@ -58,20 +55,11 @@ def network_tests(profile: str) -> pd.DataFrame | None:
 
 
 def against_all_nulls(tested: Results, base: Results | None = None) -> pd.DataFrame:
-    """Hold every network that passes the accuracy filter against every null, one row a network and graph.
+    """Hold every trained network that passes the accuracy filter against every null that it has rows for.
 
-    Parameters
-    ----------
-    tested
-        An experiment with rows in its table `nulls`; only trained networks that have some take part.
-    base
-        The experiment whose untrained networks are a null; without it that null is left out.
-
-    Returns
-    -------
-    DataFrame
-        The columns of `nulls`, regulariser, strength, seed, and `excess`, Q less the mean of the draws. For
-        the null ``"untrained"``, Q is that of the experiment's own search, which its draws got as well.
+    The untrained networks of `base` are one more null, called ``"untrained"``; the Q held against it is that
+    of the experiment's own search, which its draws got as well. To the columns of `nulls` come regulariser,
+    strength, seed and `excess`, Q less the mean of the draws.
     """
     kept = kept_networks(tested)
     kept = kept[kept.trained & kept.network.isin(tested.nulls.network)]
@@ -83,12 +71,7 @@ def against_all_nulls(tested: Results, base: Results | None = None) -> pd.DataFr
 
 
 def against_untrained(tested: Results, base: Results) -> pd.DataFrame:
-    """Hold Q of trained networks against Q of the untrained networks of the base experiment.
-
-    Returns
-    -------
-    DataFrame
-        Columns as the table `nulls` of an experiment; the null is called ``"untrained"``.
+    """Hold Q of trained networks against Q of the untrained ones of `base`, in the columns of `nulls`.
 
     Raises
     ------
@@ -105,8 +88,8 @@ def against_untrained(tested: Results, base: Results) -> pd.DataFrame:
     for row in tested.modules.merge(trained, on="network")[["network", *GRAPH, "q"]].to_dict("records"):
         key = graph_key([row[column] for column in GRAPH])
         if key in draws:
-            row.update(null="untrained", draws=len(draws[key]), **asdict(null_test(row["q"], draws[key])))
-            rows.append(row)
+            test = asdict(null_test(row["q"], draws[key]))
+            rows.append({**row, "null": "untrained", "draws": len(draws[key]), **test})
     return pd.DataFrame(rows, columns=["network", *GRAPH, "q", "null", "draws", "mean", "sd", "z", "p"])
 
 
@@ -128,12 +111,9 @@ def levels(profile: str) -> pd.DataFrame | None:
 def by_level(tests: pd.DataFrame) -> pd.DataFrame:
     """Excess over each null by level of regularisation and graph, 95 % over seeds.
 
-    Returns
-    -------
-    DataFrame
-        Means over seeds of `q`, of `null_mean`, of `excess` with `low` and `high`, and of `z`; `share`, the
-        share of networks with p ≤ .05; `seeds`; `p` of the hypothesis that the mean excess is 0, and `holm`,
-        that p corrected for the graphs of the same null and level.
+    Means over seeds of `q`, of `null_mean`, of `excess` with `low` and `high`, and of `z`; `share`, the share
+    of networks with p ≤ .05; `seeds`; `p` of the hypothesis that the mean excess is 0, and `holm`, that p
+    corrected for the graphs of the same null and level.
     """
     keys = ["null", *LEVEL, *GRAPH]
     groups = tests.dropna(subset="p").assign(share=lambda table: table.p <= ALPHA).groupby(keys)
@@ -150,8 +130,7 @@ def _estimates(seeds: pd.DataFrame, keys: list[str], value: str, *, together: li
         found = mean(group[value].to_numpy(dtype=float))
         rows.append([*key, found.value, found.low, found.high, found.n, found.p])
     table = pd.DataFrame(rows, columns=[*keys, value, "low", "high", "seeds", "p"])
-    table["holm"] = table.groupby(together).p.transform(lambda p: holm(p.to_numpy()))
-    return table
+    return table.assign(holm=table.groupby(together).p.transform(lambda p: holm(p.to_numpy())))
 
 
 def settings(table: pd.DataFrame) -> dict[str, tuple[str, float]]:
@@ -177,35 +156,23 @@ def at_settings(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def not_above(levels: pd.DataFrame) -> pd.DataFrame:
-    """Graphs and levels of training at which the 95 % interval of the excess over a null reaches 0 or less.
+    """Rows of `by_level` whose 95 % interval of the excess reaches 0 or less, the lowest excess first.
 
-    Untrained networks are left out: the nulls themselves are judged by them.
-
-    Returns
-    -------
-    DataFrame
-        Those rows of `by_level`, the lowest excess first, with `verdict`: ``"below"`` where the interval lies
-        below 0, else ``"not told apart"``.
+    The `verdict` is ``"below"`` where the interval lies below 0, else ``"not told apart"``. Untrained
+    networks are left out: the nulls themselves are judged by them.
     """
     found = levels[_trained(levels) & ~(levels.low > 0)].sort_values("excess")
     return found.assign(verdict=np.where(found.high < 0, *NOT_ABOVE)).reset_index(drop=True)
 
 
 def where_not_above(levels: pd.DataFrame) -> pd.DataFrame:
-    """Count, by level and null, the graphs that are below the null and those not told apart from it.
-
-    Returns
-    -------
-    DataFrame
-        One row a level of regularisation, columns by null and verdict of `not_above`; zeros where Q is above
-        the null in all graphs.
-    """
-    found = not_above(levels)
-    counts = found.groupby([*LEVEL, "null", "verdict"]).size().unstack(["null", "verdict"], fill_value=0)
+    """Count the graphs of `not_above`, a row a level, columns by null and verdict."""
+    counts = not_above(levels).groupby([*LEVEL, "null", "verdict"]).size()
     nulls = [null for null in NULL_NAMES if (levels.null == null).any()]
     rows = pd.MultiIndex.from_frame(levels[_trained(levels)][LEVEL].drop_duplicates().sort_values(LEVEL))
     columns = pd.MultiIndex.from_product([nulls, NOT_ABOVE])
-    table: pd.DataFrame = counts.reindex(index=rows, columns=columns, fill_value=0)
+    wide = counts.unstack(["null", "verdict"], fill_value=0)
+    table: pd.DataFrame = wide.reindex(index=rows, columns=columns, fill_value=0)
     return table.rename(columns=NULL_NAMES, level=0)
 
 
@@ -218,21 +185,16 @@ def rescored(
 ) -> pd.DataFrame:
     """Score draws of the similarity null of one layer with the layer's partition, and search them anew.
 
-    Returns
-    -------
-    DataFrame
-        Columns `draw` (−1: the layer itself), `how` (``"the layer, searched"``, ``"draws, only scored"``,
-        ``"draws, searched"``) and `q`, of normalised graphs.
+    Q is that of normalised graphs. The layer itself is `draw` −1; each draw has two rows, which `how` names.
     """
     rng = np.random.default_rng(seed)
     best = find_modules(adjacency(torch.as_tensor(S), normalized=True), restarts=restarts)
-    rows: list[dict[str, object]] = [{"draw": -1, "how": "the layer, searched", "q": best.q}]
+    rows: list[tuple[int, str, float]] = [(-1, "the layer, searched", best.q)]
     for draw in range(draws):
         A = random_graphs(S, rng)[1]
-        rows.append({"draw": draw, "how": "draws, only scored", "q": modularity(A, best.labels)})
-        found = find_modules(A, restarts=restarts)
-        rows.append({"draw": draw, "how": "draws, searched", "q": found.q})
-    return pd.DataFrame(rows)
+        rows.append((draw, "draws, only scored", modularity(A, best.labels)))
+        rows.append((draw, "draws, searched", find_modules(A, restarts=restarts).q))
+    return pd.DataFrame(rows, columns=["draw", "how", "q"])
 
 
 # --- memorised labels
@@ -249,26 +211,21 @@ def memorised(profile: str) -> pd.DataFrame | None:
 def beside_true_labels(shuffled: Results, true: Results) -> pd.DataFrame:
     """Q of networks that learned permuted labels beside the same networks with true ones, paired by seed.
 
-    No network is left out by its test accuracy: with permuted labels there is nothing to generalise.
-
-    Returns
-    -------
-    DataFrame
-        One row a level and graph: means over seeds of Q, `shuffled` and `true`, of the `difference`, shuffled
-        less true, with its 95 % interval `low` to `high` and `p`, and of the training accuracies
-        `train_shuffled` and `train_true`; `holm` is p corrected for the graphs of the level.
+    One row a level and graph: means over seeds of Q, `shuffled` and `true`, of the `difference`, shuffled
+    less true, with its 95 % interval `low` to `high` and `p`, and of the training accuracies `train_shuffled`
+    and `train_true`; `holm` is p corrected for the graphs of the level. No network is left out by its test
+    accuracy: with permuted labels there is nothing to generalise.
     """
     keys = [*LEVEL, *GRAPH]
     tables = []
-    for results in (shuffled, true):
+    for labels, results in (("shuffled", shuffled), ("true", true)):
         networks = results.networks[results.networks.trained]
         table = results.modules.merge(networks[["network", *LEVEL, "seed", "train_accuracy"]], on="network")
-        tables.append(table[[*keys, "seed", "q", "train_accuracy"]])
-    both = tables[0].merge(tables[1], on=[*keys, "seed"], suffixes=("_shuffled", "_true"))
-    both["difference"] = both.q_shuffled - both.q_true
-    names = {"q_shuffled": "shuffled", "q_true": "true"}
-    names |= {f"train_accuracy_{which}": f"train_{which}" for which in ("shuffled", "true")}
-    means = both.groupby(keys)[list(names)].mean().rename(columns=names)
+        names = {"q": labels, "train_accuracy": f"train_{labels}"}
+        tables.append(table[[*keys, "seed", *names]].rename(columns=names))
+    both = tables[0].merge(tables[1], on=[*keys, "seed"])
+    both["difference"] = both.shuffled - both.true
+    means = both.groupby(keys)[["shuffled", "true", "train_shuffled", "train_true"]].mean()
     return _estimates(both, keys, "difference", together=LEVEL).join(means, on=keys)
 
 
@@ -281,17 +238,17 @@ def tested(profile: str) -> pd.DataFrame:
     tests = network_tests(profile)
     if tests is None:
         return pd.DataFrame()
-    untrained = tests.regularizer == UNTRAINED[0]
+    trained = _trained(tests)
     rows = [
         {
-            "state": name,
+            "state": state,
             "networks": group.network.nunique(),
             "levels": len(group[LEVEL].drop_duplicates()),
             "graphs": len(group[GRAPH].drop_duplicates()),
             "draws": group[group.null != "untrained"].draws.max(),
             "strongest_dropout": group[group.regularizer == "dropout"].strength.max(),
         }
-        for name, group in (("trained", tests[~untrained]), ("untrained", tests[untrained]))
+        for state, group in (("trained", tests[trained]), ("untrained", tests[~trained]))
     ]
     return pd.DataFrame(rows)
 
@@ -314,18 +271,16 @@ def excess(profile: str) -> pd.DataFrame:
     for key, networks in _by_family(at_settings(tests)).groupby(keys):
         here, seeds = graphs[key], networks.groupby("seed")
         sure, lowest = here.holm < ALPHA, here.nsmallest(1, "excess").iloc[0]
-        rows.append(
-            dict(zip(keys, key, strict=True))
-            | {
-                "share": (networks.p.dropna() <= ALPHA).mean(),
-                "z": seeds.z.mean().mean(),
-                "excess": seeds.excess.mean().mean(),
-                "above": (sure & (here.excess > 0)).sum(),
-                "below": (sure & (here.excess < 0)).sum(),
-                "lowest": graph_name(*graph_key(lowest[GRAPH])),
-                "lowest_excess": lowest.excess,
-            }
-        )
+        row = {
+            "share": (networks.p.dropna() <= ALPHA).mean(),
+            "z": seeds.z.mean().mean(),
+            "excess": seeds.excess.mean().mean(),
+            "above": (sure & (here.excess > 0)).sum(),
+            "below": (sure & (here.excess < 0)).sum(),
+            "lowest": graph_name(*graph_key(lowest[GRAPH])),
+            "lowest_excess": lowest.excess,
+        }
+        rows.append(dict(zip(keys, key, strict=True)) | row)
     return pd.DataFrame(rows)
 
 
@@ -336,10 +291,11 @@ def most_below(profile: str) -> pd.DataFrame:
     rows = []
     for null, group in () if found is None else found.groupby("null"):
         below = group[(group.holm < ALPHA) & (group.excess < 0)].groupby(LEVEL).size()
-        most: Any = below.idxmax() if len(below) else UNTRAINED
-        regularizer, strength = most
-        level = f"{REGULARIZERS[regularizer]} of {strength:g}" if len(below) else "no level"
-        rows.append({"null": null, "graphs": below.max() if len(below) else 0, "level": level})
+        graphs, level = 0, "no level"
+        if len(below):
+            most: Any = below.idxmax()
+            graphs, level = below.max(), f"{REGULARIZERS[most[0]]} of {most[1]:g}"
+        rows.append({"null": null, "graphs": graphs, "level": level})
     return pd.DataFrame(rows)
 
 
@@ -352,26 +308,18 @@ def labels(profile: str) -> pd.DataFrame:
     found = memorised(profile)
     if found is None:
         return pd.DataFrame()
-    found = found.assign(sure=np.sign(found.difference) * (found.holm < ALPHA))
-    return (
-        _by_family(at_settings(found))
-        .groupby(["setting", "family"])
-        .agg(
-            strength=("strength", "first"),
-            graphs=("sure", "size"),
-            lower=("sure", lambda sure: (sure < 0).sum()),
-            higher=("sure", lambda sure: (sure > 0).sum()),
-            **{name: (name, "mean") for name in ("shuffled", "true", "train_shuffled", "train_true")},
-        )
-        .reset_index()
-    )
+    sure, less = found.holm < ALPHA, found.difference < 0
+    found = found.assign(lower=sure & less, higher=sure & ~less)
+    groups = _by_family(at_settings(found)).groupby(["setting", "family"])
+    means = groups[["shuffled", "true", "train_shuffled", "train_true"]].mean()
+    counts = groups[["lower", "higher"]].sum()
+    return means.join(counts).assign(strength=groups.strength.first(), graphs=groups.size()).reset_index()
 
 
 def _by_family(table: pd.DataFrame) -> pd.DataFrame:
     """Add the family of each row's measure, and all rows once more as those of both families."""
-    return pd.concat(
-        [table.assign(family=table.measure.map(family)), table.assign(family="both")], ignore_index=True
-    )
+    families = table.assign(family=table.measure.map(family))
+    return pd.concat([families, table.assign(family="both")], ignore_index=True)
 
 
 @offered("layers")
@@ -398,7 +346,7 @@ def rejection_rates(_profile: str) -> pd.DataFrame:
             "lowest": group.rate.min(),
             "mean": group.rate.mean(),
             "highest": group.rate.max(),
-            "outside": ((group.rate < low) | (group.rate > high)).sum(),
+            "outside": (~group.rate.between(low, high)).sum(),
             "surely_outside": ((group.high < low) | (group.low > high)).sum(),
         }
         for name, group in kinds.items()
@@ -413,11 +361,11 @@ def spectra(_profile: str) -> pd.DataFrame:
     `size` is the mean share of rotations, which have no modules, that the similarity null rejects.
     """
     table = rotations.read()
-    starts = {"untrained": "untrained", "weakest L2": "l2=", "dropout": "dropout="}
-    rows = []
-    for setting, start in starts.items():
-        graphs = table[table.network.str.startswith(start)]
-        rejected = {null: (graphs[f"{null}_p"] <= ALPHA).sum() for null in ("similarity", "rotated")}
-        counts = {"graphs": len(graphs), "draws": graphs.draws.min(), "size": graphs["size"].mean()}
-        rows.append({"setting": setting, **counts, **rejected})
-    return pd.DataFrame(rows)
+    setting = table.network.str.extract("^(untrained|l2=|dropout=)", expand=False)
+    setting = setting.map({"untrained": "untrained", "l2=": "weakest L2", "dropout=": "dropout"})
+    table = table.assign(similarity=table.similarity_p <= ALPHA, rotated=table.rotated_p <= ALPHA)
+    groups = table.assign(setting=setting).groupby("setting")
+    counts = groups[["similarity", "rotated"]].sum()
+    return counts.assign(
+        graphs=groups.size(), draws=groups.draws.min(), size=groups["size"].mean()
+    ).reset_index()
