@@ -50,3 +50,9 @@ def q_untrained(results: Results) -> pd.DataFrame:
     untrained = results.networks[~results.networks.trained][["network"]]
     table = results.modules.merge(untrained, on="network")
     return table.groupby(GRAPH, sort=False).q.agg(["mean", "std"]).reset_index()
+
+
+def trained_rows(table: pd.DataFrame, results: Results) -> pd.DataFrame:
+    """Rows of a table of `results` on trained networks that take part, with their level and seed."""
+    kept = kept_networks(results)
+    return table.merge(kept[kept.trained][["network", *LEVEL, "seed"]], on="network")

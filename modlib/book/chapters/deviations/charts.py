@@ -12,15 +12,9 @@ from modlib.book.against_paper import Comparison, ecs_against_paper, not_yet
 from modlib.book.chapters.deviations import tables as deviations
 from modlib.book.html_table import text_table
 from modlib.book.number_format import format_number
-from modlib.book.theme import (
-    FAMILY_COLOURS,
-    REGULARIZERS,
-    estimate,
-    on_strength_axis,
-    panels,
-    strength_axis,
-)
+from modlib.book.theme import FAMILY_COLOURS, described, estimate, panels, scale_of
 from modlib.paper import distance_from_paper, graph_names
+from modlib.study.accuracy_filter import LEVEL
 from modlib.study.runner import run
 from modlib.study.store import Results
 
@@ -104,7 +98,7 @@ def splits(first: pd.DataFrame) -> pd.DataFrame:
     return table.set_index(["network", "graph"]).rename(columns=named).round(3)
 
 
-def dead_units_of_figures(profile: str, *, name: str = "", caption: str = "") -> alt.FacetChart:
+def dead_units_of_figures(profile: str, *, name: str, caption: str) -> alt.FacetChart:
     """`dead_units` for the protocol of the paper's figures, or, until its tables are stored, the final one.
 
     The caption gets the protocol's name added.
@@ -129,39 +123,33 @@ def ecs_by_their_rule(profile: str, *, name: str = "") -> Comparison:
         shared,
         name=name,
         caption="Element-centric similarity of every two graphs with all dead units in one module, ours "
-        f"against the paper's, both by the arXiv v1 protocol. Trained networks "
-        f"lie {distance:.3f} apart on average.",
+        "against the paper's, both by the arXiv v1 protocol. Trained networks lie "
+        f"{distance:.3f} apart on average.",
     )
 
 
-def dead_units(results: Results, *, name: str = "", caption: str = "") -> alt.FacetChart:
+@described(
+    "Element-centric similarity within upstream, within downstream and across families against the strength "
+    "of dropout, L1 and L2, once with dead units left out and once with all of them in one module."
+)
+def dead_units(results: Results) -> alt.FacetChart:
     """Element-centric similarity by level of regularisation, dead units left out or in a shared module.
 
     Tooltips tell how many units are dead in a graph of the upstream family.
     """
-    levels = deviations.ecs_by_level(results)
-    dead = deviations.dead_units(results)
-    rows = levels.merge(dead, on=["regularizer", "strength"])
-    penalty = rows.regularizer != "dropout"
-    rows["x"] = on_strength_axis(rows)
-    rows["by"] = rows.regularizer.map(REGULARIZERS) + np.where(penalty, " strength", " probability")
+    rows = deviations.ecs_by_level(results).merge(deviations.dead_units(results), on=LEVEL)
+    unit = np.where(rows.regularizer == "dropout", " probability", " strength")
+    rows = rows.assign(x=theme.on_strength_axis(rows), by=rows.regularizer.map(theme.REGULARIZERS) + unit)
     rows = rows.drop(columns="regularizer").round({"ecs": 4, "low": 4, "high": 4, "dead": 2})
-    x = strength_axis()
-    families = alt.Scale(domain=list(FAMILY_COLOURS), range=list(FAMILY_COLOURS.values()))
-    colour = alt.Color("family_pair:N", scale=families, legend=None)
+    x, colour = theme.strength_axis(), theme.family_colour()
+    y = alt.Y("ecs:Q", title="ECS", scale=alt.Scale(zero=True), axis=alt.Axis(tickCount=4))
     base = alt.Chart()
     shared = "datum.rule == 'one shared module'"
     rule = base.mark_rule(strokeWidth=1.5).encode(
         x=x, y=alt.Y("low:Q", title="ECS"), y2="high:Q", color=colour
     )
-    y = alt.Y("ecs:Q", title="ECS", scale=alt.Scale(zero=True), axis=alt.Axis(tickCount=4))
-    line = base.mark_line(strokeWidth=1.5).encode(
-        x=x,
-        y=y,
-        color=colour,
-        detail="rule:N",
-        strokeDash=alt.condition(shared, alt.value([4, 3]), alt.value([1, 0])),
-    )
+    dash = alt.condition(shared, alt.value([4, 3]), alt.value([1, 0]))
+    line = base.mark_line(strokeWidth=1.5).encode(x=x, y=y, color=colour, detail="rule:N", strokeDash=dash)
     point = base.mark_point(size=38, strokeWidth=1.3).encode(
         x=x,
         y=y,
@@ -169,7 +157,7 @@ def dead_units(results: Results, *, name: str = "", caption: str = "") -> alt.Fa
         fill=alt.condition(shared, alt.value("transparent"), colour),
         shape=alt.Shape(
             "rule:N",
-            scale=alt.Scale(domain=list(deviations.RULES), range=["circle", "square"]),
+            scale=scale_of(dict(zip(deviations.RULES, ("circle", "square"), strict=True))),
             legend=alt.Legend(
                 title="dead units", orient="top", symbolStrokeColor="#7f7f7f", symbolFillColor="transparent"
             ),
@@ -184,18 +172,13 @@ def dead_units(results: Results, *, name: str = "", caption: str = "") -> alt.Fa
             alt.Tooltip("dead:Q", title="dead units a graph, upstream", format=".1f"),
         ],
     )
-    regularizers = ["dropout probability", "L1 strength", "L2 strength"]
+    order = ["dropout probability", "L1 strength", "L2 strength"]
     return panels(
         *(rule, line, point),
         data=rows,
         size=(165, 110),
         independent="x",
-        description="Element-centric similarity within upstream, within downstream and across "
-        "families against the strength of dropout, L1 and L2, once with dead units left out and "
-        "once with all of them in one module.",
-        caption=caption,
-        name=name,
         row=alt.Row("family_pair:N", sort=list(FAMILY_COLOURS), header=theme.HEADER),
-        column=alt.Column("by:N", sort=regularizers, header=alt.Header(title=None)),
+        column=alt.Column("by:N", sort=order, header=alt.Header(title=None)),
         spacing={"row": 10, "column": 14},
     )

@@ -17,6 +17,7 @@ from modlib._contingency import METRICS, contingency_tables
 from modlib.book.numbers import offered
 from modlib.measures import UPSTREAM, VARIANTS
 from modlib.paper import by_level, distance_from_paper, family_pairs, multiverse, published
+from modlib.paper.by_level import trained_rows
 from modlib.paper.multiverse import AGREEMENT_EFFECT, Q_EFFECT
 from modlib.paper.released_code import greedy_matching
 from modlib.study import catalogue, store
@@ -40,12 +41,7 @@ def with_shared_dead_units(results: Results) -> Results:
     """Recompute agreement with all dead units of a partition in one module, as the released code has them.
 
     A dead unit (label −1) has no edges. Here it is left out of a comparison; there all dead units are one
-    more module, which measures of one family share.
-
-    Returns
-    -------
-    Results
-        The same, but the table `agreement` has `ecs` as its only metric.
+    more module, which measures of one family share. The only metric of the table `agreement` is `ecs`.
     """
 
     def shared(labels: Labels) -> Labels:
@@ -59,13 +55,7 @@ def with_shared_dead_units(results: Results) -> Results:
 
 
 def greedy_against_exact(results: Results) -> pd.DataFrame:
-    """Match modules one to one, greedily as the released code does and exactly as in the tables.
-
-    Returns
-    -------
-    DataFrame
-        One row a pair of graphs of each network and layer, with columns `matching` (exact) and `greedy`.
-    """
+    """Match the modules of two graphs as the released code does, `greedy`, beside the exact `matching`."""
     return _compare(results, "greedy", greedy_matching, "matching")
 
 
@@ -98,27 +88,17 @@ def without_hessian(results: Results) -> Results:
 
 def dead_units(results: Results) -> pd.DataFrame:
     """Mean number of dead units in a graph of the upstream family, by `regularizer` and `strength`."""
-    kept = kept_networks(results)
     table = results.modules[results.modules.measure.isin(UPSTREAM)]
     table = table.assign(dead=[int((np.asarray(labels) < 0).sum()) for labels in table.labels])
-    table = table.merge(kept[["network", *LEVEL]], on="network")
+    table = table.merge(kept_networks(results)[["network", *LEVEL]], on="network")
     return table.groupby(LEVEL, sort=False).dead.mean().reset_index()
 
 
 def ecs_by_level(results: Results) -> pd.DataFrame:
-    """Element-centric similarity by level of regularisation, dead units left out and in a shared module.
-
-    Returns
-    -------
-    DataFrame
-        `regularizer`, `strength`, `family_pair`, `rule` (of `RULES`), `ecs` (mean over seeds) with its 95 %
-        interval `low` to `high`, and `seeds`.
-    """
-    kept = kept_networks(results)
-    kept = kept[kept.trained][["network", *LEVEL, "seed"]]
+    """Element-centric similarity by level of regularisation and `rule` for dead units, 95 % over seeds."""
     tables = []
     for rule, found in zip(RULES, (results, with_shared_dead_units(results)), strict=True):
-        table = found.agreement.merge(kept, on="network")
+        table = trained_rows(found.agreement, results)
         tables.append(by_level.mean_over_seeds(table, [*LEVEL, "family_pair"], "ecs").assign(rule=rule))
     return pd.concat(tables, ignore_index=True)
 
@@ -129,20 +109,11 @@ def ecs_by_level(results: Results) -> pd.DataFrame:
 def protocols(final: Results, v1: Results) -> pd.DataFrame:
     """Q by the arXiv v1 protocol less Q by the final one, seed by seed, mean over networks and graphs.
 
-    Returns
-    -------
-    DataFrame
-        One row a `regularizer`: `change` with its 95 % interval `low` to `high` over seeds, and `networks`,
-        those kept by both.
+    One row a `regularizer`: `change` with its 95 % interval over seeds, and `networks`, those kept by both.
     """
-    tables = [
-        found.modules[["network", *GRAPH, "q"]].merge(
-            kept_networks(found).query("trained")[["network", "regularizer", "seed"]], on="network"
-        )
-        for found in (final, v1)
-    ]
     keys = ["network", *GRAPH, "regularizer", "seed"]
-    both = tables[0].merge(tables[1], on=keys, suffixes=("_final", "_v1"))
+    before, after = (trained_rows(found.modules, found)[[*keys, "q"]] for found in (final, v1))
+    both = before.merge(after, on=keys, suffixes=("_final", "_v1"))
     both["change"] = both.q_v1 - both.q_final
     found = by_level.mean_over_seeds(both, ["regularizer"], "change")
     count = both.groupby("regularizer").network.nunique()
@@ -150,19 +121,13 @@ def protocols(final: Results, v1: Results) -> pd.DataFrame:
 
 
 def shared_noise(results: Results) -> dict[str, float]:
-    """Correlation over seeds of Q at different levels, mean over graphs and pairs of levels.
+    """Correlation over seeds of Q at two levels, mean over graphs and pairs of levels.
 
     All networks of a seed share initialisation and batches; those with dropout also the noise of dropout. If
     that tied their Q together, levels of dropout would go up and down with the seed more than levels of L1 or
-    L2 do.
-
-    Returns
-    -------
-    dict
-        ``dropout``, ``one penalty`` and ``dropout and a penalty``; nan where there are no such pairs.
+    L2 do. The correlation is nan where there are no such pairs.
     """
-    kept = kept_networks(results)
-    table = results.modules.merge(kept[kept.trained][["network", *LEVEL, "seed"]], on="network")
+    table = trained_rows(results.modules, results)
     wide = table.pivot_table(index=[*GRAPH, "seed"], columns=LEVEL, values="q")
     kinds = wide.columns.get_level_values(0).to_numpy()
     same, dropout = kinds[:, None] == kinds, kinds == "dropout"
@@ -175,9 +140,8 @@ def shared_noise(results: Results) -> dict[str, float]:
         "one penalty": same & ~either,
         "dropout and a penalty": ~same & either,
     }
-    return {
-        name: float(pd.Series(correlation[:, chosen & once].ravel()).mean()) for name, chosen in pairs.items()
-    }
+    chosen = {name: correlation[:, pair & once].ravel() for name, pair in pairs.items()}
+    return {name: float(pd.Series(values).mean()) for name, values in chosen.items()}
 
 
 def wider_intervals(results: Results) -> dict[str, int | float]:
@@ -212,15 +176,16 @@ def unreached(nulls: pd.DataFrame) -> dict[str, int | float]:
 # --- tables that prose cites
 
 
-def _stored(profile: str, **names: str) -> dict[str, Results]:
-    """Read the experiments that are stored, by the keywords' names; ``base`` is computed if need be."""
-    found = {
-        key: run(name, profile=profile)
-        if name == "base"
-        else store.read_if_stored(catalogue.get(name, profile))
-        for key, name in names.items()
-    }
-    return {key: results for key, results in found.items() if results is not None}
+def _stored(profile: str, *names: str) -> dict[str, Results]:
+    """Read those of the experiments that are stored, by name."""
+    found = {name: store.read_if_stored(catalogue.get(name, profile)) for name in names}
+    return {name: results for name, results in found.items() if results is not None}
+
+
+def _protocols(profile: str) -> dict[str, Results]:
+    """Tables by the final protocol, computed if need be, and by that of arXiv v1, if they are stored."""
+    final, v1 = run("base", profile=profile), _stored(profile, "base-v1")
+    return {"final": final} if not v1 else {"final": final, "v1": v1["base-v1"]}
 
 
 @offered("protocol", "rule")
@@ -232,7 +197,7 @@ def by_rule(profile: str) -> pd.DataFrame:
     `q_distance`, the median distance of Q from the figures.
     """
     rows = []
-    for protocol, results in _stored(profile, final="base", v1="base-v1").items():
+    for protocol, results in _protocols(profile).items():
         q_distance = distance_from_paper.q_beside_paper(results).difference.abs().median()
         tables = (results, with_shared_dead_units(results), without_hessian(results))
         for rule, table in zip((*RULES, "no Hessian"), tables, strict=True):
@@ -256,7 +221,7 @@ def by_rule(profile: str) -> pd.DataFrame:
 def by_regularizer(profile: str) -> pd.DataFrame:
     """Dead units in an upstream graph, and agreement by either rule for them, means over levels."""
     tables = []
-    for protocol, results in _stored(profile, final="base", v1="base-v1").items():
+    for protocol, results in _protocols(profile).items():
         ecs = ecs_by_level(results).groupby(["regularizer", "rule", "family_pair"]).ecs.mean().unstack()
         dead = dead_units(results).groupby("regularizer").dead.mean()
         tables.append(ecs.join(dead).reset_index().assign(protocol=protocol))
@@ -266,7 +231,7 @@ def by_regularizer(profile: str) -> pd.DataFrame:
 @offered("regularizer")
 def protocol_change(profile: str) -> pd.DataFrame:
     """Change of mean Q from the final protocol to that of arXiv v1."""
-    found = _stored(profile, final="base", v1="base-v1")
+    found = _protocols(profile)
     return protocols(**found) if "v1" in found else pd.DataFrame()
 
 
@@ -280,29 +245,23 @@ def noise(profile: str) -> pd.DataFrame:
 @offered("experiment")
 def few_seeds(profile: str) -> pd.DataFrame:
     """Seeds of the wide and the deep networks, and how many times wider intervals of three seeds are."""
-    found = _stored(profile, wide="wide", deep="deep")
+    found = _stored(profile, "wide", "deep")
     return pd.DataFrame([{"experiment": name, **wider_intervals(table)} for name, table in found.items()])
 
 
 @offered("experiment")
 def null_tests(profile: str) -> pd.DataFrame:
     """Count the tests against nulls, and how many per cent of them no draw reaches."""
-    found = _stored(profile, **{"base-v1": "base-v1", "close-up": "close-up"})
-    return pd.DataFrame(
-        [
-            {"experiment": name, **unreached(results.nulls)}
-            for name, results in found.items()
-            if len(results.nulls)
-        ]
-    )
+    found = {name: results.nulls for name, results in _stored(profile, "base-v1", "close-up").items()}
+    rows = [{"experiment": name, **unreached(nulls)} for name, nulls in found.items() if len(nulls)]
+    return pd.DataFrame(rows)
 
 
 @offered()
 def matching(profile: str) -> pd.DataFrame:
     """How much larger the exact matching of modules is than a greedy one (final protocol)."""
     results = run("base", profile=profile)
-    kept = kept_networks(results)
-    matched = greedy_against_exact(results).merge(kept[kept.trained][["network"]], on="network").dropna()
+    matched = trained_rows(greedy_against_exact(results), results).dropna()
     excess = matched.matching - matched.greedy
     differs = 100 * (excess > ROUNDING).mean()
     return pd.DataFrame([{"mean": excess.mean(), "largest": excess.max(), "differs_percent": differs}])
@@ -316,8 +275,7 @@ def untrained(profile: str) -> pd.DataFrame:
     """
     results = run("base", profile=profile)
     n = int((~results.networks.trained).sum())
-    ours = by_level.q_untrained(results)
-    both = ours.merge(published.q_untrained(), on=GRAPH, suffixes=("", "_paper"))
+    both = by_level.q_untrained(results).merge(published.q_untrained(), on=GRAPH, suffixes=("", "_paper"))
     difference = both["mean"] - both.mean_paper
     values = {
         "networks": n,
