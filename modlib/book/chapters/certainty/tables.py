@@ -12,6 +12,7 @@ from scipy import stats
 
 from modlib.book.numbers import offered
 from modlib.paper import contrasts, graph_names
+from modlib.paper.by_level import trained_rows
 from modlib.paper.simulations import coverage
 from modlib.stats import intervals
 from modlib.stats.intervals import Estimate
@@ -37,12 +38,8 @@ def units(profile: str) -> pd.DataFrame:
     of units that differ in nothing but their seed, pooled over levels, layers and graphs as far as the unit
     tells these apart: differences between levels are no scatter, whatever the unit.
 
-    Returns
-    -------
-    DataFrame
-        One row a `regularizer` and `unit` (of `UNITS`): `n` units, mean `q`, 95 % interval `low` to `high`;
-        `times`, by how much the interval over seeds is wider than this one; and `worth`, how many independent
-        units of the same scatter would have the standard error that there is over seeds.
+    There are `n` units; `times` says by how much the interval over seeds is wider than this one; and `worth`,
+    how many independent units of the same scatter would have the standard error that there is over seeds.
 
     Notes
     -----
@@ -80,12 +77,8 @@ def _error(values: pd.DataFrame, cells: list[str]) -> tuple[float, float]:
 def times_plain(profile: str) -> pd.DataFrame:
     """How many times as large Q is at the strongest dropout as at the weakest L2: a ratio, by bootstrap.
 
-    Returns
-    -------
-    DataFrame
-        One row a layer and graph: mean Q `plain` and at the strongest `dropout`, their `ratio`, and its 95 %
-        interval `low` to `high` (`modlib.stats.intervals.bootstrap`; nan with fewer than 3 seeds that have
-        both).
+    Mean Q of each graph is `plain` and, at the strongest level, `dropout`. The 95 % interval of their `ratio`
+    is that of `modlib.stats.intervals.bootstrap`, and nan with fewer than 3 seeds that have both.
     """
     table = _q_of_levels(profile)
     dropout = table[table.regularizer == "dropout"]
@@ -94,10 +87,11 @@ def times_plain(profile: str) -> pd.DataFrame:
     for key, group in table.groupby(GRAPH):
         wide = group.pivot_table(index="seed", columns=LEVEL, values="q").reindex(columns=levels).dropna()
         q = wide.to_numpy(dtype=float)
-        found = Estimate(_ratio(q[None])[0] if len(q) else np.nan, np.nan, np.nan, len(q), np.nan, np.nan)
+        ratio = [_ratio(q[None])[0] if len(q) else np.nan, np.nan, np.nan]
         if len(q) >= intervals.FEWEST_SEEDS:
             found = intervals.bootstrap(_ratio, q, null=1.0)
-        rows.append([*key, *wide.mean(), found.value, found.low, found.high])
+            ratio = [found.value, found.low, found.high]
+        rows.append([*key, *wide.mean(), *ratio])
     return pd.DataFrame(rows, columns=[*GRAPH, "plain", "dropout", "ratio", "low", "high"])
 
 
@@ -112,18 +106,9 @@ def winners_curse(
 ) -> pd.DataFrame:
     """How much better the best of several levels looks than it is, where all are equally good.
 
-    Parameters
-    ----------
-    levels
-        Numbers of levels to choose from.
-    seeds, repetitions, seed
-        Seeds of each simulated experiment, number of experiments, and seed of the simulation.
-
-    Returns
-    -------
-    DataFrame
-        One row a number of `levels`: what choosing adds on average on the `same seeds` and on `other seeds`
-        (`modlib.stats.selection.held_out_best`), in standard deviations of a network.
+    For each number of `levels` to choose from, experiments of so many `seeds` are simulated. The table says
+    what choosing adds on average, in standard deviations of a network, on the `same seeds` and on `other
+    seeds` (`modlib.stats.selection.held_out_best`).
     """
     rng = np.random.default_rng(seed)
     rows = []
@@ -138,11 +123,8 @@ def winners_curse(
 def optimism(profile: str) -> pd.DataFrame:
     """How much Q at the best level falls when that level is chosen on the other seeds.
 
-    Returns
-    -------
-    DataFrame
-        One row a layer, graph and `side` ("dropout", or "weights": L1 and L2): number of `levels`, `same`
-        (mean Q at the level best on all seeds), `held_out` and `optimism`, the former less the latter.
+    The `side` is "dropout", or "weights": L1 and L2. `same` is mean Q at the one of its `levels` that is best
+    on all seeds; `optimism` is `same` less `held_out`.
     """
     results = run("base", profile=profile)
     rows = []
@@ -167,12 +149,8 @@ def optimism_by_side(profile: str) -> pd.DataFrame:
 def ways_to_count(profile: str) -> pd.DataFrame:
     """Of how many graphs one can say that dropout or a weight penalty does more, by three ways of saying so.
 
-    Returns
-    -------
-    DataFrame
-        One row a `way` (of `WAYS`, which `short` abbreviates) and choice of `levels`
-        (`modlib.paper.contrasts.LEVELS_COMPARED`): numbers of graphs for `dropout`, for `weights` and
-        `undecided`. The first way is what one should not do.
+    Each `way` is one of `WAYS`, which `short` abbreviates, the first of them what one should not do; `levels`
+    are those of `modlib.paper.contrasts.LEVELS_COMPARED`.
     """
     results = run("base", profile=profile)
     both = contrasts.both_ways(results)
@@ -181,10 +159,10 @@ def ways_to_count(profile: str) -> pd.DataFrame:
     for name, accuracy in zip(contrasts.LEVELS_COMPARED, least, strict=True):
         table = both[both.levels == name]
         graphs = contrasts.levels(results.modules, kept_networks(results), min_accuracy=accuracy)
-        naive = [_best_on_same_seeds(graph.dropout, graph.weights) for graph in graphs]
+        naive = pd.DataFrame([_best_on_same_seeds(graph.dropout, graph.weights) for graph in graphs])
         verdicts = (
-            np.array([_sign(found.low, found.high) for found in naive]),
-            np.array([_sign(low, high) for low, high in zip(table.low, table.high, strict=True)]),
+            _signs(naive),
+            _signs(table),
             np.where(table.p_holm <= contrasts.SIGNIFICANT, np.sign(table.difference), 0),
         )
         for (short, way), verdict in zip(WAYS.items(), verdicts, strict=True):
@@ -200,19 +178,15 @@ def _best_on_same_seeds(
     return intervals.mean(a[:, np.nanmean(a, axis=0).argmax()] - b[:, np.nanmean(b, axis=0).argmax()])
 
 
-def _sign(low: float, high: float) -> int:
-    return int(low > 0) - int(high < 0)
+def _signs(table: pd.DataFrame) -> np.ndarray:
+    """Return 1 where the interval of a row lies above 0, −1 where it lies below, and else 0."""
+    return (table.low > 0).to_numpy(dtype=int) - (table.high < 0).to_numpy(dtype=int)
 
 
 def contrast_tables(profile: str) -> dict[str, pd.DataFrame]:
     """`modlib.paper.contrasts.both_ways` for reading: a table a choice of levels, in it a row a graph.
 
-    Returns
-    -------
-    dict of DataFrame
-        By the names in `modlib.paper.contrasts.LEVELS_COMPARED`. Each has the graph for its index, the
-        `difference` with its 95 % interval `from` and `to`, Hedges' `g`, and `p` and `p (Holm)` down to
-        .0001.
+    Hedges' `g` stands beside the `difference` and its 95 % interval. Both p-values are given down to .0001.
     """
     table = graph_names.with_graph_names(contrasts.both_ways(run("base", profile=profile)))
     table = table.set_index("graph").rename(columns={"low": "from", "high": "to"})
@@ -229,15 +203,9 @@ def _p_text(p: float) -> str:
 def trends(profile: str) -> pd.DataFrame:
     """Spearman's rank correlation of Q with the strength of a regulariser, seed by seed.
 
-    A correlation of 1 says that Q never falls as strength grows, not that it grows by much. Levels are those
-    of the grid; no regularisation at all is not among them.
-
-    Returns
-    -------
-    DataFrame
-        One row a `regularizer`, layer and graph: number of `levels`, mean `rho` over seeds with 95 % interval
-        `low` to `high`, `n` seeds, `p` against no trend and `p_holm`, corrected for all rows (Holm 1979).
-        Without 3 levels that pass the filter there is no trend, and all but `levels` is nan.
+    A mean correlation `rho` of 1 says that Q never falls as strength grows, not that it grows by much. Levels
+    are those of the grid; no regularisation at all is not among them. Without 3 `levels` that pass the filter
+    there is no trend. `p` is against no trend, and `p_holm` corrected for all rows (Holm 1979).
     """
     rows = []
     for key, group in _q_of_levels(profile).groupby(["regularizer", *GRAPH]):
@@ -292,7 +260,5 @@ def coverages(profile: str) -> pd.DataFrame:
 
 
 def _q_of_levels(profile: str) -> pd.DataFrame:
-    """Rows of `modules` of the trained networks kept, with regulariser, strength and seed."""
     results = run("base", profile=profile)
-    kept = kept_networks(results)
-    return results.modules.merge(kept[kept.trained][["network", *LEVEL, "seed"]], on="network")
+    return trained_rows(results.modules, results)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import altair as alt
 import pandas as pd
 
 from modlib.book.chapters.choices import tables as choices
-from modlib.book.theme import GREY, estimate, properties
+from modlib.book.theme import GREY, described, estimate, scale_of
 from modlib.paper.multiverse import AGREEMENT_EFFECT, Q_EFFECT
 
 #: One shade a kind of choice; the hues of the two families are left to the measures.
@@ -44,88 +44,67 @@ def _rows(table: pd.DataFrame) -> pd.DataFrame:
     return rows[shown].sort_values("place", kind="stable").round(5)
 
 
-def effects(table: pd.DataFrame, *, name: str = "", caption: str = "") -> alt.VConcatChart:
+@described(
+    "Two panels of dots with 95 % intervals, one dot an analysis choice: the gain of dropout over weight "
+    "penalties in modularity, and agreement within less across families; a tick marks each effect by the "
+    "default choices, a dashed line zero."
+)
+def effects(table: pd.DataFrame) -> alt.VConcatChart:
     """Plot `tables.effects` with 95 % intervals and a tick at the default; metrics have their own chart."""
     rows = _rows(table)
-    panels = [_panel(rows, effect, title) for effect, title in TITLES.items()]
-    chart: alt.VConcatChart = alt.vconcat(*panels, spacing=24).properties(
-        **properties(
-            description="Two panels of dots with 95 % intervals, one dot an analysis choice: the gain of "
-            "dropout over weight penalties in modularity, and agreement within less across families; a tick "
-            "marks each effect by the default choices, a dashed line zero.",
-            caption=caption,
-            name=name,
-        )
-    )
-    return chart
+    return alt.vconcat(*(_panel(rows, effect, title) for effect, title in TITLES.items()), spacing=24)
 
 
 def _panel(rows: pd.DataFrame, effect: str, title: str) -> alt.LayerChart:
-    here = rows[rows.effect == effect]
-    order = list(here.label)
+    order = list(rows[rows.effect == effect].label)
     base = alt.Chart(rows).transform_filter(alt.FieldEqualPredicate(field="effect", equal=effect))
-    y = alt.Y("label:N", sort=order, title=None, scale=alt.Scale(domain=order), axis=_axis())
+    y = _rows_of(order, scale=alt.Scale(domain=order))
     tooltip = [
         alt.Tooltip("label:N", title="choice"),
         alt.Tooltip("choice_kind:N", title="kind"),
         alt.Tooltip("experiment:N"),
         *estimate("value", "effect"),
         alt.Tooltip("reference:Q", title="by default", format=".3f"),
-        alt.Tooltip("n:Q", title="seeds"),
-        alt.Tooltip("p:Q", format=".1e"),
     ]
-    zero = base.mark_rule(strokeDash=[3, 3]).encode(x=alt.datum(0))
     default = base.mark_tick(thickness=1.5, size=14, color=GREY).encode(x="reference:Q", y=y)
-    chart: alt.LayerChart = _dots(
-        base, zero, default, y=y, title=title, tooltip=tooltip, kind="choice_kind"
-    ).properties(width=330, height=alt.Step(17))
-    return chart
+    return _dots(base, default, y=y, title=title, tooltip=tooltip, kind="choice_kind")
 
 
-def metrics(table: pd.DataFrame, *, name: str = "", caption: str = "") -> alt.LayerChart:
+@described(
+    "One dot a metric of agreement, with 95 % intervals: the share of the agreement within families that is "
+    "lost across them; a dashed line marks zero, no difference."
+)
+def metrics(table: pd.DataFrame) -> alt.LayerChart:
     """Plot `tables.metrics`, the share of agreement within families that is lost across them."""
     rows = table.assign(
         label=table.metric.map(choices.METRIC_NAMES),
         kind=["default" if m == "ecs" else "metric" for m in table.metric],
     ).round(5)
-    order = list(rows.label)
-    base = alt.Chart(rows)
-    y = alt.Y("label:N", sort=order, title=None, axis=_axis())
     tooltip = [
         alt.Tooltip("label:N", title="metric"),
         alt.Tooltip("within:Q", title="within families", format=".3f"),
         alt.Tooltip("across:Q", title="across", format=".3f"),
         *estimate("value", "share lost"),
-        alt.Tooltip("n:Q", title="seeds"),
-        alt.Tooltip("p:Q", format=".1e"),
     ]
-    zero = base.mark_rule(strokeDash=[3, 3]).encode(x=alt.datum(0))
-    chart: alt.LayerChart = _dots(
-        base, zero, y=y, title="share of agreement lost across families", tooltip=tooltip, kind="kind"
-    ).properties(
-        width=330,
-        height=alt.Step(17),
-        **properties(
-            description="One dot a metric of agreement, with 95 % intervals: the share of the agreement "
-            "within families that is lost across them; a dashed line marks zero, no difference.",
-            caption=caption,
-            name=name,
-        ),
-    )
-    return chart
+    title = "share of agreement lost across families"
+    return _dots(alt.Chart(rows), y=_rows_of(list(rows.label)), title=title, tooltip=tooltip, kind="kind")
 
 
-def _axis() -> alt.Axis:
-    return alt.Axis(labelLimit=250, ticks=False, domain=False)
+def _rows_of(order: list[str], **options: Any) -> alt.Y:
+    axis = alt.Axis(labelLimit=250, ticks=False, domain=False)
+    return alt.Y("label:N", sort=order, title=None, axis=axis, **options)
 
 
 def _dots(
-    base: alt.Chart, *below: alt.Chart, y: alt.Y, title: str, tooltip: list[Any], kind: str
+    base: alt.Chart, *below: alt.Chart, y: alt.Y, title: str, tooltip: list[alt.Tooltip], kind: str
 ) -> alt.LayerChart:
-    colour = alt.Color(
-        f"{kind}:N", scale=alt.Scale(domain=list(KINDS), range=list(KINDS.values())), legend=None
-    )
+    """Draw a row a choice: its value, with its interval, above what lies `below`, and a dashed line at 0."""
+    zero = base.mark_rule(strokeDash=[3, 3]).encode(x=alt.datum(0))
+    colour = alt.Color(f"{kind}:N", scale=scale_of(KINDS), legend=None)
     x = alt.X("value:Q", title=title, axis=alt.Axis(tickCount=6), scale=alt.Scale(zero=True))
+    seeds = [alt.Tooltip("n:Q", title="seeds"), alt.Tooltip("p:Q", format=".1e")]
     span = base.mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q", y=y, color=colour)
-    dot = base.mark_point(filled=True, size=60, opacity=1).encode(x=x, y=y, color=colour, tooltip=tooltip)
-    return cast(alt.LayerChart, alt.layer(*below, span, dot))  # not a facet
+    dot = base.mark_point(filled=True, size=60, opacity=1).encode(
+        x=x, y=y, color=colour, tooltip=[*tooltip, *seeds]
+    )
+    return alt.layer(zero, *below, span, dot).properties(width=330, height=alt.Step(17))

@@ -70,20 +70,11 @@ def label(kind: str, choice: str) -> str:
 def effects(base: Results, close_up: Results | None = None) -> pd.DataFrame:
     """Both effects under every choice, each beside the same effect without it.
 
-    Parameters
-    ----------
-    base
-        Tables for the choices of metric, levels, accuracy filter, graphs and layer.
-    close_up
-        Tables for the choices of images and optimiser.
-
-    Returns
-    -------
-    DataFrame
-        Columns of `modlib.paper.multiverse.effects`, and `experiment`; `reference`, the effect by the default
-        choices in the same experiment; `change`, the effect less the reference as a share of the reference
-        (both nan for other metrics, whose units differ); `kept`, whether the effect has the reference's sign
-        and its 95 % interval leaves out 0.
+    Only the choices of images and of optimiser are those of `close_up`. To the columns of
+    `modlib.paper.multiverse.effects` come the `experiment`; `reference`, the effect by the default choices in
+    the same experiment; `change`, the effect less the reference as a share of the reference (both nan for
+    other metrics, whose units differ); and `kept`, whether the effect has the reference's sign and its 95 %
+    interval leaves out 0.
     """
     table = multiverse.effects(base).assign(experiment="base")
     tables = [table[~table.choice_kind.isin(_CLOSE_UP_ONLY)]]
@@ -102,13 +93,9 @@ def effects(base: Results, close_up: Results | None = None) -> pd.DataFrame:
 def metrics(results: Results) -> pd.DataFrame:
     """Agreement within less across families in a unit that all metrics share.
 
-    Returns
-    -------
-    DataFrame
-        One row a metric: `within` (mean of both families) and `across`, means over seeds; `value`, the mean
-        over seeds of (within − across) / within, with its 95 % interval `low` to `high`, `n` and `p`. A value
-        of 0 says that agreement does not care about families, 1 that nothing of it is left across them. For
-        the variation of information, a distance, it is (across − within) / across.
+    The `value` is the mean over seeds of (within − across) / within, where `within` is the mean of both
+    families. A value of 0 says that agreement does not care about families, 1 that nothing of it is left
+    across them. For the variation of information, a distance, it is (across − within) / across.
     """
     rows = []
     for metric in CHOSEN_METRICS:
@@ -125,41 +112,31 @@ def metrics(results: Results) -> pd.DataFrame:
 def optimisers(results: Results) -> pd.DataFrame:
     """Q that other searches reach on the same graphs, against that of the default search.
 
-    Returns
-    -------
-    DataFrame
-        One row an optimiser, in the order of `modlib.algorithms.OPTIMISERS`: `value`, its Q less the
-        default's, the mean over all graphs of a seed, then over seeds, with its 95 % interval `low` to
-        `high`, `n` and `p`; `relative`, the same as a share of the default's mean Q; `worst` and `best`, the
-        lowest and the highest difference of any graph; `equal_or_better` and `better`, the shares of graphs
-        for which it reaches the default's Q, or exceeds it by more than rounding; `graphs`.
+    The `value`, Q less the default's, is the mean over all graphs of a seed, then over seeds; `relative` is
+    the same as a share of the default's mean Q; `worst` and `best` are the lowest and the highest difference
+    of any graph; `equal_or_better` and `better` are the shares of graphs for which the search reaches the
+    default's Q, or exceeds it by more than rounding.
     """
-    groups = dict(list(_beside_default(results, "optimiser").groupby("choice")))
-    rows = [
-        {
-            "optimiser": name,
-            **_mean_difference(groups[name]),
-            "worst": groups[name].difference.min(),
-            "best": groups[name].difference.max(),
-            "equal_or_better": (groups[name].difference >= -ROUNDING).mean(),
-            "better": (groups[name].difference > ROUNDING).mean(),
-            "graphs": len(groups[name]),
+    groups = dict(iter(_beside_default(results, "optimiser").groupby("choice")))
+    rows = []
+    for name in (name for name in OPTIMISERS if name in groups):
+        difference = groups[name].difference
+        graphs = {
+            "worst": difference.min(),
+            "best": difference.max(),
+            "equal_or_better": (difference >= -ROUNDING).mean(),
+            "better": (difference > ROUNDING).mean(),
+            "graphs": len(difference),
         }
-        for name in OPTIMISERS
-        if name in groups
-    ]
+        rows.append({"optimiser": name} | _mean_difference(groups[name]) | graphs)
     return pd.DataFrame(rows)
 
 
 def images(results: Results) -> pd.DataFrame:
     """Q of graphs averaged over fewer test images, against that of all of them.
 
-    Returns
-    -------
-    DataFrame
-        One row a number of `images`, measure and form: `measure`, `normalized`, `value` (Q less that over all
-        images, mean over networks and layers of a seed, then over seeds) with its 95 % interval `low` to
-        `high`, `n` and `p`; `relative` to the mean Q over all images.
+    The `value`, Q less that over all images, is the mean over networks and layers of a seed, then over seeds;
+    `relative` is the same as a share of the mean Q over all images.
     """
     table = _beside_default(results, "images")
     keys = ["images", "measure", "normalized"]
@@ -171,27 +148,17 @@ def images(results: Results) -> pd.DataFrame:
 def agreement(results: Results, metric: str = "ecs") -> pd.DataFrame:
     """Agreement within and across families by each choice of images and optimiser, means over seeds.
 
-    Parameters
-    ----------
-    metric
-        ``"ecs"`` or ``"ami"``.
-
-    Returns
-    -------
-    DataFrame
-        One row a `choice` (``default`` first): `upstream`, `downstream` and `across`.
-
     Raises
     ------
     ValueError
-        If the metric is another.
+        If the metric is neither ``"ecs"`` nor ``"ami"``.
     """
     if metric not in ("ecs", "ami"):
         raise ValueError(f"metric must be ecs or ami, got {metric!r}")
     kept = _trained(results)
     rest = results.choices_agreement
     rest = rest[~rest.distinct.astype(bool)]
-    tables = {"default": results.agreement} | dict(list(rest.groupby("choice", sort=False)))
+    tables = {"default": results.agreement} | dict(iter(rest.groupby("choice", sort=False)))
     means = {
         name: family_pairs.families_by_seed(table, kept, metric, by_layer=False)[PAIRS].mean()
         for name, table in tables.items()
@@ -269,9 +236,8 @@ def extremes(profile: str) -> pd.DataFrame:
         for extreme, at in found.items():
             row = group.loc[at]
             which = label(row.choice_kind, row.choice)
-            values = {"value": row.value, "percent": 100 * row.change, "choice": which}
-            rows.append({"effect": effect, "extreme": extreme, **values})
-    return pd.DataFrame(rows)
+            rows.append([effect, extreme, row.value, 100 * row.change, which])
+    return pd.DataFrame(rows, columns=["effect", "extreme", "value", "percent", "choice"])
 
 
 def _changed(table: pd.DataFrame) -> pd.DataFrame:
@@ -309,13 +275,9 @@ def few_images(profile: str) -> pd.DataFrame:
     rows = []
     for number, group in _beside_default(close_up, "images").groupby("choice"):
         shares = by_graph[by_graph.images == int(str(number))].relative
-        values = {
-            "mean": _mean_difference(group)["relative"],
-            "lowest": shares.min(),
-            "highest": shares.max(),
-        }
-        rows.append({"images": number} | {f"{name}_percent": 100 * value for name, value in values.items()})
-    return pd.DataFrame(rows)
+        rows.append([number, _mean_difference(group)["relative"], shares.min(), shares.max()])
+    table = pd.DataFrame(rows, columns=["images", "mean", "lowest", "highest"]).set_index("images")
+    return (100 * table).add_suffix("_percent").reset_index()
 
 
 @offered("choice")

@@ -10,37 +10,33 @@ import pandas as pd
 import vl_convert
 
 from modlib.book.theme import (
-    FAMILY_COLOURS,
     GREY,
     MEASURE_LABELS,
     NAMES,
+    Layered,
+    described,
     estimate,
+    family_colour,
     measure_colour,
-    properties,
+    scale_of,
 )
 from modlib.book.vega import PAPER
 from modlib.paper import by_level, family_pairs
 from modlib.study.store import Results
 
 
-def hero(results: Results, *, name: str = "", caption: str = "") -> alt.HConcatChart:
+@described(
+    "Left: modularity of the first hidden layer rises with dropout, steeply for the input gradient and "
+    "gently for the other measures. Right: partitions agree within the upstream and within the downstream "
+    "family, and hardly across them."
+)
+def hero(results: Results) -> alt.HConcatChart:
     """Q of the first hidden layer against dropout, and agreement of partitions within and across families."""
     both = alt.hconcat(_dropout(results), _families(results), spacing=36)
-    chart: alt.HConcatChart = both.resolve_scale(
-        color="independent", shape="independent", fill="independent"
-    ).properties(
-        **properties(
-            description="Left: modularity of the first hidden layer rises with dropout, steeply for the "
-            "input gradient and gently for the other measures. Right: partitions agree within the upstream "
-            "and within the downstream family, and hardly across them.",
-            caption=caption,
-            name=name,
-        )
-    )
-    return chart
+    return both.resolve_scale(color="independent", shape="independent", fill="independent")
 
 
-def _dropout(results: Results) -> alt.LayerChart | alt.FacetChart:
+def _dropout(results: Results) -> Layered:
     """Q of the raw graphs; no dropout is the weakest L2, which every network with dropout also carries."""
     table = by_level.q_by_strength(results).query("layer == 1 and not normalized")
     weakest = table[table.regularizer == "l2"].strength.min()
@@ -72,25 +68,17 @@ def _dropout(results: Results) -> alt.LayerChart | alt.FacetChart:
     return alt.layer(grey, said, spread, line).properties(width=260, height=240)
 
 
-def _families(results: Results) -> alt.LayerChart | alt.FacetChart:
+def _families(results: Results) -> Layered:
     table = family_pairs.family_agreement(results, "ecs").query("layer == 0").round(4)
     table["networks"] = table.trained.map({True: "trained", False: "untrained"})
-    table["pairs"] = table.family_pair.map(
-        {"upstream": "both|upstream", "downstream": "both|downstream", "across": "one|of each"}
-    )
-    families = list(FAMILY_COLOURS)
-    colour = alt.Color(
-        "family_pair:N", scale=alt.Scale(domain=families, range=list(FAMILY_COLOURS.values())), legend=None
-    )
-    x = alt.X(
-        "pairs:N",
-        sort=["both|upstream", "both|downstream", "one|of each"],
-        title=None,
-        axis=alt.Axis(labelAngle=0, labelExpr="split(datum.label, '|')", grid=False),
-    )
+    pairs = {"upstream": "both|upstream", "downstream": "both|downstream", "across": "one|of each"}
+    shapes = {"trained": "circle", "untrained": "cross"}
+    table["pairs"] = table.family_pair.map(pairs)
+    colour = family_colour()
+    axis = alt.Axis(labelAngle=0, labelExpr="split(datum.label, '|')", grid=False)
     base = alt.Chart(table).encode(
-        x=x,
-        xOffset=alt.XOffset("networks:N", sort=["trained", "untrained"]),
+        x=alt.X("pairs:N", sort=list(pairs.values()), title=None, axis=axis),
+        xOffset=alt.XOffset("networks:N", sort=list(shapes)),
         color=colour,
     )
     span = base.mark_rule(strokeWidth=2).encode(
@@ -102,14 +90,10 @@ def _families(results: Results) -> alt.LayerChart | alt.FacetChart:
         fill=alt.condition("datum.trained", colour, alt.value("transparent")),
         shape=alt.Shape(
             "networks:N",
-            scale=alt.Scale(domain=["trained", "untrained"], range=["circle", "cross"]),
+            scale=scale_of(shapes),
             legend=alt.Legend(title=None, orient="bottom-left", symbolStrokeColor="#7f7f7f"),
         ),
-        tooltip=[
-            "pairs:N",
-            "networks:N",
-            *estimate("ecs", "ECS"),
-        ],
+        tooltip=["pairs:N", "networks:N", *estimate("ecs", "ECS")],
     )
     return alt.layer(span, dot).properties(width=230, height=240)
 
