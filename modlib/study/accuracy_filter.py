@@ -1,4 +1,4 @@
-"""Columns by which the tables of an experiment are grouped, and which of its networks take part."""
+"""Networks of an experiment that take part in its findings, and the columns that tables are grouped by."""
 
 from __future__ import annotations
 
@@ -16,22 +16,11 @@ WEIGHT_PENALTIES = ("l1", "l2")
 
 
 def kept_networks(results: Results, *, min_accuracy: float = MIN_ACCURACY) -> pd.DataFrame:
-    """Networks that take part in the findings: untrained ones, and trained ones that learned the task.
+    """Select the networks that take part in the findings: untrained ones, and those that learned the task.
 
-    A trained network of less test accuracy is dropped, and so is every network of a level of regularisation
-    more than half of whose networks have less (Lange et al. 2022).
-
-    Parameters
-    ----------
-    min_accuracy
-        In [0, 1]; at 0 no network is dropped. The paper's is 0.8.
-
-    Raises
-    ------
-    ValueError
-        If `min_accuracy` is not in [0, 1].
-    TypeError
-        If it is no number.
+    A trained network with less than the least test accuracy is dropped, and so is every network of a level of
+    regularisation at which more than half have less (Lange et al. 2022). The least accuracy must be a number
+    in [0, 1], or else a ValueError or TypeError is raised.
     """
     min_accuracy = _checks.real(min_accuracy, "min_accuracy", least=0.0, most=1.0)
     networks = results.networks
@@ -41,6 +30,6 @@ def kept_networks(results: Results, *, min_accuracy: float = MIN_ACCURACY) -> pd
 
 
 def checked_metric(agreement: pd.DataFrame, metric: str) -> str:
-    """Return a metric of a table of agreement; a ValueError if it has none of that name."""
+    """Return a metric if a table of agreement has it, or else raise a ValueError."""
     columns = (*METRICS, "rank_correlation", "transfer_ab", "transfer_ba")
     return _checks.one_of(metric, "metric", [name for name in columns if name in agreement.columns])

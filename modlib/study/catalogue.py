@@ -1,4 +1,4 @@
-"""Which experiments there are: each at full scale, ``"paper"``, and on two cores in minutes, ``"quick"``."""
+"""The experiments, each at full scale (``"paper"``) and for some minutes on two cores (``"quick"``)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _dropout(p: float) -> Setting:
 
 
 def _grid(*, l2: Iterable[float], l1: Iterable[float], dropout: Iterable[float]) -> tuple[Setting, ...]:
-    """One setting for each strength of each regulariser."""
+    """Make a setting for each strength of each regulariser."""
     return (
         *(Setting("l2", s, l2=s) for s in l2),
         *(Setting("l1", s, l1=s) for s in l1),
@@ -29,7 +29,7 @@ def _grid(*, l2: Iterable[float], l1: Iterable[float], dropout: Iterable[float])
 
 
 def _logspace(start: int, stop: int, n: int) -> list[float]:
-    """Powers of ten evenly spaced, rounded to six digits so that they are the same on every platform."""
+    """Give evenly spaced powers of ten, rounded to six digits so that no platform's differ."""
     return [float(f"{10**e:.6g}") for e in np.linspace(start, stop, n)]
 
 
@@ -47,12 +47,13 @@ NINE_SEEDS = tuple(range(9))
 
 
 def _experiment(name: str, *, quick: dict[str, Any], **paper: Any) -> dict[str, Experiment]:
-    """Make an experiment at both profiles from what its ``"paper"`` profile is and how ``"quick"`` differs.
+    """Make an experiment at both profiles from its fields at ``"paper"`` and what differs at ``"quick"``.
 
-    Unless `quick` says otherwise, that profile has a third of the training and a fifth of the test images,
-    20 epochs, three seeds, 20 untrained networks, half the restarts, and neither nulls nor choices.
+    Unless `paper` says otherwise, the protocol is ``"final"``. Unless `quick` says otherwise, that profile
+    has a third of the training and a fifth of the test images, 20 epochs, three seeds, 20 untrained networks,
+    half the restarts, and neither nulls nor choices.
     """
-    full = Experiment(name, "paper", **paper)
+    full = Experiment(name, "paper", **{"protocol": PROTOCOLS["final"]} | paper)
     smaller: dict[str, Any] = {
         "seeds": full.seeds[:3],
         "untrained": min(full.untrained, 20),
@@ -68,6 +69,30 @@ def _experiment(name: str, *, quick: dict[str, Any], **paper: Any) -> dict[str, 
     return {"quick": replace(full, profile="quick", **smaller | quick), "paper": full}
 
 
+# Networks that have learned nothing, compared with nulls: how far from chance the architecture alone is.
+NOTHING_LEARNED: dict[str, Any] = {
+    "settings": (),
+    "seeds": (),
+    "untrained": 40,
+    "null_settings": (UNTRAINED,),
+    "null_draws": 19,
+    "null_restarts": 2,
+    "quick": {"untrained": 6, "null_settings": (UNTRAINED,)},
+}
+# Memorisation: with shuffled labels there is nothing to learn but single images, so there are few of them.
+# Training is long and at a constant rate, since the validation loss cannot guide it.
+MEMORISED: dict[str, Any] = {
+    "settings": (PLAIN, _dropout(0.1), _dropout(0.3)),
+    "seeds": NINE_SEEDS,
+    "untrained": 0,
+    "train_samples": 5_000,
+    "protocol": PROTOCOLS["v1"],
+    "quick": {
+        "settings": (PLAIN, _dropout(0.3)),
+        "train_samples": 2_000,
+        "protocol": replace(PROTOCOLS["v1"], max_epochs=100),
+    },
+}
 EXPERIMENTS = {
     # Lange et al. (2022), sec. 3.1: 270 trained networks and 100 untrained ones.
     "base": _experiment(
@@ -75,7 +100,6 @@ EXPERIMENTS = {
         settings=FINE,
         seeds=NINE_SEEDS,
         untrained=100,
-        protocol=PROTOCOLS["final"],
         kept=(PLAIN, Setting("l1", 1e-3, l1=1e-3), _dropout(0.5)),
         quick={"settings": THIRD},
     ),
@@ -85,7 +109,6 @@ EXPERIMENTS = {
         settings=THIRD,
         seeds=NINE_SEEDS,
         untrained=0,
-        protocol=PROTOCOLS["final"],
         null_settings=THIRD,
         null_draws=19,
         null_restarts=2,  # draws are many, hence few runs for each
@@ -120,7 +143,6 @@ EXPERIMENTS = {
         settings=COARSE,
         seeds=NINE_SEEDS,  # not the paper's three, since intervals rest on the seeds
         untrained=20,
-        protocol=PROTOCOLS["final"],
         # Graphs of 256 units take long to search.
         quick={"settings": FEW, "untrained": 6, "test_samples": 500, "restarts": 5},
     ),
@@ -130,7 +152,6 @@ EXPERIMENTS = {
         settings=COARSE,
         seeds=(0, 1, 2),  # as in the paper
         untrained=20,
-        protocol=PROTOCOLS["final"],
         quick={"settings": FEW, "untrained": 6},
     ),
     "fashion": _experiment(
@@ -139,76 +160,19 @@ EXPERIMENTS = {
         settings=FINE,
         seeds=NINE_SEEDS,
         untrained=40,
-        protocol=PROTOCOLS["final"],
         null_settings=PLAIN_AND_DROPOUT,
         null_draws=39,
         quick={"settings": FEW, "untrained": 6},
     ),
-    # Networks that have learned nothing, compared with nulls: how far from chance the architecture alone is.
-    "untrained": _experiment(
-        "untrained",
-        settings=(),
-        seeds=(),
-        untrained=40,
-        protocol=PROTOCOLS["final"],  # not used
-        null_settings=(UNTRAINED,),
-        null_draws=19,
-        null_restarts=2,
-        quick={"untrained": 6, "null_settings": (UNTRAINED,)},
-    ),
+    "untrained": _experiment("untrained", **NOTHING_LEARNED),
     # The same on the other data: the networks are the same, but the images that activate them are not.
-    "untrained-fashion": _experiment(
-        "untrained-fashion",
-        dataset="fashion_mnist",
-        settings=(),
-        seeds=(),
-        untrained=40,
-        protocol=PROTOCOLS["final"],  # not used
-        null_settings=(UNTRAINED,),
-        null_draws=19,
-        null_restarts=2,
-        quick={"untrained": 6, "null_settings": (UNTRAINED,)},
-    ),
-    # Memorisation: with shuffled labels there is nothing to learn but single images, so there are few of
-    # them. Training is long and at a constant rate, since the validation loss cannot guide it.
-    "labels-shuffled": _experiment(
-        "labels-shuffled",
-        labels="shuffled",
-        settings=(PLAIN, _dropout(0.1), _dropout(0.3)),
-        seeds=NINE_SEEDS,
-        untrained=0,
-        train_samples=5_000,
-        protocol=PROTOCOLS["v1"],
-        quick={
-            "settings": (PLAIN, _dropout(0.3)),
-            "train_samples": 2_000,
-            "protocol": replace(PROTOCOLS["v1"], max_epochs=100),
-        },
-    ),
-    # Its control: the same with the true labels.
-    "labels-kept": _experiment(
-        "labels-kept",
-        settings=(PLAIN, _dropout(0.1), _dropout(0.3)),
-        seeds=NINE_SEEDS,
-        untrained=0,
-        train_samples=5_000,
-        protocol=PROTOCOLS["v1"],
-        quick={
-            "settings": (PLAIN, _dropout(0.3)),
-            "train_samples": 2_000,
-            "protocol": replace(PROTOCOLS["v1"], max_epochs=100),
-        },
-    ),
+    "untrained-fashion": _experiment("untrained-fashion", dataset="fashion_mnist", **NOTHING_LEARNED),
+    "labels-shuffled": _experiment("labels-shuffled", labels="shuffled", **MEMORISED),
+    "labels-kept": _experiment("labels-kept", **MEMORISED),  # the control, with the true labels
 }
 
 
 def get(name: str, profile: str) -> Experiment:
-    """Return the experiment of that name at that profile.
-
-    Raises
-    ------
-    ValueError
-        If there is none; the message names those that there are.
-    """
+    """Return an experiment at a profile; the ValueError for an unknown name lists the known ones."""
     name = _checks.one_of(name, "experiment", EXPERIMENTS)
     return EXPERIMENTS[name][_checks.one_of(profile, "profile", PROFILES)]

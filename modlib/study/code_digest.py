@@ -1,4 +1,4 @@
-"""A digest of the code that decides the numbers in the tables: of what it says, not of how it is written."""
+"""A digest of the code that decides the numbers in the tables: of its meaning, not of its text."""
 
 from __future__ import annotations
 
@@ -16,16 +16,11 @@ DECIDES = "study.shard"  # the module that computes shards: what it imports deci
 
 @cache
 def digest_of_code(package: Path = project.PACKAGE) -> str:
-    """SHA-256 of the code that decides the numbers in the tables.
+    """Give the SHA-256 of the code in a package folder that decides the numbers in the tables.
 
     It is taken of syntax trees, without comments, docstrings and layout: those of the module `DECIDES`, of
     all modules of the package that it imports, and of those that these import in turn. The trees are those
     of the running Python, so another minor version of it may give another digest.
-
-    Parameters
-    ----------
-    package
-        Folder of the package.
     """
     found: dict[str, str] = {}
     waiting = {f"{package.name}.{DECIDES}"}
@@ -52,13 +47,13 @@ def _is_module(package: Path, module: str) -> bool:
 
 
 def _source(package: Path, module: str) -> Path:
-    """Where the source of a module of the package is, or would be."""
+    """Give the place where the source of a module of the package is, or would be."""
     path = package.joinpath(*module.split(".")[1:])
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
 def _imported(package: Path, module: str, tree: ast.Module) -> set[str]:
-    """Modules of the package that one of its modules imports anything from, wherever in it that happens.
+    """Find the modules of the package that one of its modules imports anything from, anywhere in its code.
 
     A package that is only on the path to one of its modules is not among them.
     """

@@ -1,4 +1,4 @@
-"""What is derived when results are read: metrics of agreement that were not known when they were stored."""
+"""Metrics of agreement that are newer than stored results, derived when the results are read."""
 
 from __future__ import annotations
 
@@ -12,22 +12,8 @@ from modlib.comparison import agreement_pairs
 def with_all_metrics(agreement: pd.DataFrame, modules: pd.DataFrame) -> pd.DataFrame:
     """Add to a table of agreement each metric that it lacks, computed from the stored labels.
 
-    Nothing is trained or searched for again: a metric of two label vectors needs the labels alone.
-
-    Parameters
-    ----------
-    agreement, modules
-        The tables of these names, of one experiment.
-
-    Returns
-    -------
-    DataFrame
-        The table as it is where it lacks nothing.
-
-    Raises
-    ------
-    KeyError
-        If a partition that is compared is not among `modules`.
+    Nothing is trained or searched for again, since a metric of two label vectors needs only the labels. A
+    KeyError is raised if a partition that is compared is not among `modules`.
     """
     missing = [name for name in METRICS if name not in agreement.columns]
     if not missing or agreement.empty:

@@ -98,22 +98,8 @@ class Choice:
         _checks.one_of(self.optimiser, "optimiser", ("leiden", *OPTIMISERS))
 
 
-_ENTRIES: dict[str, type] = {
-    "settings": Setting,
-    "seeds": object,
-    "hidden": object,
-    "kept": Setting,
-    "null_settings": Setting,
-    "choices": Choice,
-}
-_LEAST = {
-    "untrained": 0,
-    "train_samples": 2,
-    "test_samples": 1,
-    "restarts": 1,
-    "null_draws": 0,
-    "null_restarts": 1,
-}
+_ENTRIES = {"settings": Setting, "kept": Setting, "null_settings": Setting, "choices": Choice}
+_LEAST = {"untrained": 0, "null_draws": 0, "test_samples": 1, "restarts": 1, "null_restarts": 1}
 
 
 @dataclass(frozen=True)
@@ -175,7 +161,7 @@ class Experiment:
     def __post_init__(self) -> None:
         for name in ("name", "profile", "dataset"):
             _checks.file_name(getattr(self, name), name)
-        for name, kind in _ENTRIES.items():
+        for name, kind in {"seeds": object, "hidden": object, **_ENTRIES}.items():
             for entry in _checks.instance(getattr(self, name), name, tuple):
                 _checks.instance(entry, f"each of {name}", kind)
         if len(set(_checks.wholes(self.seeds, "seeds", most=_checks.MOST_SEED))) < len(self.seeds):
@@ -183,6 +169,7 @@ class Experiment:
         _checks.wholes(self.hidden, "hidden", least=1)
         _checks.instance(self.protocol, "protocol", Protocol)
         _checks.one_of(self.labels, "labels", ("true", "shuffled"))
+        _checks.whole(self.train_samples, "train_samples", least=2)
         for name, least in _LEAST.items():
             _checks.whole(getattr(self, name), name, least=least)
 
@@ -197,8 +184,7 @@ class Experiment:
         """Make an experiment of its `config`; a field that is not written there has its default."""
         found: dict[str, Any] = {n: tuple(v) if isinstance(v, list) else v for n, v in config.items()}
         for name, kind in _ENTRIES.items():
-            if kind is not object:
-                found[name] = tuple(kind(**values) for values in config[name])
+            found[name] = tuple(kind(**values) for values in config[name])
         return cls(**found | {"protocol": Protocol(**config["protocol"])})
 
     @property

@@ -34,12 +34,8 @@ def finished(shard: Shard) -> Progress:
 def progress_bar(missing: Sequence[Shard], epochs: int, reports: Any) -> Iterator[None]:
     """Show how much of the training is done, the networks in training with their accuracy, and the time left.
 
-    Parameters
-    ----------
-    epochs
-        How many a network is expected to train. One epoch of one network is the unit of the bar.
-    reports
-        A queue of `Progress`, of threads or of processes.
+    The unit of the bar is one epoch of one network, which is expected to train so many epochs. `reports` is a
+    queue of `Progress`, of threads or of processes.
     """
     left = {shard.name: len(shard) * (epochs if shard.trained else 1) for shard in missing}
     ended: Queue[None] = Queue()

@@ -33,61 +33,36 @@ def partitions(
 
 
 def compare_labels(results: Results, again: pd.DataFrame) -> pd.DataFrame:
-    """Compare partitions computed again (`partitions`) with those stored.
+    """Compare partitions computed again (`partitions`) with those stored, in one row for each network.
 
-    Returns
-    -------
-    DataFrame
-        One row for each network: `graphs`, their number; `identical`, how many partitions are the same unit
-        by unit; `same_label`, the share of all units with the same label; `lowest_ecs`, the element-centric
-        similarity of the two partitions that differ most (1 where none differs); `largest_q_gap`, the largest
-        difference of Q.
-
-    Raises
-    ------
-    ValueError
-        If a network, layer or graph is not among those stored.
+    Of its `graphs`, `identical` have the same partition, unit by unit; `same_label` is the share of all units
+    with the same label, `lowest_ecs` the element-centric similarity of the two partitions that differ most,
+    and `largest_q_gap` the largest difference of Q. A ValueError is raised if one is not stored.
     """
     both = _paired(results.modules, again, ["network", *GRAPH])
-    stored, live = ([np.asarray(labels, dtype=np.int64) for labels in both[c]]
-                    for c in ("labels_stored", "labels"))  # fmt: skip
-    both["same_label"] = [float((a == b).mean()) for a, b in zip(stored, live, strict=True)]
-    both["identical"] = [np.array_equal(a, b) for a, b in zip(stored, live, strict=True)]
-    both["lowest_ecs"] = [_ecs(a, b) for a, b in zip(stored, live, strict=True)]
-    both["largest_q_gap"] = (both.q - both.q_stored).abs().fillna(0.0)
-    both["graphs"] = 1
-    rules = {
-        "graphs": "sum",
-        "identical": "sum",
-        "same_label": "mean",
-        "lowest_ecs": "min",
-        "largest_q_gap": "max",
-    }
-    table: pd.DataFrame = both.groupby("network", sort=False).agg(rules)
+    stored, live = (both[column].map(np.asarray) for column in ("labels_stored", "labels"))
+    pairs = [(a.astype(np.int64), b.astype(np.int64)) for a, b in zip(stored, live, strict=True)]
+    both["same_label"] = [float((a == b).mean()) for a, b in pairs]
+    both["identical"] = [np.array_equal(a, b) for a, b in pairs]
+    both["lowest_ecs"] = [_ecs(a, b) for a, b in pairs]
+    both["q_gap"] = (both.q - both.q_stored).abs().fillna(0.0)
+    table: pd.DataFrame = both.groupby("network", sort=False).agg(
+        graphs=("identical", "size"),
+        identical=("identical", "sum"),
+        same_label=("same_label", "mean"),
+        lowest_ecs=("lowest_ecs", "min"),
+        largest_q_gap=("q_gap", "max"),
+    )
     return table
 
 
 def compare(results: Results, again: pd.DataFrame, quantities: Sequence[str]) -> pd.DataFrame:
     """Compare numbers computed again with those stored, in units of their spread over seeds.
 
-    Parameters
-    ----------
-    again
-        Rows of the table `networks` or `modules`, computed again.
-    quantities
-        Columns to compare.
-
-    Returns
-    -------
-    DataFrame
-        One row for each row of `again` and quantity: its keys, `quantity`, `live`, `stored`, `seed_sd`
-        (standard deviation over the stored seeds of the same level), `gap` (live less stored, in units of
-        it) and `verdict`: ``equal``, ``equal to rounding`` or ``differs``.
-
-    Raises
-    ------
-    ValueError
-        If a row is not among those stored, or a quantity is in neither table.
+    The rows of `again` are of the table `networks` or `modules`, and quantities are columns of it. Each row
+    and quantity give a row with `live`, `stored`, `seed_sd` (the standard deviation over the stored seeds of
+    the same level), `gap` (live less stored, in units of it) and `verdict`: ``equal``, ``equal to rounding``
+    or ``differs``. A ValueError is raised if a row or a quantity is not stored.
     """
     keys = ["network", *(GRAPH if set(GRAPH) <= set(again.columns) else [])]
     table = results.networks
@@ -121,28 +96,22 @@ def summary(compared: pd.DataFrame) -> pd.DataFrame:
     The columns are how many `numbers` were compared, how many are `equal` (to rounding), and the median and
     the largest absolute gap, in standard deviations over seeds.
     """
-    size = compared.gap.abs()
-    marked = compared.assign(
-        numbers=1, equal=compared.verdict != "differs", median_gap=size, largest_gap=size
+    marked = compared.assign(gap=compared.gap.abs(), equal=compared.verdict != "differs")
+    table: pd.DataFrame = marked.groupby(["network", "quantity"], sort=False).agg(
+        numbers=("equal", "size"),
+        equal=("equal", "sum"),
+        median_gap=("gap", "median"),
+        largest_gap=("gap", "max"),
     )
-    rules = {"numbers": "sum", "equal": "sum", "median_gap": "median", "largest_gap": "max"}
-    table: pd.DataFrame = marked.groupby(["network", "quantity"], sort=False).agg(rules)
     return table
 
 
 def compare_weights(kept: Mapping[str, MLPStack], stack: MLPStack, names: Sequence[str]) -> pd.DataFrame:
-    """Compare the weights of networks trained again with those stored.
+    """Compare the weights of networks trained again with those stored, in one row for each network.
 
-    Returns
-    -------
-    DataFrame
-        One row for each network: `equal`, whether all parameters are the same bit by bit; `largest_gap`
-        between two of them; and `correlation` of the input weights of the two, 1 for the same network.
-
-    Raises
-    ------
-    ValueError
-        If the weights of a network are not stored, or there is not one name for each network.
+    It says whether all parameters are `equal`, bit by bit, and gives the `largest_gap` between two of them
+    and the `correlation` of the input weights. A ValueError is raised if the weights of a network are not
+    stored, or there is not one name for each network.
     """
     if len(names) != len(stack):
         raise ValueError(f"names must be one for each network ({len(stack)}), got {len(names)}")
@@ -172,13 +141,10 @@ def check_kept(kept: Mapping[str, MLPStack], names: Sequence[str]) -> None:
 
 
 def seeds_beside(results: Results, again: pd.DataFrame) -> pd.DataFrame:
-    """Give Q of networks computed again, of the same networks as stored, and of other seeds at their level.
+    """Give Q of networks computed again, of the same networks as stored, and of other seeds at the level.
 
-    Returns
-    -------
-    DataFrame
-        Columns `network` (the one computed again), those of the graph, `kind` (``"live"``, ``"stored"`` or
-        ``"other seeds"``) and `q`.
+    The column `kind` tells ``"live"``, ``"stored"`` and ``"other seeds"`` apart; `network` is always the one
+    that was computed again.
     """
     levels = results.networks.set_index("network")[LEVEL]
     columns = ["network", *GRAPH, "kind", "q"]
@@ -194,7 +160,7 @@ def seeds_beside(results: Results, again: pd.DataFrame) -> pd.DataFrame:
 
 
 def _paired(stored: pd.DataFrame, again: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """Rows computed again, each with its stored counterpart, whose columns get ``_stored`` at the end."""
+    """Join rows computed again with their stored counterparts, whose columns end in ``_stored``."""
     both = again.merge(stored, on=keys, how="left", suffixes=("", "_stored"), indicator=True)
     missing = both[both["_merge"] == "left_only"]
     if len(missing):
@@ -203,7 +169,7 @@ def _paired(stored: pd.DataFrame, again: pd.DataFrame, keys: list[str]) -> pd.Da
 
 
 def _ecs(a: np.ndarray, b: np.ndarray) -> float:
-    """Element-centric similarity, with all dead units as one module: dead or not must agree as well."""
+    """Compute the element-centric similarity, with all dead units as one module that must agree too."""
     return agreement(np.where(a < 0, a.max() + 1, a), np.where(b < 0, b.max() + 1, b))["ecs"]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict
 from itertools import chain, combinations, islice, repeat
 from typing import Any
 
@@ -31,15 +30,9 @@ PAIRS = np.array(list(combinations(range(len(VARIANTS)), 2)))
 def describe(
     stack: MLPStack, x: Float[Tensor, "sample _in"], y: Int[Tensor, " sample"], names: Sequence[str]
 ) -> pd.DataFrame:
-    """Measure test loss (nats) and accuracy, size of the weights and active units: one row for each network.
+    """Measure the loss, accuracy, weights and active units of every network, as in the table `networks`.
 
-    `sparsity` is the share of weights below 10⁻³ in size; `active_units` counts, for each layer, the units
-    that at least one sample activates.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If x, y or the names do not fit the stack.
+    A ValueError or TypeError is raised if x, y or the names do not fit the stack.
     """
     n = len(_checks.instance(stack, "stack", MLPStack))
     _check_names(names, n)
@@ -81,12 +74,7 @@ def analyse(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Find the modules of every network, layer and variant, and how any two variants of a layer agree.
 
-    Similarities are computed in double precision. Layers count from 1.
-
-    Parameters
-    ----------
-    map_
-        Does what `map` does, perhaps in parallel: the ``map`` of an executor.
+    Similarities are computed in double precision. `map_` is the built-in `map` or that of an executor.
 
     Returns
     -------
@@ -100,11 +88,8 @@ def analyse(
     """
     _check_names(names, len(_checks.instance(stack, "stack", MLPStack)))
     S = similarity(stack.to(dtype=torch.float64), x, y)
-    found = list(search_layers(S, names, map_, "leiden", restarts, seed))
-    return (
-        pd.concat([modules for modules, _ in found], ignore_index=True),
-        pd.concat([agreement for _, agreement in found], ignore_index=True),
-    )
+    modules, agreement = zip(*search_layers(S, names, map_, "leiden", restarts, seed), strict=True)
+    return pd.concat(modules, ignore_index=True), pd.concat(agreement, ignore_index=True)
 
 
 def analyse_by(
@@ -123,8 +108,8 @@ def analyse_by(
     Returns
     -------
     choices, choices_agreement
-        The tables of these names. Agreement is the mean over the pairs of variants of two families, with
-        (`distinct` false) and without (true) the pairs of a measure with its own normalised form.
+        The tables of these names. Agreement is averaged over the pairs of variants of two families. Where
+        `distinct` is true, the pairs of a measure with its own normalised form are left out.
 
     Raises
     ------
@@ -164,24 +149,11 @@ def against_nulls(
     seed: int = 0,
     map_: Map = map,
 ) -> pd.DataFrame:
-    """Compare Q of every network, layer and variant with draws of all nulls, in each of which Q is optimised.
+    """Compare Q of every network, layer and variant with the Q of each draw of all nulls: the table `nulls`.
 
-    Parameters
-    ----------
-    draws
-        How many of each null, at least two.
-    restarts
-        Leiden runs for each graph. The network's own Q, column `q`, is found anew with as many.
-
-    Returns
-    -------
-    nulls
-        The table of that name (see `modlib.nulls.null_test` for its statistics).
-
-    Raises
-    ------
-    ValueError, TypeError
-        As `analyse`, and if `draws` is not 2 or more.
+    Q is optimised in each draw, and anew for the network itself, by as many Leiden runs (`restarts`). The
+    statistics are those of `modlib.nulls.null_test`. Errors are those of `analyse`, and a ValueError if there
+    are fewer than 2 draws.
     """
     _check_names(names, len(_checks.instance(stack, "stack", MLPStack)))
     draws, seed = _checks.whole(draws, "draws", least=2), _checks.seed(seed)
@@ -193,25 +165,16 @@ def against_nulls(
         name: _qualities_of_draws(islice(null.draws(stack, x, y, S, seed), draws), restarts, map_)
         for name, null in NULLS.items()
     }
-    rows: list[dict[str, object]] = []
+    rows: list[tuple[object, ...]] = []
     for layer in layers:
         for number, (name, q) in enumerate(zip(names, own[layer], strict=True)):
             for null in NULLS:
                 values = found[null][layer][number]
                 for variant, (measure, normalized) in enumerate(VARIANTS):
-                    test = null_test(float(q[variant]), values[variant])
-                    rows.append(
-                        {
-                            "network": name,
-                            "layer": layer + 1,
-                            "measure": measure,
-                            "normalized": normalized,
-                            "null": null,
-                            "draws": int(np.isfinite(values[variant]).sum()),
-                            "q": float(q[variant]),
-                            **asdict(test),
-                        }
-                    )
+                    own_q, n_draws = float(q[variant]), int(np.isfinite(values[variant]).sum())
+                    test = null_test(own_q, values[variant])
+                    graph = (name, layer + 1, measure, normalized, null)
+                    rows.append((*graph, n_draws, own_q, test.mean, test.sd, test.z, test.p))
     return pd.DataFrame(rows, columns=TABLES["nulls"].names)
 
 
@@ -221,19 +184,19 @@ def _check_names(names: Sequence[str], n: int) -> None:
 
 
 def _qualities(A: Float[np.ndarray, "variant unit unit"], restarts: int) -> Float[np.ndarray, " variant"]:
-    """Largest Q found in each graph."""
+    """Find the largest Q of each graph."""
     return np.array([find_modules(a, restarts=restarts).q for a in A])
 
 
 def _qualities_of_draws(
     draws: Iterable[Draw], restarts: int, map_: Map
 ) -> list[Float[np.ndarray, "network variant draw"]]:
-    """Largest Q found in the graphs of every draw, layer by layer."""
+    """Find the largest Q of the graphs of every draw, layer by layer."""
     begun: deque[list[Iterable[Any]]] = deque()
     done: list[list[Float[np.ndarray, "network variant"]]] = []
     for draw in draws:
         begun.append([map_(_qualities, of_layer, repeat(restarts)) for of_layer in draw])
-        if len(begun) > 2:  # the processors are busy with two draws; no more are held in memory
+        if len(begun) > 2:  # two draws keep the processors busy, and more would take memory
             done.append([np.stack(list(of_layer)) for of_layer in begun.popleft()])
     done += [[np.stack(list(of_layer)) for of_layer in layers] for layers in begun]
     return [np.stack(of_layer, -1) for of_layer in zip(*done, strict=True)]
@@ -243,44 +206,28 @@ def search_layers(
     S: dict[str, list[Tensor]], names: Sequence[str], map_: Map, optimiser: str, restarts: int, seed: int
 ) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
     """Give modules and agreement of every layer and network; where `map_` is parallel, all begin at once."""
-    begun = [
-        map_(
-            _layer_tables,
-            graphs(S, layer),
-            names,
-            repeat(layer + 1),
-            repeat(optimiser),
-            repeat(restarts),
-            repeat(seed),
-        )
-        for layer in range(len(next(iter(S.values()))))
-    ]
+    n_layers = len(next(iter(S.values())))
+    same = repeat(optimiser), repeat(restarts), repeat(seed)
+    begun = [map_(_layer_tables, graphs(S, i), names, repeat(i + 1), *same) for i in range(n_layers)]
     return chain.from_iterable(begun)
 
 
 def _layer_tables(
     A: Float[np.ndarray, "variant unit unit"], name: str, layer: int, optimiser: str, restarts: int, seed: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Rows of `modules` and `agreement` for one layer of one network."""
+    """Make the rows of `modules` and `agreement` for one layer of one network."""
     parts = [
         find_modules(a, restarts=restarts, seed=seed)
         if optimiser == "leiden"
         else find_modules_by(a, optimiser, seed=seed)
         for a in A
     ]
+    found = ("q", "n_modules", "effective_modules", "stability")  # names of columns and of attributes
     modules = pd.DataFrame(
         [
-            {
-                "network": name,
-                "layer": layer,
-                "measure": measure,
-                "normalized": normalized,
-                "q": part.q,
-                "n_modules": part.n_modules,
-                "effective_modules": part.effective_modules,
-                "stability": part.stability,
-                "labels": part.labels.astype(np.int16),
-            }
+            {"network": name, "layer": layer, "measure": measure, "normalized": normalized}
+            | {column: getattr(part, column) for column in found}
+            | {"labels": part.labels.astype(np.int16)}
             for (measure, normalized), part in zip(VARIANTS, parts, strict=True)
         ]
     )

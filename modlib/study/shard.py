@@ -99,12 +99,10 @@ def analyse_shard(
     described = describe(stack, x, y, names)
     described["train_accuracy"] = describe(stack, x_train, y_train, names).test_accuracy
     tables = {name: table.empty() for name, table in TABLES.items()}  # not every experiment fills them all
-    tables["networks"] = _networks(experiment, shard, trained).merge(
-        described, on="network", validate="one_to_one"
-    )
-    tables["modules"], tables["agreement"] = analyse(
-        stack, x, y, names, restarts=experiment.restarts, map_=map_
-    )
+    networks = _networks(experiment, shard, trained)
+    tables["networks"] = networks.merge(described, on="network", validate="one_to_one")
+    found = analyse(stack, x, y, names, restarts=experiment.restarts, map_=map_)
+    tables["modules"], tables["agreement"] = found
     stopwatch.note("analysis")
     compared = [i for i, (_, setting) in enumerate(shard.networks) if setting in experiment.null_settings]
     if compared and experiment.null_draws:
@@ -130,18 +128,15 @@ def analyse_shard(
 
 
 def _networks(experiment: Experiment, shard: Shard, trained: Trained) -> pd.DataFrame:
-    """Rows of `networks`, without what is measured on images."""
-    settings = [setting for _, setting in shard.networks]
+    """Make the rows of `networks`, without what is measured on images."""
+    varied = ("regularizer", "strength", "l1", "l2", "dropout")
     return pd.DataFrame(
         {
             "network": trained.names,
             "experiment": experiment.name,
             "dataset": experiment.dataset,
             "hidden": "-".join(map(str, experiment.hidden)),
-            **{
-                name: [getattr(setting, name) for setting in settings]
-                for name in ("regularizer", "strength", "l1", "l2", "dropout")
-            },
+            **{name: [getattr(setting, name) for _, setting in shard.networks] for name in varied},
             "seed": [seed for seed, _ in shard.networks],
             "trained": shard.trained,
             "epochs": trained.epochs,

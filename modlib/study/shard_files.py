@@ -1,4 +1,4 @@
-"""Files that a run keeps until its tables are made: of each finished shard, or of its trained networks."""
+"""The files that a run keeps until its tables are made: finished shards, and trained networks before that."""
 
 from __future__ import annotations
 
@@ -20,23 +20,14 @@ RUN_AGAIN = "delete it and run again"
 
 
 def shard_file(experiment: Experiment, shard: str) -> Path:
-    """Where the file of a shard is; another configuration or other code has another folder."""
-    folder = folder_of(experiment) / "shards"
-    return folder / _place(experiment) / f"{_checks.file_name(shard, 'shard')}.zip"
-
-
-def _place(experiment: Experiment) -> str:
-    return f"{experiment.digest[:12]}-{digest_of_code()[:12]}"
+    """Give the place of a shard's file; another configuration or other code has another folder."""
+    place = f"{experiment.digest[:12]}-{digest_of_code()[:12]}"
+    return folder_of(experiment) / "shards" / place / f"{_checks.file_name(shard, 'shard')}.zip"
 
 
 def write_trained(experiment: Experiment, shard: str, trained: Trained) -> None:
     """Keep trained networks until their shard is finished, so that the analysis can be interrupted."""
-    about = {
-        "names": trained.names,
-        "epochs": trained.epochs,
-        "val_loss": trained.val_loss,
-        "seconds": trained.seconds,
-    }
+    about = {name: getattr(trained, name) for name in ("names", "epochs", "val_loss", "seconds")}
     stacks = {name: trained.stack[i] for i, name in enumerate(trained.names)}
     name, members = _trained(shard), {packing.WEIGHTS: packing.networks(stacks)}
     files.write(shard_file(experiment, name), _archive(experiment, name, about, members))
@@ -48,13 +39,9 @@ def read_trained(experiment: Experiment, shard: str) -> Trained:
     about, members = _open_archive(experiment, _trained(shard), path.read_bytes(), source=path)
     with files.damage_named(path, RUN_AGAIN):
         stacks = packing.read_networks(members[packing.WEIGHTS])
-        return Trained(
-            tuple(about["names"]),
-            concatenate([stacks[name] for name in about["names"]]),
-            about["epochs"],
-            about["val_loss"],
-            about["seconds"],
-        )
+        stack = concatenate([stacks[name] for name in about["names"]])
+        names = tuple(about["names"])
+        return Trained(names, stack, about["epochs"], about["val_loss"], about["seconds"])
 
 
 def drop_trained(experiment: Experiment, shard: str) -> None:
@@ -63,7 +50,7 @@ def drop_trained(experiment: Experiment, shard: str) -> None:
 
 
 def _trained(shard: str) -> str:
-    """Name of the file of a shard whose networks are trained, but not analysed."""
+    """Name the file of a shard whose networks are trained but not analysed."""
     return f"{_checks.file_name(shard, 'shard')}.trained"
 
 
@@ -79,13 +66,7 @@ def shard_content(experiment: Experiment, shard: str, results: ShardResults) -> 
 
 
 def keep_shard(experiment: Experiment, shard: str, content: bytes) -> None:
-    """Keep a shard that another machine has computed, unless it arrives damaged or is of something else.
-
-    Raises
-    ------
-    StoreError
-        As `read_shard`; nothing is written then.
-    """
+    """Keep a shard that another machine has computed, unless it has a fault for which `read_shard` raises."""
     _unpack(experiment, shard, content, source=f"what a worker sent as {shard}", remedy="run again")
     files.write(shard_file(experiment, shard), content)
 
@@ -93,12 +74,8 @@ def keep_shard(experiment: Experiment, shard: str, content: bytes) -> None:
 def read_shard(experiment: Experiment, shard: str) -> ShardResults:
     """Read a shard back.
 
-    Raises
-    ------
-    FileNotFoundError
-        If there is none.
-    StoreError
-        If it is damaged, or belongs to another experiment or format.
+    A FileNotFoundError is raised if there is none, and a StoreError if it is damaged, or belongs to another
+    experiment or format.
     """
     path = shard_file(experiment, shard)
     return _unpack(experiment, shard, path.read_bytes(), source=path)
@@ -116,14 +93,8 @@ def _unpack(
 def _archive(
     experiment: Experiment, shard: str, about: Mapping[str, Any], members: Mapping[str, bytes]
 ) -> bytes:
-    whole = {
-        "format": FORMAT,
-        "experiment": experiment.digest,
-        "shard": shard,
-        "files": list(members),
-        **about,
-    }
-    return packing.archive({"about.json": json.dumps(whole).encode(), **members})
+    whole = {"format": FORMAT, "experiment": experiment.digest, "shard": shard, "files": list(members)}
+    return packing.archive({"about.json": json.dumps(whole | dict(about)).encode(), **members})
 
 
 def _open_archive(

@@ -1,4 +1,4 @@
-"""Where results are stored: tables written whole or not at all, and verified when they are read."""
+"""The store of results: tables are written whole or not at all, and verified when they are read."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Results:
 
 
 def folder_of(experiment: Experiment) -> Path:
-    """Where the tables of an experiment are."""
+    """Give the folder of an experiment's tables."""
     _checks.instance(experiment, "experiment", Experiment)
     return project.results_folder() / f"{experiment.name}-{experiment.profile}"
 
@@ -74,13 +74,7 @@ def write_results(
         listed[name] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
     for name in TABLES:
         listed[f"{name}.parquet"]["rows"] = len(tables[name])
-    whole = {
-        "format": FORMAT,
-        "digest": experiment.digest,
-        "config": experiment.config,
-        "files": listed,
-        **manifest,
-    }
+    whole = _identity(experiment) | {"files": listed} | dict(manifest)
     content = (json.dumps(whole, indent=2, ensure_ascii=False) + "\n").encode()
     files.write(folder / "manifest.sha256", check_sum_file(content))
     files.write(folder / "manifest.json", content)
@@ -92,7 +86,7 @@ def check_sum_file(manifest: bytes) -> bytes:
 
 
 def is_stored(experiment: Experiment) -> bool:
-    """Whether there are tables of this very configuration."""
+    """Tell whether there are tables of this very configuration."""
     folder = folder_of(experiment)
     return (folder / "manifest.json").exists() and _manifest(folder).get("digest") == experiment.digest
 
@@ -114,8 +108,7 @@ def read_results(experiment: Experiment) -> Results:
     """
     folder = folder_of(experiment)
     manifest, remedy = _manifest(folder), _remedy(folder)
-    expected = {"format": FORMAT, "digest": experiment.digest, "config": experiment.config}
-    for key, value in expected.items():
+    for key, value in _identity(experiment).items():
         if manifest.get(key) != value:
             raise StoreError(
                 f"{folder / 'manifest.json'} is of another configuration of {experiment.name!r} or another "
@@ -144,8 +137,13 @@ def read_results(experiment: Experiment) -> Results:
     return Results(**tables, more=more, manifest=manifest, kept=kept)
 
 
+def _identity(experiment: Experiment) -> dict[str, Any]:
+    """Give the entries of a manifest that tell whose tables it lists."""
+    return {"format": FORMAT, "digest": experiment.digest, "config": experiment.config}
+
+
 def _manifest(folder: Path) -> dict[str, Any]:
-    """Read a manifest and compare it with its check sum, which the oldest results have not."""
+    """Read a manifest and compare it with its check sum, which the oldest results lack."""
     path, check_sum = folder / "manifest.json", folder / "manifest.sha256"
     content = path.read_bytes()
     with files.damage_named(path, _remedy(folder)):
