@@ -98,7 +98,12 @@ class Choice:
         _checks.one_of(self.optimiser, "optimiser", ("leiden", *OPTIMISERS))
 
 
-_ENTRIES = {"settings": Setting, "kept": Setting, "null_settings": Setting, "choices": Choice}
+_ENTRIES: dict[str, type] = {
+    "settings": Setting,
+    "kept": Setting,
+    "null_settings": Setting,
+    "choices": Choice,
+}
 _LEAST = {"untrained": 0, "null_draws": 0, "test_samples": 1, "restarts": 1, "null_restarts": 1}
 
 
