@@ -258,6 +258,8 @@ def test_filters_decide_which_networks_take_part():
     assert values["scaled", "all"] == pytest.approx(0.3 - 1.05, abs=0.005)
     assert values["none", "matched"] == values["paper", "matched"]  # those are not as accurate anyway
     assert of(elsewhere.filters, {"base": base}).empty
+    exercise = of(elsewhere.filters, {"base": base}, experiment="base")
+    assert exercise["filter"].unique().tolist() == ["paper", "scaled", "none"]
 
 
 # --- depth

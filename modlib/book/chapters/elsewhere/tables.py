@@ -279,16 +279,16 @@ def scaled_filter(results: Results, base: Results) -> float:
 
 
 @offered("filter", "effect")
-def filters(profile: str) -> pd.DataFrame:
+def filters(profile: str, experiment: str = "fashion") -> pd.DataFrame:
     """Both findings on Fashion-MNIST by the paper's accuracy filter, one scaled to the data, and none.
 
-    `least` is the accuracy that a filter asks for, `kept` the networks that pass it. There are no rows if the
-    experiment is not stored.
+    `least` is the accuracy that a filter asks for, `kept` the networks that pass it. Another `experiment` may
+    be named; there are no rows if it is not stored.
     """
     found = load_experiments(profile)
-    if "fashion" not in found:
+    if experiment not in found:
         return pd.DataFrame(columns=["filter", "effect"])
-    results = found["fashion"]
+    results = found[experiment]
     asked = {"paper": MIN_ACCURACY, "scaled": scaled_filter(results, found["base"]), "none": 0.0}
     tables = []
     for name, least in asked.items():
