@@ -243,7 +243,9 @@ def size(table: pd.DataFrame) -> alt.FacetChart:
     """Plot rates of rejection on layers without modules (`rejections.size`), with the band around 5 %."""
     claimed, limit = "as the null has it", "not what the null draws"
     networks = table.data == "random networks"
-    layers = table.data.str.removeprefix("units as vectors in ") + np.where(table.graph == "raw", ", raw", "")
+    layers: pd.Series = table.data.str.removeprefix("units as vectors in ") + np.where(
+        table.graph == "raw", ", raw", ""
+    )
     null_name = table.null.map(chance.NULL_NAMES)
     found = table.drop(columns="limit").assign(
         row=table.graph.str.removesuffix(", raw").replace(theme.NAMES, regex=True).where(networks, layers),
@@ -306,7 +308,7 @@ def power(table: pd.DataFrame) -> alt.FacetChart:
         y="rate:Q",
         tooltip=["on:N", "graph:N", "strength:Q", *estimate("rate", "rejected", ".0%"), "repetitions:Q"],
     )
-    facets = {"facet": alt.Facet("on:N", header=_NO_TITLE), "columns": 2, "spacing": 14}
+    facets: dict[str, Any] = {"facet": alt.Facet("on:N", header=_NO_TITLE), "columns": 2, "spacing": 14}
     return panels(level, line, dot, data=found.round(4), size=(205, 130), independent="x", **facets)
 
 
@@ -324,7 +326,7 @@ def spectra(table: pd.DataFrame) -> alt.FacetChart:
             "measure_name": table.measure.map(NAMES),
         }
     )
-    drawn = {
+    drawn: dict[str, Any] = {
         "the layer": (table.q, 0.0),
         "similarity null": (table.similarity_mean, table.similarity_sd),
         "rotations": (table.rotated_mean, table.rotated_sd),

@@ -88,8 +88,8 @@ def against_untrained(tested: Results, base: Results) -> pd.DataFrame:
     for row in tested.modules.merge(trained, on="network")[["network", *GRAPH, "q"]].to_dict("records"):
         key = graph_key([row[column] for column in GRAPH])
         if key in draws:
-            test = asdict(null_test(row["q"], draws[key]))
-            rows.append({**row, "null": "untrained", "draws": len(draws[key]), **test})
+            test: dict[Any, Any] = asdict(null_test(row["q"], draws[key]))
+            rows.append({**row, **test, "null": "untrained", "draws": len(draws[key])})
     return pd.DataFrame(rows, columns=["network", *GRAPH, "q", "null", "draws", "mean", "sd", "z", "p"])
 
 

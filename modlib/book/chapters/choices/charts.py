@@ -8,7 +8,7 @@ import altair as alt
 import pandas as pd
 
 from modlib.book.chapters.choices import tables as choices
-from modlib.book.theme import GREY, described, estimate, scale_of
+from modlib.book.theme import GREY, Layered, described, estimate, scale_of
 from modlib.paper.multiverse import AGREEMENT_EFFECT, Q_EFFECT
 
 #: One shade a kind of choice; the hues of the two families are left to the measures.
@@ -55,7 +55,7 @@ def effects(table: pd.DataFrame) -> alt.VConcatChart:
     return alt.vconcat(*(_panel(rows, effect, title) for effect, title in TITLES.items()), spacing=24)
 
 
-def _panel(rows: pd.DataFrame, effect: str, title: str) -> alt.LayerChart:
+def _panel(rows: pd.DataFrame, effect: str, title: str) -> Layered:
     order = list(rows[rows.effect == effect].label)
     base = alt.Chart(rows).transform_filter(alt.FieldEqualPredicate(field="effect", equal=effect))
     y = _rows_of(order, scale=alt.Scale(domain=order))
@@ -74,7 +74,7 @@ def _panel(rows: pd.DataFrame, effect: str, title: str) -> alt.LayerChart:
     "One dot a metric of agreement, with 95 % intervals: the share of the agreement within families that is "
     "lost across them; a dashed line marks zero, no difference."
 )
-def metrics(table: pd.DataFrame) -> alt.LayerChart:
+def metrics(table: pd.DataFrame) -> Layered:
     """Plot `tables.metrics`, the share of agreement within families that is lost across them."""
     rows = table.assign(
         label=table.metric.map(choices.METRIC_NAMES),
@@ -97,7 +97,7 @@ def _rows_of(order: list[str], **options: Any) -> alt.Y:
 
 def _dots(
     base: alt.Chart, *below: alt.Chart, y: alt.Y, title: str, tooltip: list[alt.Tooltip], kind: str
-) -> alt.LayerChart:
+) -> Layered:
     """Draw a row a choice: its value, with its interval, above what lies `below`, and a dashed line at 0."""
     zero = base.mark_rule(strokeDash=[3, 3]).encode(x=alt.datum(0))
     colour = alt.Color(f"{kind}:N", scale=scale_of(KINDS), legend=None)

@@ -36,7 +36,7 @@ PAGES = {"page": "str", "window": "str"} | dict.fromkeys(
 _TWO_COLUMNS: dict[str, Any] = {"title": None, "orient": "top", "columns": 2, "symbolOpacity": 1}
 
 
-def _log(field: str, title: str, channel: type[alt.X] | type[alt.Y]) -> alt.X | alt.Y:
+def _log(field: str, title: str, channel: type[alt.X] | type[alt.Y]) -> Any:
     """Axis of powers of ten."""
     scale = alt.Scale(type="log", nice=channel is alt.Y, padding=8 if channel is alt.X else 0)
     axis = alt.Axis(labelExpr=_TENS, tickCount=8, grid=False)

@@ -36,7 +36,10 @@ def node_link(
     place = _positions(len(A), i, j)
     reach = 1.2 * np.abs(place).max(axis=0)
     scales = [alt.Scale(domain=[-r, r], nice=False) for r in reach]
-    at = {"x": alt.X("x:Q", axis=None, scale=scales[0]), "y": alt.Y("y:Q", axis=None, scale=scales[1])}
+    at: dict[str, Any] = {
+        "x": alt.X("x:Q", axis=None, scale=scales[0]),
+        "y": alt.Y("y:Q", axis=None, scale=scales[1]),
+    }
     edges = pd.DataFrame(np.hstack([place[i], place[j]]), columns=["x", "y", "x2", "y2"])
     edges = edges.assign(weight=A[i, j], units=[f"{a + 1} – {b + 1}" for a, b in zip(i, j, strict=True)])
     widths = alt.Scale(domain=[0, float(A.max())], range=[0.3, 3])
@@ -99,7 +102,7 @@ def network_diagram(
         for y, kind in enumerate(kinds)
         for k, x in enumerate(places[y], start=1)
     ]
-    at = {
+    at: dict[str, Any] = {
         "x": alt.X("x:Q", axis=None, scale=alt.Scale(domain=[-0.1, 1])),
         "y": alt.Y("y:Q", axis=None, scale=alt.Scale(domain=[-0.2, 2.2])),
     }
