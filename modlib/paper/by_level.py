@@ -10,13 +10,7 @@ from modlib.study.store import Results
 
 
 def mean_over_seeds(table: pd.DataFrame, by: list[str], value: str) -> pd.DataFrame:
-    """Mean of the column `value` over seeds, averaged within a seed first, with its 95 % interval.
-
-    Returns
-    -------
-    DataFrame
-        The columns `by`, `value` (the mean), `low` and `high`, and `seeds`, their number.
-    """
+    """Mean of the column `value` over `seeds`, averaged within a seed first, with its 95 % interval."""
     seeds = table.groupby([*by, "seed"], sort=False)[value].mean().reset_index()
     rows = []
     for key, group in seeds.groupby(by, sort=False):
@@ -40,9 +34,9 @@ def q_by_strength(results: Results) -> pd.DataFrame:
     kept = kept_networks(results)
     trained = kept[kept.trained][["network", *LEVEL, "seed"]]
     table = results.modules.merge(trained, on="network")
-    found = mean_over_seeds(table, [*GRAPH, *LEVEL], "q")
-    modules = mean_over_seeds(table, [*GRAPH, *LEVEL], "effective_modules")
-    return found.merge(modules[[*GRAPH, *LEVEL, "effective_modules"]], on=[*GRAPH, *LEVEL])
+    key = [*GRAPH, *LEVEL]
+    modules = mean_over_seeds(table, key, "effective_modules")[[*key, "effective_modules"]]
+    return mean_over_seeds(table, key, "q").merge(modules, on=key)
 
 
 def q_untrained(results: Results) -> pd.DataFrame:

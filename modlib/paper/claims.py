@@ -55,29 +55,15 @@ Test = Callable[[Case], Iterator[Item]]
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim and how it is tested.
+    """A claim and how it is tested."""
 
-    Attributes
-    ----------
-    id
-        Short name, as in the tables.
-    statement, where, statistic
-        In words: what is claimed, where Lange et al. (2022) make it, what is computed.
-    test
-        Yields the items of the claim in an experiment.
-    experiments
-        Where it is tested: names of experiments, or one of `TOGETHER`.
-    of_paper
-        Whether the paper makes it, in words or in a figure; the others are ours.
-    """
-
-    id: str
-    statement: str
-    where: str
-    statistic: str
-    test: Test
-    experiments: tuple[str, ...]
-    of_paper: bool
+    id: str  # short name, as in the tables
+    statement: str  # what is claimed, in words
+    where: str  # where Lange et al. (2022) make it
+    statistic: str  # what is computed, in words
+    test: Test  # yields the items of the claim in an experiment
+    experiments: tuple[str, ...]  # where it is tested: names of experiments, or one of `TOGETHER`
+    of_paper: bool  # whether the paper makes it, in words or in a figure; the others are ours
 
 
 #: Every claim, in the order of this file.
@@ -224,10 +210,10 @@ def strong_penalties_shrink_upstream(case: Case) -> Iterator[Item]:
 def accurate_where_modular(case: Case) -> Iterator[Item]:
     # No network is filtered out here: the filter goes by the accuracy, which is what is asked about.
     trained = case.results.networks[case.results.networks.trained]
-    wide = trained.pivot_table(index="seed", columns=LEVEL, values="test_accuracy")
     strength = trained[trained.regularizer == "dropout"].strength.max()
     if np.isnan(strength):
         return
+    wide = trained.pivot_table(index="seed", columns=LEVEL, values="test_accuracy")
     loss = (wide[contrasts.weakest_l2(trained)] - wide["dropout", strength]).to_numpy(dtype=float)
     found, paper = mean(loss, null=ACCURACY_MARGIN), case.in_paper(reported.accuracy_loss)
     yield Item(f"dropout {strength:g}", found, "below", ACCURACY_MARGIN, paper)
@@ -286,27 +272,23 @@ def more_than_nulls(case: Case) -> Iterator[Item]:
     untrained = case.untrained
     if untrained is None or case.results.nulls.empty or untrained.nulls.empty:
         return
-    others = family_pairs.other_seeds(untrained.networks, case.trained).network
+    others = family_pairs.other_seeds(untrained.networks, case.trained)[["network"]]
     levels = case.trained[["network", *LEVEL, "seed"]]
-    tested, searched = (
-        table.merge(levels, on="network") for table in (case.results.nulls, case.results.modules)
+    sides = ((case.results, levels), (untrained, others))
+    q, q_before = (results.modules.merge(networks, on="network") for results, networks in sides)
+    nulls, nulls_before = (
+        results.nulls.assign(excess=results.nulls.q - results.nulls["mean"]).merge(networks, on="network")
+        for results, networks in sides
     )
-    q_before, nulls_before = (
-        table[table.network.isin(others)] for table in (untrained.modules, untrained.nulls)
-    )
-    tested["excess"] = tested.q - tested["mean"]
-    nulls_before = nulls_before.assign(excess=nulls_before.q - nulls_before["mean"])
-    for name, level in evidence.plain_and_strongest_dropout(tested).items():
-        for key, group in searched[evidence.at_level(searched, level)].groupby(GRAPH):
-            before = evidence.of_graph(q_before, key).q.to_numpy(dtype=float)
-            paper = case.in_paper(reported.excess_over_untrained, level, *graph_key(key))
-            label = f"{name}, untrained, {graph_name(*graph_key(key))}"
+    for name, level in evidence.plain_and_strongest_dropout(nulls).items():
+        for graph, group in q[evidence.at_level(q, level)].groupby(GRAPH):
+            before = evidence.of_graph(q_before, graph, "q")
+            paper = case.in_paper(reported.excess_over_untrained, level, *graph_key(graph))
+            label = f"{name}, untrained, {graph_name(*graph_key(graph))}"
             yield Item(label, difference(by_seed(group, "q"), before), paper=paper)
-        for (null, *graph), group in tested[evidence.at_level(tested, level)].groupby(["null", *GRAPH]):
+        for (null, *graph), group in nulls[evidence.at_level(nulls, level)].groupby(["null", *GRAPH]):
             excess = by_seed(group, "excess")
-            before = evidence.of_graph(nulls_before[nulls_before.null == null], graph).excess.to_numpy(
-                dtype=float
-            )
+            before = evidence.of_graph(nulls_before[nulls_before.null == null], graph, "excess")
             found = difference(excess, before) if null == "similarity" else mean(excess)
             yield Item(f"{name}, {null}, {graph_name(*graph_key(graph))}", found)
 
@@ -322,8 +304,7 @@ def more_than_nulls(case: Case) -> Iterator[Item]:
 def more_with_a_task(case: Case) -> Iterator[Item]:
     # Networks of both kinds see the same images in the same order from the same start. There is no filter:
     # nothing can be learnt from shuffled labels that a test would show.
-    missing = [name for name in (TRUE_LABELS, SHUFFLED_LABELS) if name not in case.tables]
-    if missing:
+    if missing := [name for name in (TRUE_LABELS, SHUFFLED_LABELS) if name not in case.tables]:
         yield evidence.no_data(f"no tables of {' and '.join(missing)}")
         return
     true, shuffled = (

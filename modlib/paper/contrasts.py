@@ -26,25 +26,13 @@ _ROUNDING = 1e-12  # equal mean accuracies may differ by the rounding of their s
 
 @dataclass(frozen=True, eq=False)
 class Levels:
-    """Q of one graph, seed by seed (nan where a network was left out), at the levels to select from.
+    """Q of one graph, seed by seed (nan where a network was left out), at the levels to select from."""
 
-    Attributes
-    ----------
-    key
-        Layer, measure and whether normalised.
-    plain
-        At the weakest L2, which stands for no regularisation; one column, or none.
-    dropout, weights
-        At each level of dropout, and of L1 or L2.
-    dropout_levels, weights_levels
-        What the columns are: regulariser and strength.
-    """
-
-    key: tuple[int, str, bool]
-    plain: Float[np.ndarray, "seed plain_level"]
+    key: tuple[int, str, bool]  # layer, measure and whether normalised
+    plain: Float[np.ndarray, "seed plain_level"]  # at the weakest L2, no regularisation; one column, or none
     dropout: Float[np.ndarray, "seed dropout_level"]
-    weights: Float[np.ndarray, "seed weights_level"]
-    dropout_levels: tuple[tuple[str, float], ...]
+    weights: Float[np.ndarray, "seed weights_level"]  # at each level of L1 or L2
+    dropout_levels: tuple[tuple[str, float], ...]  # what the columns are: regulariser and strength
     weights_levels: tuple[tuple[str, float], ...]
 
 
@@ -64,21 +52,10 @@ def weakest_l2(networks: pd.DataFrame) -> tuple[str, float]:
 
 
 def levels(modules: pd.DataFrame, networks: pd.DataFrame, *, min_accuracy: float = 0.0) -> list[Levels]:
-    """Q by graph, seed and level, as far as levels may be chosen as the best.
+    """Q by graph, seed and level, as far as levels may be chosen as the best; all graphs have the same seeds.
 
-    Parameters
-    ----------
-    modules
-        Rows with `network`, `layer`, `measure`, `normalized` and `q`.
-    networks
-        The networks that take part, one row each; untrained ones do not.
-    min_accuracy
-        Only levels whose networks reach this test accuracy on average may be chosen; plain stays.
-
-    Returns
-    -------
-    list of Levels
-        One a layer and graph, in their order; all of the same seeds.
+    Those of the networks take part that are trained. Only levels whose networks reach a test accuracy of
+    `min_accuracy` on average may be chosen; plain stays.
     """
     trained = networks[networks.trained]
     accuracy = trained.groupby(LEVEL).test_accuracy.mean()
@@ -104,12 +81,8 @@ def levels(modules: pd.DataFrame, networks: pd.DataFrame, *, min_accuracy: float
 def by_graph(results: Results, *, min_accuracy: float = 0.0) -> pd.DataFrame:
     """Gain in Q by dropout and by weight penalties, and which gain is larger, by layer and graph.
 
-    Parameters
-    ----------
-    results
-        Tables of an experiment; its networks are filtered by `modlib.study.accuracy_filter.kept_networks`.
-    min_accuracy
-        As for `levels`; `least_accurate_dropout` makes the contrast one at matched accuracy.
+    Networks are filtered by `modlib.study.accuracy_filter.kept_networks`, and levels by `min_accuracy`, as in
+    `levels`; `least_accurate_dropout` makes the contrast one at matched accuracy.
 
     Returns
     -------
@@ -132,9 +105,8 @@ def by_graph(results: Results, *, min_accuracy: float = 0.0) -> pd.DataFrame:
         row["dropout_at"] = _best(graph.dropout, graph.dropout_levels)[1]
         row["weights_by"], row["weights_at"] = _best(graph.weights, graph.weights_levels)
         found = difference_of_best([(graph.dropout, graph.weights)])
-        row |= {"difference": found.value, "low": found.low, "high": found.high, "n": found.n, "p": found.p}
-        row["effect"] = found.effect
-        rows.append(row)
+        row["difference"] = found.value
+        rows.append(row | {name: getattr(found, name) for name in ("low", "high", "n", "p", "effect")})
     table = pd.DataFrame(rows)
     return table.assign(p_holm=intervals.holm(table.p.to_numpy(dtype=float)))
 
@@ -145,10 +117,10 @@ def both_ways(results: Results) -> pd.DataFrame:
     The column `levels` has the names in `LEVELS_COMPARED`. Holm's correction is made within each of the two,
     since they answer two questions and both are reported.
     """
-    matched, every = LEVELS_COMPARED
-    least = {matched: least_accurate_dropout(kept_networks(results)), every: 0.0}
+    least = (least_accurate_dropout(kept_networks(results)), 0.0)
     tables = [
-        by_graph(results, min_accuracy=accuracy).assign(levels=name) for name, accuracy in least.items()
+        by_graph(results, min_accuracy=accuracy).assign(levels=name)
+        for name, accuracy in zip(LEVELS_COMPARED, least, strict=True)
     ]
     return pd.concat(tables, ignore_index=True)
 

@@ -28,9 +28,9 @@ def q_beside_paper(results: Results) -> pd.DataFrame:
 
 def ecs_beside_paper(results: Results) -> pd.DataFrame:
     """Element-centric similarity beside the paper's, one row a pair of different graphs."""
-    ours = agreement_matrix(results).pivot_table(index=PAIR, columns="trained", values="ecs").reset_index()
+    ours = agreement_matrix(results).pivot_table(index=PAIR, columns="trained", values="ecs")
     ours = ours.rename(columns={True: "trained", False: "untrained"})
-    both = ours.merge(published.agreement(), on=PAIR)
+    both = ours.reset_index().merge(published.agreement(), on=PAIR)
     return both[(both.measure_a != both.measure_b) | (both.normalized_a != both.normalized_b)]
 
 

@@ -36,18 +36,10 @@ class Item:
 
 @dataclass(frozen=True)
 class Case:
-    """An experiment in which a claim is tested.
+    """An experiment in which a claim is tested."""
 
-    Attributes
-    ----------
-    experiment
-        Its name, or the name under which a claim is tested on several together.
-    tables
-        Those of all experiments that are stored, by name.
-    """
-
-    experiment: str
-    tables: Mapping[str, Results]
+    experiment: str  # its name, or the name under which a claim is tested on several together
+    tables: Mapping[str, Results]  # those of all experiments that are stored, by name
 
     @property
     def results(self) -> Results:
@@ -67,9 +59,8 @@ class Case:
 
     def in_paper(self, statistic: Callable[_Of, float], *args: _Of.args, **options: _Of.kwargs) -> float:
         """Return a statistic of `modlib.paper.reported`; nan if the figures are not of this experiment."""
-        if self.experiment not in reported.LIKE_THE_FIGURES:
-            return float("nan")
-        return statistic(*args, **options)
+        shown = self.experiment in reported.LIKE_THE_FIGURES
+        return statistic(*args, **options) if shown else float("nan")
 
 
 def no_data(label: str) -> Item:
@@ -97,8 +88,8 @@ def raised_by_training(case: Case, pair: str, direction: str, threshold: float) 
     )
     paper = case.in_paper(reported.family_ecs, pair) - case.in_paper(reported.family_ecs, pair, trained=False)
     for layer, group in after.groupby("layer"):
-        untrained = before[before.layer == layer][pair]
-        found = difference(group[pair].to_numpy(dtype=float), untrained.to_numpy(dtype=float))
+        untrained = before[before.layer == layer]
+        found = difference(*(table[pair].to_numpy(dtype=float) for table in (group, untrained)))
         yield Item(f"{_pair_name(pair)}, layer {layer}", found, direction, threshold, paper)
 
 
@@ -108,14 +99,11 @@ def _pair_name(pair: str) -> str:
 
 def modules_lost(case: Case, regularizer: str) -> Iterator[tuple[tuple[int, str, bool], np.ndarray]]:
     """Change of the effective number of modules from the weakest L2 to the strongest kept level, by seed."""
-    levels = case.trained[case.trained.regularizer == regularizer]
-    if levels.empty:
+    strength = case.trained[case.trained.regularizer == regularizer].strength.max()
+    strongest, plain = (regularizer, strength), contrasts.weakest_l2(case.trained)
+    if np.isnan(strength) or strongest == plain:
         return
-    strongest, plain = (regularizer, float(levels.strength.max())), contrasts.weakest_l2(case.trained)
-    if strongest == plain:
-        return
-    two = case.trained[at_level(case.trained, strongest) | at_level(case.trained, plain)]
-    table = case.results.modules.merge(two[["network", *LEVEL, "seed"]], on="network")
+    table = case.results.modules.merge(case.trained[["network", *LEVEL, "seed"]], on="network")
     wide = table.pivot_table(index=[*GRAPH, "seed"], columns=LEVEL, values="effective_modules")
     for key, group in (wide[strongest] - wide[plain]).groupby(GRAPH):
         yield graph_key(key), group.to_numpy(dtype=float)
@@ -134,13 +122,9 @@ def under_choices(results: Results, kinds: tuple[str, ...], case: Case) -> Itera
 
 def plain_and_strongest_dropout(table: pd.DataFrame) -> dict[str, tuple[str, float]]:
     """Find the weakest L2 and the strongest dropout in a table, by what items call them."""
-    found = {}
-    if (table.regularizer == "l2").any():
-        found["plain"] = contrasts.weakest_l2(table)
-    dropout = table[table.regularizer == "dropout"].strength
-    if len(dropout):
-        found[f"dropout {dropout.max():g}"] = ("dropout", float(dropout.max()))
-    return found
+    strongest = table[table.regularizer == "dropout"].strength.max()
+    found = {"plain": contrasts.weakest_l2(table), f"dropout {strongest:g}": ("dropout", float(strongest))}
+    return {name: level for name, level in found.items() if not np.isnan(level[1])}
 
 
 def at_level(table: pd.DataFrame, level: tuple[str, float]) -> pd.Series:
@@ -148,10 +132,11 @@ def at_level(table: pd.DataFrame, level: tuple[str, float]) -> pd.Series:
     return (table.regularizer == level[0]) & (table.strength == level[1])
 
 
-def of_graph(table: pd.DataFrame, key: Any) -> pd.DataFrame:
-    """Rows of one layer and graph."""
+def of_graph(table: pd.DataFrame, key: Any, column: str) -> Float[np.ndarray, " row"]:
+    """Values of a column in the rows of one layer and graph."""
     layer, measure, normalized = graph_key(key)
-    return table[(table.layer == layer) & (table.measure == measure) & (table.normalized == normalized)]
+    here = (table.layer == layer) & (table.measure == measure) & (table.normalized == normalized)
+    return table[column][here].to_numpy(dtype=float)
 
 
 def by_seed(table: pd.DataFrame, column: str) -> Float[np.ndarray, " seed"]:

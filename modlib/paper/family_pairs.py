@@ -14,58 +14,30 @@ from modlib.study.store import Results
 def agreement_matrix(results: Results, metric: str = "ecs") -> pd.DataFrame:
     """Mean agreement of every two graphs over both layers and all networks, trained and untrained.
 
-    Both orders of a pair and the diagonal (agreement with itself) are filled in.
-
-    Parameters
-    ----------
-    metric
-        A column of the agreement table: ``ecs``, ``ami``, ``ari``, ``rmi``, ``vi``, ``matching`` or
-        ``rank_correlation``.
-
-    Raises
-    ------
-    ValueError
-        If the table has no such metric.
+    Both orders of a pair and the diagonal (agreement with itself) are filled in. The metric is a column of
+    the agreement table, such as ``ecs`` or ``rank_correlation``; a ValueError refuses any other.
     """
     table, metric = _agreement(results), checked_metric(results.agreement, metric)
     means = table.groupby(["trained", *PAIR], sort=False)[metric].mean().reset_index()
-    swapped = means.rename(
-        columns={
-            "measure_a": "measure_b",
-            "measure_b": "measure_a",
-            "normalized_a": "normalized_b",
-            "normalized_b": "normalized_a",
-        }
-    )
-    same = means[["trained", "measure_a", "normalized_a"]].drop_duplicates()
-    missing = swapped[["trained", "measure_a", "normalized_a"]].drop_duplicates()
-    same = pd.concat([same, missing]).drop_duplicates()
+    swapped = means.rename(columns=dict(zip(PAIR, PAIR[2:] + PAIR[:2], strict=True)))
+    both = pd.concat([means, swapped], ignore_index=True)
+    same = both[["trained", "measure_a", "normalized_a"]].drop_duplicates()
     same = same.assign(measure_b=same.measure_a, normalized_b=same.normalized_a)
     same[metric] = 0.0 if metric == "vi" else np.nan if metric == "rmi" else 1.0
-    return pd.concat([means, swapped, same], ignore_index=True)
+    return pd.concat([both, same], ignore_index=True)
 
 
 def family_agreement(results: Results, metric: str = "ecs", *, distinct: bool = False) -> pd.DataFrame:
     """Mean agreement within and across families by layer (0: both), trained or not, 95 % over seeds.
 
-    Parameters
-    ----------
-    metric
-        As for `agreement_matrix`.
-    distinct
-        Leave out the pairs of a measure with its own normalised form: two of the six within a family.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If the table has no such metric, or `distinct` is not True or False.
+    The metric is as for `agreement_matrix`. If `distinct`, the pairs of a measure with its own normalised
+    form are left out: two of the six within a family.
     """
     table, metric = _agreement(results), checked_metric(results.agreement, metric)
-    distinct = _checks.flag(distinct, "distinct")
-    if distinct:
+    if _checks.flag(distinct, "distinct"):
         table = table[table.measure_a != table.measure_b]
-    both = mean_over_seeds(table.assign(layer=0), ["trained", "layer", "family_pair"], metric)
-    each = mean_over_seeds(table, ["trained", "layer", "family_pair"], metric)
+    key = ["trained", "layer", "family_pair"]
+    both, each = (mean_over_seeds(rows, key, metric) for rows in (table.assign(layer=0), table))
     return pd.concat([both, each], ignore_index=True)
 
 
@@ -79,19 +51,7 @@ def families_by_seed(
 ) -> pd.DataFrame:
     """Mean agreement within `upstream`, within `downstream` and `across`, one column each, by seed.
 
-    Parameters
-    ----------
-    agreement
-        Rows with `network`, `layer`, `family_pair` and the metric.
-    networks
-        The networks that take part; a seed's value is the mean over its networks.
-    by_layer
-        One row a layer and seed, or one a seed, the mean over all layers.
-
-    Raises
-    ------
-    ValueError
-        If the table has no such metric.
+    A seed's value is the mean over those of its networks that take part, for each layer or over all of them.
     """
     metric = checked_metric(agreement, metric)
     table = agreement.merge(networks[["network", "seed"]], on="network")

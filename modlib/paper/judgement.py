@@ -22,33 +22,15 @@ _JUDGED: dict[tuple[tuple[str, str, str], ...], pd.DataFrame] = {}
 
 
 def stored_items(profile: str) -> pd.DataFrame:
-    """All items of all claims in the experiments whose tables are stored; none is computed.
+    """All items of all claims in the experiments whose tables are stored at a profile; none is computed.
 
-    Parameters
-    ----------
-    profile
-        ``"quick"`` or ``"paper"``.
-
-    Returns
-    -------
-    DataFrame
-        One row an item: `claim`, `experiment`, `item`; `value` with its 95 % interval `low` to `high`, `n`
-        seeds, `p` (two-sided, against the threshold; nan where only the interval is judged) and `p_holm`;
-        `paper`, the same statistic from the paper's figures, nan if they do not give it; `direction`,
-        `threshold` and `outcome` as in `modlib.paper.verdicts.judge`.
-
-    Raises
-    ------
-    ValueError
-        If there is no such profile.
-    StoreError
-        If stored tables are damaged.
+    A row is an item: its `value` with the 95 % interval `low` to `high` over `n` seeds, `p` (two-sided,
+    against the threshold; nan where only the interval is judged); `paper`, the same statistic from the
+    paper's figures, nan if they do not give it; the other columns are as in `modlib.paper.verdicts.judge`. A
+    StoreError says that stored tables are damaged.
     """
-    names = (*TESTED_IN, CLOSE_UP, *dict.fromkeys(evidence.UNTRAINED_BESIDE.values()))
-    found = {
-        name: store.read_if_stored(catalogue.get(name, profile))
-        for name in (*names, TRUE_LABELS, SHUFFLED_LABELS)
-    }
+    names = (*TESTED_IN, CLOSE_UP, *evidence.UNTRAINED_BESIDE.values(), TRUE_LABELS, SHUFFLED_LABELS)
+    found = {name: store.read_if_stored(catalogue.get(name, profile)) for name in dict.fromkeys(names)}
     tables = {name: results for name, results in found.items() if results is not None}
     state = tuple((name, r.manifest["digest"], str(r.manifest["files"])) for name, r in tables.items())
     if state not in _JUDGED:

@@ -46,13 +46,9 @@ def effects(results: Results) -> pd.DataFrame:
     measure would leave the other of its family nothing to agree with but itself. The accuracy filter has no
     bearing on Q where levels are matched by accuracy, so its rows for Q are of all levels.
 
-    Returns
-    -------
-    DataFrame
-        Columns `choice_kind` ("default", "metric", "levels", "accuracy filter", "graphs", "graphs of all
-        levels", "layer", "images", "optimiser"), `choice`, `effect` (a key of `EFFECTS`), `value`, 95 %
-        interval `low` to `high`, `n` seeds and `p`, two-sided against 0. Images and optimisers are those that
-        the table `choices` has.
+    A row has `choice_kind` ("default", "metric", "levels", "accuracy filter", "graphs", "graphs of all
+    levels", "layer", or, where the table `choices` has them, "images" and "optimiser"), `choice`, `effect` (a
+    key of `EFFECTS`), its `value` with the 95 % interval, `n` seeds and `p`, two-sided against 0.
     """
     names = ("value", "low", "high", "n", "p")
     rows = [[*labels, *(getattr(found, name) for name in names)] for *labels, found in _estimates(results)]
@@ -101,15 +97,13 @@ def _estimates(results: Results) -> Iterator[tuple[str, str, str, Estimate]]:
 
 def _by_other_choices(results: Results, kept: pd.DataFrame) -> Iterator[tuple[str, str, str, Estimate]]:
     """Choices that needed partitions of their own; tables without rows give nothing."""
-    if len(results.choices):
-        for name, modules in results.choices.groupby("choice", sort=False):
-            kind, _, choice = str(name).partition("=")
-            yield kind, choice, Q_EFFECT, _q_effect(modules, kept)
-    if len(results.choices_agreement):
-        pairs = results.choices_agreement
-        for name, agreement in pairs[~pairs.distinct.astype(bool)].groupby("choice", sort=False):
-            kind, _, choice = str(name).partition("=")
-            yield kind, choice, AGREEMENT_EFFECT, _agreement_effect(agreement, kept)
+    for name, modules in results.choices.groupby("choice", sort=False):
+        kind, _, choice = str(name).partition("=")
+        yield kind, choice, Q_EFFECT, _q_effect(modules, kept)
+    pairs = results.choices_agreement
+    for name, agreement in pairs[~pairs.distinct.astype(bool)].groupby("choice", sort=False):
+        kind, _, choice = str(name).partition("=")
+        yield kind, choice, AGREEMENT_EFFECT, _agreement_effect(agreement, kept)
 
 
 def _graphs(modules: pd.DataFrame, measures: tuple[str, ...], normalized: bool | None) -> pd.DataFrame:

@@ -37,14 +37,10 @@ Inputs = Float[Tensor, "sample _in"]
 def covariances(networks: Networks, x: Inputs) -> pd.DataFrame:
     """Covariances as E[hhᵀ] − E[h]E[h]ᵀ in single precision, against centred ones in double precision.
 
-    Returns
-    -------
-    DataFrame
-        One row a `network` and `layer`: `units` that vary at all; `lost`, those whose variance comes out as 0
-        or less; `poor`, those whose variance is off by more than 1 %, and how many of these are `always_on`,
-        active for every input; `largest_error` of a variance, relative to it; `q`, modularity of the
-        normalised graph, and `q_change`, that of the single-precision graph less it, both found anew. Units
-        lost are dead in it.
+    Of the `units` of a network and layer that vary at all, variances come out as 0 or less (`lost`), or are
+    off by more than 1 % (`poor`), and some of the latter units are `always_on`, active for every input.
+    `largest_error` is relative. `q` is the modularity of the normalised graph, and `q_change` that of the
+    single-precision graph less it, both found anew; units lost are dead in it.
     """
     rows = []
     for name, layer, h, S in _layers(networks, x):
@@ -57,20 +53,11 @@ def covariances(networks: Networks, x: Inputs) -> pd.DataFrame:
         q, q_naive = (
             find_modules(adjacency(s, normalized=True).numpy()).q for s in (exact, (naive + naive.mT) / 2)
         )
-        rows.append(
-            {
-                "network": name,
-                "layer": layer,
-                "units": int(varies.sum()),
-                "lost": int((found <= 0).sum()),
-                "poor": int(poor.sum()),
-                "always_on": int((h[:, varies][:, poor] > 0).all(0).sum()),
-                "largest_error": float(error.max()),
-                "q": q,
-                "q_change": q_naive - q,
-            }
-        )
-    return pd.DataFrame(rows)
+        always_on = (h[:, varies][:, poor] > 0).all(0)
+        counts = [int(marked.sum()) for marked in (varies, found <= 0, poor, always_on)]
+        rows.append([name, layer, *counts, float(error.max()), q, q_naive - q])
+    names = ["network", "layer", "units", "lost", "poor", "always_on", "largest_error", "q", "q_change"]
+    return pd.DataFrame(rows, columns=names)
 
 
 def _naive_covariance(h: Float[Tensor, "sample unit"]) -> Float[Tensor, "unit unit"]:
@@ -86,22 +73,18 @@ def _naive_covariance(h: Float[Tensor, "sample unit"]) -> Float[Tensor, "unit un
 def hessians(networks: Networks, x: Inputs, y: Int[Tensor, " sample"]) -> pd.DataFrame:
     """Count the diagonal entries by which a normalised Hessian would be divided that are 0 or less.
 
-    Returns
-    -------
-    DataFrame
-        One row a `network` and `layer`: `units`; `closed_form`, entries of 0 or less by the closed form in
-        double precision; `autograd`, by automatic differentiation in single precision; `least`, the smallest
-        entry of the closed form, relative to the largest.
+    They are counted by network and layer, of the `closed_form` in double precision and of automatic
+    differentiation (`autograd`) in single precision. `least` is the smallest entry of the closed form,
+    relative to the largest.
     """
     rows = []
     for name, layer, h, S in _layers(networks, x):
         diagonal = torch.diagonal(S["output_hess"])
         rest = decoder(networks[name].to(dtype=torch.float32), layer)
         single = torch.diagonal(similarity_of(lambda a: a, rest, h.float(), y, measure="output_hess"))
-        counts = {"closed_form": int((diagonal <= 0).sum()), "autograd": int((single <= 0).sum())}
-        least = float(diagonal.min() / diagonal.max())
-        rows.append({"network": name, "layer": layer, "units": len(diagonal), **counts, "least": least})
-    return pd.DataFrame(rows)
+        counts = [len(diagonal), int((diagonal <= 0).sum()), int((single <= 0).sum())]
+        rows.append([name, layer, *counts, float(diagonal.min() / diagonal.max())])
+    return pd.DataFrame(rows, columns=["network", "layer", "units", "closed_form", "autograd", "least"])
 
 
 def decoder(stack: MLPStack, layer: int) -> Callable[[Tensor], Tensor]:
@@ -120,20 +103,14 @@ def first_splits(networks: Networks, x: Inputs) -> pd.DataFrame:
     """Split each graph in two by the eigenvector of the largest eigenvalue, in absolute value or not.
 
     Newman (2006) takes the most positive eigenvalue of the modularity matrix; the released code the vector of
-    the largest singular value, whose eigenvalue may be negative. The split then separates units that belong
-    together.
-
-    Returns
-    -------
-    DataFrame
-        One row a `network`, `layer`, `measure` and `normalized`: `negative`, whether the eigenvalue of
-        largest absolute value is; `q_absolute` and `q_newman`, modularity of the two halves by either vector.
+    the largest singular value, whose eigenvalue may be `negative`. The split then separates units that belong
+    together. `q_absolute` and `q_newman` are the modularity of the two halves by either vector.
     """
-    rows = []
-    for name, layer, _, S in _layers(networks, x):
-        for measure, normalized in VARIANTS:
-            found = first_split(adjacency(S[measure], normalized=normalized).numpy())
-            rows.append([name, layer, measure, normalized, *found])
+    rows = [
+        (name, layer, *variant, *first_split(adjacency(S[variant[0]], normalized=variant[1]).numpy()))
+        for name, layer, _, S in _layers(networks, x)
+        for variant in VARIANTS
+    ]
     columns = ["network", "layer", "measure", "normalized", "negative", "q_absolute", "q_newman"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -178,28 +155,17 @@ def untrained_agreement(
     Untrained networks have no protocol and few dead units: apart from chance, what is left between our values
     and the paper's is the search for modules.
 
+    A row is a pair of graphs, with element-centric similarity, the mean over networks and layers, by the
+    `stored` partitions and by the `other` ones; and `paper`, that of the paper's figure.
+
     Parameters
     ----------
-    results
-        Tables of an experiment with untrained networks.
     x
         Inputs for the other optimiser's graphs.
     untrained
-        How many of the untrained networks, from the first.
+        How many of the untrained networks, from the first; else a ValueError or TypeError.
     optimiser
         Name that `modlib.algorithms.find_modules_by` knows.
-
-    Returns
-    -------
-    DataFrame
-        One row a pair of graphs: the columns of `modlib.paper.published.agreement` that name it;
-        element-centric similarity, the mean over networks and layers, by the `stored` partitions and by the
-        `other` ones; and `paper`, that of the paper's figure.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If `untrained` is not a whole number from 1 to that of the untrained networks.
     """
     networks = results.networks[~results.networks.trained]
     networks = networks.nsmallest(_checks.whole(untrained, "untrained", least=1, most=len(networks)), "seed")
@@ -224,10 +190,7 @@ def greedy_matching(
 ) -> Float[np.ndarray, " pair"]:
     """Share of units matched by pairing modules greedily: the two that share most units first, and so on.
 
-    Parameters
-    ----------
-    a, b
-        Labels of the partitions of each pair; units labelled −1 in either are left out.
+    Units labelled −1 in either partition of a pair are left out.
     """
     shared = contingency_tables(a, b, int(max(a.max(), b.max())) + 1)
     n = shared.sum(axis=(1, 2))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
 
@@ -43,8 +45,7 @@ def excess_over_untrained(level: tuple[str, float], layer: int, measure: str, no
     """Q at a level of regularisation less the mean Q of untrained networks; nan where a figure lacks it."""
     table = _graph(layer, measure, normalized)
     here = table[(table.regularizer == level[0]) & np.isclose(table.strength, level[1])]
-    null = published.q_untrained()
-    null = null[(null.layer == layer) & (null.measure == measure) & (null.normalized == normalized)]
+    null = _rows(published.q_untrained(), layer, measure, normalized)
     return float(here.q.iloc[0] - null["mean"].iloc[0]) if len(here) and len(null) else float("nan")
 
 
@@ -68,11 +69,9 @@ def under_choice(kind: str, choice: str, effect: str) -> float:
         return float((upstream + downstream) / 2 - across)
     matched = kind not in ("levels", "graphs of all levels")
     contrasts = [
-        dropout_less_weights(layer, measure, normalized, matched=matched)
-        for layer in (1, 2)
-        for measure in MEASURES
-        for normalized in (False, True)
-        if _is_chosen(kind, choice, layer, measure, normalized)
+        dropout_less_weights(*graph, matched=matched)
+        for graph in product((1, 2), MEASURES, (False, True))
+        if _is_chosen(kind, choice, *graph)
     ]
     return float(np.mean(contrasts)) if contrasts else float("nan")
 
@@ -109,10 +108,13 @@ def accuracy_loss() -> float:
     return float(_weakest_l2(table).test_acc - dropout.test_acc)
 
 
+def _rows(table: pd.DataFrame, layer: int, measure: str, normalized: bool) -> pd.DataFrame:
+    return table[(table.layer == layer) & (table.measure == measure) & (table.normalized == normalized)]
+
+
 def _graph(layer: int, measure: str, normalized: bool) -> pd.DataFrame:
-    table = published.q()
-    here = (table.layer == layer) & (table.measure == measure) & (table.normalized == normalized)
-    return table[here & ((table.regularizer != "dropout") | (table.strength > 0))]  # no dropout is no level
+    table = _rows(published.q(), layer, measure, normalized)
+    return table[(table.regularizer != "dropout") | (table.strength > 0)]  # no dropout is no level
 
 
 def _best(table: pd.DataFrame, regularizers: list[str]) -> float:

@@ -41,24 +41,13 @@ def judge(items: pd.DataFrame) -> pd.DataFrame:
     the two one-sided tests of Schuirmann 1987, at 2.5 % each). All else, and fewer than three seeds, is
     "undecided"; no value is "no data".
 
-    Parameters
-    ----------
-    items
-        Columns `claim`, `experiment`, `value`, `low`, `high`, `n`, `p` (two-sided, against the threshold),
-        `direction` and `threshold`.
-
-    Returns
-    -------
-    DataFrame
-        A copy. `p_holm` is adjusted by Holm's method over the items of the claim in the experiment that are
-        judged by it and have at least three seeds; nan for the others.
+    The p-values, two-sided and against the threshold, are adjusted by Holm's method over the items of the
+    claim in the experiment that are judged by p and have at least three seeds; the others have no `p_holm`.
 
     Raises
     ------
-    ValueError
-        If a direction is not one of the four, or a column is missing.
-    TypeError
-        If `items` is no DataFrame.
+    ValueError, TypeError
+        If a direction is not one of the four, a column is missing, or `items` is no DataFrame.
     """
     _check_columns(items, ("claim", "experiment", "value", "low", "high", "n", "p", "direction", "threshold"))
     unknown = sorted(set(items.direction) - set(DIRECTIONS))
@@ -95,19 +84,18 @@ def verdict(supported: int, contradicted: int, items: int) -> str:
 
     Raises
     ------
-    ValueError
-        If a count is negative, or more are decided than there are.
-    TypeError
-        If a count is no whole number.
+    ValueError, TypeError
+        If a count is no whole number, or negative, or more are decided than there are.
 
     Examples
     --------
     >>> verdict(12, 0, 16), verdict(12, 1, 16), verdict(3, 5, 16), verdict(0, 1, 16), verdict(0, 0, 0)
     ('holds', 'holds in part', 'does not hold', 'cannot be said', 'cannot be said')
     """
-    supported = _checks.whole(supported, "supported")
-    contradicted = _checks.whole(contradicted, "contradicted")
-    items = _checks.whole(items, "items")
+    supported, contradicted, items = (
+        _checks.whole(count, name)
+        for count, name in ((supported, "supported"), (contradicted, "contradicted"), (items, "items"))
+    )
     if supported + contradicted > items:
         raise ValueError(
             f"supported ({supported}) and contradicted ({contradicted}) must be counts of the {items} items"
@@ -118,39 +106,23 @@ def verdict(supported: int, contradicted: int, items: int) -> str:
         return "holds"
     if 2 * (supported + contradicted) < items:
         return "cannot be said"
-    if contradicted > supported:
-        return "does not hold"
-    return "holds in part"
+    return "does not hold" if contradicted > supported else "holds in part"
 
 
 def by_claim(items: pd.DataFrame) -> pd.DataFrame:
-    """Verdict on every claim in every experiment.
+    """Verdict on every claim in every experiment, from judged items, in their order.
 
-    Parameters
-    ----------
-    items
-        As `modlib.paper.judgement.stored_items` returns them: judged.
-
-    Returns
-    -------
-    DataFrame
-        Columns `claim`, `experiment`, `verdict`, `n_supported`, `n_contradicted`, `n_items` (those with
-        data), `no_data` (labels of those without, joined by semicolons), in the order of the items.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If `items` is no DataFrame with columns `claim`, `experiment`, `item` and `outcome`.
+    Of the items, `n_items` have data; `no_data` has the labels of the others, joined by semicolons. What is
+    no DataFrame with columns `claim`, `experiment`, `item` and `outcome` is refused (TypeError, ValueError).
     """
     _check_columns(items, ("claim", "experiment", "item", "outcome"))
     rows = []
     for (claim, experiment), group in items.groupby(["claim", "experiment"], sort=False):
-        supported = int((group.outcome == "supported").sum())
-        contradicted = int((group.outcome == "contradicted").sum())
-        missing = group[group.outcome == "no data"]
-        n_items = len(group) - len(missing)
-        found = verdict(supported, contradicted, n_items)
-        rows.append((claim, experiment, found, supported, contradicted, n_items, "; ".join(missing.item)))
+        supported, contradicted, missing = (
+            group.item[group.outcome == outcome] for outcome in ("supported", "contradicted", "no data")
+        )
+        counts = (len(supported), len(contradicted), len(group) - len(missing))
+        rows.append((claim, experiment, verdict(*counts), *counts, "; ".join(missing)))
     columns = ["claim", "experiment", "verdict", "n_supported", "n_contradicted", "n_items", "no_data"]
     return pd.DataFrame(rows, columns=columns)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -42,62 +43,41 @@ class Method:
     """A way to compute an interval, which the book has `used` or only shows for comparison."""
 
     name: str
-    interval: Callable[[Sample, Generator], Interval]
+    interval: Callable[[Sample, Generator], Estimate | Interval]
     used: bool = False
 
 
 @dataclass(frozen=True)
 class Case:
-    """Data whose truth is known, and the methods that are tried on them.
+    """Data whose truth is known, and the methods that are tried on them."""
 
-    Attributes
-    ----------
-    interval
-        Function of `modlib.stats.intervals` or `modlib.stats.selection` under test.
-    data
-        The data in words.
-    draw
-        Draws a sample of a given number of seeds.
-    truth
-        The value that the intervals should hold.
-    methods, seeds
-        Every method is given the same samples, for each number of seeds.
-    limit
-        Whether the methods in use fall short on these data too, which the book shows as their limits.
-    """
-
-    interval: str
-    data: str
-    draw: Callable[[Generator, int], Sample]
-    truth: float
-    methods: tuple[Method, ...]
+    interval: str  # the function of `modlib.stats` under test
+    data: str  # in words
+    draw: Callable[[Generator, int], Sample]  # a sample of a given number of seeds
+    truth: float  # what the intervals should hold
+    methods: tuple[Method, ...]  # all are given the same samples
     seeds: tuple[int, ...] = (9, 5)
-    limit: bool = False
+    limit: bool = False  # whether the methods in use fall short here too, which the book shows as a limit
 
 
 def simulate(*, repetitions: int = 2000, seed: int = 0, only: str | None = None) -> pd.DataFrame:
-    """Share of repetitions in which each interval holds the truth.
+    """Share of repetitions in which each interval holds the truth, with its 95 % interval (Wilson 1927).
+
+    Rows are of a function, data, method and number of seeds; `length` is the median one of the intervals.
 
     Parameters
     ----------
     repetitions
-        Number of samples for each row. With 2,000, a coverage of .95 is known to ± .01.
+        Number of samples for each row, at least 100. With 2,000, a coverage of .95 is known to ± .01.
     seed
         The same seed gives the same table.
     only
         Name of the only function of `modlib.stats.intervals` or `modlib.stats.selection` to try.
 
-    Returns
-    -------
-    DataFrame
-        One row a function, data, method and number of seeds: `interval`, `data`, `method`, `seeds`, `used`,
-        `limit`, `nominal` and measured `coverage` with its 95 % interval `low` to `high` (Wilson 1927), the
-        median `length` of the intervals, and `repetitions`.
-
     Raises
     ------
     ValueError
-        If there are fewer than 100 repetitions, or `only` is not the name of a function tried here.
+        If there are fewer repetitions, or `only` is not the name of a function tried here.
     """
     if repetitions < 100:
         raise ValueError(f"repetitions must be at least 100, got {repetitions}")
@@ -107,12 +87,10 @@ def simulate(*, repetitions: int = 2000, seed: int = 0, only: str | None = None)
         raise ValueError(f"only must be one of {', '.join(names)}; got {only!r}")
     rows = []
     for number, case in enumerate(cases):
-        if only not in (None, case.interval):
-            continue
-        for n in case.seeds:
+        for n in case.seeds if only in (None, case.interval) else ():
             rng = np.random.default_rng([seed, number, n])
             samples = (case.draw(rng, n) for _ in range(repetitions))  # drawn between the methods' draws
-            ends = np.array([[method.interval(sample, rng) for method in case.methods] for sample in samples])
+            ends = np.array([[_ends(method.interval(x, rng)) for method in case.methods] for x in samples])
             hits = ((ends[..., 0] <= case.truth) & (case.truth <= ends[..., 1])).sum(axis=0)
             lengths = np.median(ends[..., 1] - ends[..., 0], axis=0)
             for method, hit, length in zip(case.methods, hits.tolist(), lengths.tolist(), strict=True):
@@ -120,6 +98,10 @@ def simulate(*, repetitions: int = 2000, seed: int = 0, only: str | None = None)
                 what = (case.interval, case.data, method.name, n, method.used, case.limit, intervals.LEVEL)
                 rows.append([*what, hit / repetitions, wilson.low, wilson.high, length, repetitions])
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _ends(found: Estimate | Interval) -> Interval:
+    return (found.low, found.high) if isinstance(found, Estimate) else found
 
 
 def write() -> None:
@@ -131,10 +113,7 @@ def write() -> None:
 def stored() -> pd.DataFrame:
     """Return the table of `simulate` with its defaults, as it was stored, to six digits.
 
-    Raises
-    ------
-    ValueError
-        If the file does not have the columns and methods that `simulate` gives.
+    A ValueError refuses a file that does not have the columns and methods that `simulate` gives.
     """
     table = pd.read_csv(FILE)
     here = {(c.interval, c.data, m.name, n) for c in _cases() for m in c.methods for n in c.seeds}
@@ -149,43 +128,48 @@ def stored() -> pd.DataFrame:
 
 def _cases() -> Iterator[Case]:
     """Every case of the simulation. A case's place decides its random numbers, so new ones go to the end."""
-    for data, skewed in (("normal", False), ("skewed", True)):
-        yield Case("mean", data, _nested(skewed), 0.0, _MEAN, (9, 5, 3))
+    kinds = (("normal", False), ("skewed", True))
+    for data, skewed in kinds:
+        yield Case("mean", data, partial(_nested, skewed=skewed), 0.0, _MEAN, (9, 5, 3))
     yield Case(
         "mean", "very skewed", lambda rng, n: rng.exponential(size=(n, 1, 1)), 1.0, _MEAN[:1], limit=True
     )
+    for data, skewed in kinds:
+        data = f"{data}, spread 1 and 2, seeds n and 2n"
+        yield Case("difference", data, partial(_two_groups, skewed=skewed), 1.0, _DIFFERENCE)
+    for (data, skewed), seeds in zip(kinds, ((9, 5), (9, 5, 3)), strict=True):
+        yield Case("bootstrap", f"ratio, {data}", partial(_ratios, skewed=skewed), 2.0, _BOOTSTRAP, seeds)
 
-    for data, skewed in (("normal", False), ("skewed", True)):
-        yield Case(
-            "difference", f"{data}, spread 1 and 2, seeds n and 2n", _two_groups(skewed), 1.0, _DIFFERENCE
-        )
-
-    yield Case("bootstrap", "ratio, normal", _ratio_sample(skewed=False), 2.0, _BOOTSTRAP)
-    yield Case("bootstrap", "ratio, skewed", _ratio_sample(skewed=True), 2.0, _BOOTSTRAP, (9, 5, 3))
-
-    for data, levels, slope, seeds, limit in (
-        ("no trend, 14 levels", 14, 0.0, (9, 5), False),
-        ("no trend, 7 levels", 7, 0.0, (9, 5), False),
-        ("weak, 14 levels", 14, 1.5, (9, 5), False),
-        ("strong, 14 levels", 14, 4.0, (9, 5), True),
-        ("strong, 7 levels", 7, 5.0, (9, 5), True),
-        ("nearly perfect, 7 levels", 7, 12.0, (9, 5), True),
-    ):
-        draw = _curves(levels, slope)
-        truth = float(np.mean(_rank_correlations(draw(np.random.default_rng(levels), MANY))))
-        yield Case("trend", data, draw, truth, _TREND, seeds, limit=limit)
-
-    for data, (a, b) in _BEST.items():
-        yield Case("difference_of_best", data, _levels(a, b), float(a.max() - b.max()), _CONTRAST)
+    yield _trend("no trend", 14, 0.0)
+    yield _trend("no trend", 7, 0.0)
+    yield _trend("weak", 14, 1.5)
+    yield _trend("strong", 14, 4.0, limit=True)
+    yield _trend("strong", 7, 5.0, limit=True)
+    yield _trend("nearly perfect", 7, 12.0, limit=True)
 
     # With three seeds, as `deep` has: the best of many levels, trained less untrained, change with depth.
-    for data, (a, b) in _BEST.items():
-        yield Case("difference_of_best", data, _levels(a, b), float(a.max() - b.max()), _CONTRAST, (3,))
+    for seeds in ((9, 5), (3,)):
+        for data, (a, b) in _BEST.items():
+            truth = float(a.max() - b.max())
+            yield Case("difference_of_best", data, partial(_two_curves, a=a, b=b), truth, _CONTRAST, seeds)
     yield Case("difference", "normal, n and 17 seeds", _few_and_17, 1.0, _DIFFERENCE[:1], (3,), limit=True)
-    for data, slope in (("no trend, 5 levels", 0.0), ("strong, 5 levels", 5.0)):
-        draw = _curves(5, slope)
-        truth = float(np.mean(_rank_correlations(draw(np.random.default_rng(5), MANY))))
-        yield Case("trend", data, draw, truth, _TREND_OF_THREE, (3,))
+    yield _trend("no trend", 5, 0.0, _TREND_OF_THREE, (3,))
+    yield _trend("strong", 5, 5.0, _TREND_OF_THREE, (3,))
+
+
+def _trend(
+    data: str,
+    levels: int,
+    slope: float,
+    methods: tuple[Method, ...] = (),
+    seeds: tuple[int, ...] = (9, 5),
+    *,
+    limit: bool = False,
+) -> Case:
+    """Return a case of curves whose true rank correlation is computed from many seeds."""
+    draw = partial(_curves, levels=levels, slope=slope)
+    truth = float(np.mean(_rank_correlations(draw(np.random.default_rng(levels), MANY))))
+    return Case("trend", f"{data}, {levels} levels", draw, truth, methods or _TREND, seeds, limit)
 
 
 # --- data
@@ -196,63 +180,44 @@ def _noise(rng: Generator, size: tuple[int, ...], *, skewed: bool) -> Float[np.n
     return rng.gamma(4, size=size) / 2 - 2 if skewed else rng.normal(size=size)
 
 
-def _nested(skewed: bool) -> Callable[[Generator, int], Float[np.ndarray, "seed network layer"]]:
+def _nested(rng: Generator, n: int, *, skewed: bool) -> Float[np.ndarray, "seed network layer"]:
     """Two layers of 14 networks for each seed: effects of seed, network and layer, of variance 1 together."""
-
-    def draw(rng: Generator, n: int) -> Float[np.ndarray, "seed network layer"]:
-        of_seed = _noise(rng, (n, 1, 1), skewed=skewed)
-        of_network = _noise(rng, (n, 14, 1), skewed=skewed)
-        of_layer = _noise(rng, (n, 14, 2), skewed=skewed)
-        shares = np.sqrt([SEED_SHARE, NETWORK_SHARE, 1 - SEED_SHARE - NETWORK_SHARE])
-        return np.asarray(shares[0] * of_seed + shares[1] * of_network + shares[2] * of_layer)
-
-    return draw
+    of_seed, of_network, of_layer = (
+        _noise(rng, size, skewed=skewed) for size in ((n, 1, 1), (n, 14, 1), (n, 14, 2))
+    )
+    shares = np.sqrt([SEED_SHARE, NETWORK_SHARE, 1 - SEED_SHARE - NETWORK_SHARE])
+    return np.asarray(shares[0] * of_seed + shares[1] * of_network + shares[2] * of_layer)
 
 
-def _two_groups(skewed: bool) -> Callable[[Generator, int], tuple[Any, Any]]:
+def _two_groups(rng: Generator, n: int, *, skewed: bool) -> tuple[Any, Any]:
     """Two nested groups whose means differ by one; a pooled variance is wrong, as spread and size differ."""
-    nested = _nested(skewed)
-    return lambda rng, n: (1 + 2 * nested(rng, n), nested(rng, 2 * n))
+    return 1 + 2 * _nested(rng, n, skewed=skewed), _nested(rng, 2 * n, skewed=skewed)
 
 
 def _few_and_17(rng: Generator, n: int) -> tuple[Any, Any]:
     """Two nested groups whose means differ by one, like trained networks and untrained ones of 17 seeds."""
-    nested = _nested(skewed=False)
-    return 1 + nested(rng, n), nested(rng, 17)
+    return 1 + _nested(rng, n, skewed=False), _nested(rng, 17, skewed=False)
 
 
-def _ratio_sample(skewed: bool) -> Callable[[Generator, int], Float[np.ndarray, "seed network kind"]]:
+def _ratios(rng: Generator, n: int, *, skewed: bool) -> Float[np.ndarray, "seed network kind"]:
     """Four networks of two kinds for each seed, of means 2 and 1; the seed has an effect on both kinds."""
-
-    def draw(rng: Generator, n: int) -> Float[np.ndarray, "seed network kind"]:
-        of_seed = _noise(rng, (n, 1, 2), skewed=skewed) + _noise(rng, (n, 1, 1), skewed=skewed)
-        return np.asarray([2.0, 1.0] + 0.15 * (of_seed + _noise(rng, (n, 4, 2), skewed=skewed)))
-
-    return draw
+    of_seed = _noise(rng, (n, 1, 2), skewed=skewed) + _noise(rng, (n, 1, 1), skewed=skewed)
+    return np.asarray([2.0, 1.0] + 0.15 * (of_seed + _noise(rng, (n, 4, 2), skewed=skewed)))
 
 
-def _curves(levels: int, slope: float) -> Callable[[Generator, int], Float[np.ndarray, "seed level"]]:
+def _curves(rng: Generator, n: int, *, levels: int, slope: float) -> Float[np.ndarray, "seed level"]:
     """Curves over strength: each seed has a slope near the given one, and noise at every level."""
-    strength = np.linspace(0, 1, levels)
-
-    def draw(rng: Generator, n: int) -> Float[np.ndarray, "seed level"]:
-        slopes = slope + 0.5 * rng.normal(size=(n, 1))
-        return slopes * strength + rng.normal(size=(n, levels))
-
-    return draw
+    slopes = slope + 0.5 * rng.normal(size=(n, 1))
+    return np.asarray(slopes * np.linspace(0, 1, levels) + rng.normal(size=(n, levels)))
 
 
-def _levels(
-    a: Float[np.ndarray, " level_a"], b: Float[np.ndarray, " level_b"]
-) -> Callable[[Generator, int], tuple[Any, Any]]:
+def _two_curves(
+    rng: Generator, n: int, *, a: Float[np.ndarray, " level_a"], b: Float[np.ndarray, " level_b"]
+) -> tuple[Any, Any]:
     """Two curves with the given means; the effect of the seed is the same in both, noise is not."""
-
-    def draw(rng: Generator, n: int) -> tuple[Any, Any]:
-        of_seed = 0.005 * rng.normal(size=(n, 1))
-        noise_a, noise_b = (0.013 * rng.normal(size=(n, len(mean))) for mean in (a, b))
-        return a + of_seed + noise_a, b + of_seed + noise_b
-
-    return draw
+    of_seed = 0.005 * rng.normal(size=(n, 1))
+    noise_a, noise_b = (0.013 * rng.normal(size=(n, len(mean))) for mean in (a, b))
+    return a + of_seed + noise_a, b + of_seed + noise_b
 
 
 def _bump(levels: int, centre: float, width: float, height: float) -> Float[np.ndarray, " level"]:
@@ -272,25 +237,25 @@ _BEST = {
 # --- methods
 
 
-def _ends(found: Estimate) -> Interval:
-    return found.low, found.high
-
-
 def _seed_means(x: Float[np.ndarray, "seed network layer"]) -> Float[np.ndarray, " seed"]:
     return np.asarray(x.mean(axis=(1, 2)))
 
 
-def _percentile(x: Float[np.ndarray, "seed ..."], statistic: Callable[..., Any], rng: Generator) -> Interval:
-    low, high = np.quantile(statistic(x[_resamples(len(x), rng)]), [0.025, 0.975])
+def _resamples(n: int, rng: Generator) -> Any:
+    return rng.integers(0, n, (DRAWS, n))
+
+
+def _percentile(
+    x: Float[np.ndarray, "seed ..."], statistic: Callable[..., Any], rng: Generator, tail: float = 0.025
+) -> Interval:
+    low, high = np.quantile(statistic(x[_resamples(len(x), rng)]), [tail, 1 - tail])
     return low, high
 
 
 def _expanded(x: Float[np.ndarray, "seed ..."], statistic: Callable[..., Any], rng: Generator) -> Interval:
     """Percentiles that lie so far out that they cover a normal statistic (Hesterberg 2015)."""
     n = len(x)
-    tail = special.ndtr(np.sqrt(n / (n - 1)) * stats.t.ppf(0.025, n - 1))
-    low, high = np.quantile(statistic(x[_resamples(n, rng)]), [tail, 1 - tail])
-    return low, high
+    return _percentile(x, statistic, rng, special.ndtr(np.sqrt(n / (n - 1)) * stats.t.ppf(0.025, n - 1)))
 
 
 def _studentised(x: Float[np.ndarray, "seed ..."], statistic: Callable[..., Any], rng: Generator) -> Interval:
@@ -306,17 +271,13 @@ def _studentised(x: Float[np.ndarray, "seed ..."], statistic: Callable[..., Any]
     return values[0] - high * se[0], values[0] - low * se[0]
 
 
-def _resamples(n: int, rng: Generator) -> Any:
-    return rng.integers(0, n, (DRAWS, n))
-
-
-def _mean_of_draws(x: Float[np.ndarray, "draw seed"]) -> Float[np.ndarray, " draw"]:
-    return np.asarray(x.mean(axis=1))
-
-
 def _ratio(x: Float[np.ndarray, "draw seed kind"]) -> Float[np.ndarray, " draw"]:
     total = x.sum(axis=1)
     return np.asarray(total[:, 0] / total[:, 1])
+
+
+def _bootstrap(x: Float[np.ndarray, "seed network kind"], rng: Generator) -> Estimate:
+    return intervals.bootstrap(_ratio, x.mean(axis=1), draws=DRAWS, seed=int(rng.integers(2**31)))
 
 
 def _pooled_t(a: Float[np.ndarray, " seed_a"], b: Float[np.ndarray, " seed_b"]) -> Interval:
@@ -335,56 +296,45 @@ def _fisher(q: Float[np.ndarray, "seed level"]) -> Interval:
     return float(np.tanh(found.low)), float(np.tanh(found.high))
 
 
-def _best_on_same_seeds(a: Float[np.ndarray, "seed a"], b: Float[np.ndarray, "seed b"]) -> Interval:
-    return _ends(intervals.mean(a[:, a.mean(axis=0).argmax()] - b[:, b.mean(axis=0).argmax()]))
+def _best_on_other_seeds(x: Sample, rng: Generator) -> Estimate:
+    return selection.difference_of_best([x], draws=DRAWS, seed=int(rng.integers(2**31)))
+
+
+def _best_on_same_seeds(a: Float[np.ndarray, "seed a"], b: Float[np.ndarray, "seed b"]) -> Estimate:
+    return intervals.mean(a[:, a.mean(axis=0).argmax()] - b[:, b.mean(axis=0).argmax()])
 
 
 _INDEPENDENT = "all networks and layers as independent"
+_PERCENTILE = "percentile bootstrap over seeds"
 _MEAN = (
-    Method("Student's t over seeds", lambda x, _: _ends(intervals.mean(_seed_means(x))), used=True),
-    Method(
-        "percentile bootstrap over seeds", lambda x, rng: _percentile(_seed_means(x), _mean_of_draws, rng)
-    ),
-    Method(_INDEPENDENT, lambda x, _: _ends(intervals.mean(x.ravel()))),
+    Method("Student's t over seeds", lambda x, _: intervals.mean(_seed_means(x)), used=True),
+    Method(_PERCENTILE, lambda x, rng: _percentile(_seed_means(x), partial(np.mean, axis=1), rng)),
+    Method(_INDEPENDENT, lambda x, _: intervals.mean(x.ravel())),
 )
 _DIFFERENCE = (
-    Method("Welch over seeds", lambda x, _: _ends(intervals.difference(*map(_seed_means, x))), used=True),
+    Method("Welch over seeds", lambda x, _: intervals.difference(*map(_seed_means, x)), used=True),
     Method("Student's t with pooled variance", lambda x, _: _pooled_t(*map(_seed_means, x))),
-    Method(_INDEPENDENT, lambda x, _: _ends(intervals.difference(x[0].ravel(), x[1].ravel()))),
+    Method(_INDEPENDENT, lambda x, _: intervals.difference(*map(np.ravel, x))),
 )
 _BOOTSTRAP = (
-    Method(
-        "t with bootstrap standard error over seeds",
-        lambda x, rng: _ends(
-            intervals.bootstrap(_ratio, x.mean(axis=1), draws=DRAWS, seed=int(rng.integers(2**31)))
-        ),
-        used=True,
-    ),
-    Method("percentile bootstrap over seeds", lambda x, rng: _percentile(x.mean(axis=1), _ratio, rng)),
+    Method("t with bootstrap standard error over seeds", _bootstrap, used=True),
+    Method(_PERCENTILE, lambda x, rng: _percentile(x.mean(axis=1), _ratio, rng)),
     Method("expanded percentiles over seeds", lambda x, rng: _expanded(x.mean(axis=1), _ratio, rng)),
     Method("studentised over seeds", lambda x, rng: _studentised(x.mean(axis=1), _ratio, rng)),
     Method("percentile bootstrap over networks", lambda x, rng: _percentile(x.reshape(-1, 2), _ratio, rng)),
 )
 _TREND = (
-    Method(
-        "Student's t over seeds",
-        lambda q, _: _ends(intervals.trend(np.arange(q.shape[1]) / 1.0, q)),
-        used=True,
-    ),
+    Method("Student's t over seeds", lambda q, _: intervals.trend(np.arange(q.shape[1]) / 1.0, q), used=True),
     Method("Student's t on Fisher's z", lambda q, _: _fisher(q)),
 )
 _TREND_OF_THREE = (
-    Method("Student's t over three seeds", lambda q, _: _ends(intervals.mean(_rank_correlations(q)))),
+    Method("Student's t over three seeds", lambda q, _: intervals.mean(_rank_correlations(q))),
 )
 _CONTRAST = (
-    Method(
-        "best on other seeds, bootstrap over seeds",
-        lambda x, rng: _ends(selection.difference_of_best([x], draws=DRAWS, seed=int(rng.integers(2**31)))),
-        used=True,
-    ),
+    Method("best on other seeds, bootstrap over seeds", _best_on_other_seeds, used=True),
     Method(
         "best on other seeds, Student's t",
-        lambda x, _: _ends(intervals.mean(selection.held_out_best(x[0]) - selection.held_out_best(x[1]))),
+        lambda x, _: intervals.mean(selection.held_out_best(x[0]) - selection.held_out_best(x[1])),
     ),
     Method("best on the same seeds, Student's t", lambda x, _: _best_on_same_seeds(*x)),
 )

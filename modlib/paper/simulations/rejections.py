@@ -65,8 +65,6 @@ def vectors(
 
     Parameters
     ----------
-    rng
-        Source of the draw.
     dimensions
         In how many the units differ, 1 or more.
     common
@@ -135,15 +133,16 @@ def planted_networks(seeds: Sequence[int], strength: float) -> MLPStack:
     widths = (NARROW, NARROW, 8)
     blocks = [np.repeat(np.arange(BLOCKS), width // BLOCKS) for width in widths]
     factors = [np.sqrt(1 - strength + BLOCKS * strength * np.equal.outer(a, b)) for a, b in pairwise(blocks)]
-    weights: list[list[np.ndarray]] = [[], []]
-    biases: list[list[np.ndarray]] = [[], []]
+    layers: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in factors]
     for seed in seeds:
         rng = np.random.default_rng([seed, 1])
-        for layer, factor in enumerate(factors):
+        for layer, factor in zip(layers, factors, strict=True):
             drawn = rng.standard_normal(factor.shape)
-            weights[layer].append(np.asarray(factor * drawn / np.sqrt(len(factor))))
-            biases[layer].append(np.asarray(0.1 * rng.standard_normal(factor.shape[1])))
-    return MLPStack.from_arrays([np.stack(w) for w in weights], [np.stack(b) for b in biases])
+            layer.append((factor * drawn / np.sqrt(len(factor)), 0.1 * rng.standard_normal(factor.shape[1])))
+    weights, biases = zip(
+        *([np.stack(part) for part in zip(*layer, strict=True)] for layer in layers), strict=True
+    )
+    return MLPStack.from_arrays(weights, biases)
 
 
 # --- tests
@@ -156,11 +155,10 @@ def rejects(S: Signed, rng: Generator, graphs: Sequence[str] = SCALES) -> Bool[n
     """
     signed = torch.as_tensor(S)
     own = [_best_q(adjacency(signed, normalized=graph == "normalised").numpy()) for graph in graphs]
-    chosen = [SCALES.index(graph) for graph in graphs]
     drawn = []
     for _ in range(DRAWS):
-        pair = random_graphs(S, rng)
-        drawn.append([_best_q(pair[i]) for i in chosen])
+        pair = dict(zip(SCALES, random_graphs(S, rng), strict=True))
+        drawn.append([_best_q(pair[graph]) for graph in graphs])
     tests = [null_test(q, values).p <= ALPHA for q, values in zip(own, np.transpose(drawn), strict=True)]
     return np.array(tests)
 
@@ -198,26 +196,16 @@ def _networks(batch: int, count: int, strength: float, seed: int) -> pd.DataFram
 
 
 def size(*, repetitions: int = 1000, seed: int = 0, map_: Map = map) -> pd.DataFrame:
-    """Share of made-up layers without modules that each null rejects at 5 %.
+    """Share of made-up layers without modules that each null rejects at 5 %; see `row`.
 
     Parameters
     ----------
     repetitions
-        Layers a row, 20 or more. With 1,000, a rate of .05 is known to ± .014, within `BAND` of it.
+        Layers a row, 20 or more (else a ValueError). With 1,000, a rate of .05 is known to ± .014.
     seed
         Same seed, same table.
     map_
         Does what `map` does, perhaps side by side.
-
-    Returns
-    -------
-    DataFrame
-        Columns as `row`, and `limit`.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer than 20 repetitions.
     """
     _check(repetitions)
     begun = [map_(rejects_case, repeat(c), range(repetitions), repeat(seed)) for c in range(len(CASES))]
@@ -238,20 +226,8 @@ def size(*, repetitions: int = 1000, seed: int = 0, map_: Map = map) -> pd.DataF
 def power(*, repetitions: int = 100, seed: int = 0, map_: Map = map) -> pd.DataFrame:
     """Share of layers and networks rejected at 5 % as modules are planted, by their strength.
 
-    Parameters
-    ----------
-    repetitions, seed, map_
-        As for `size`; with 100, a rate is known to ± .1 or better.
-
-    Returns
-    -------
-    DataFrame
-        Columns as `row`, and `strength`, for layers by `planted_layer` and networks by `planted_networks`.
-
-    Raises
-    ------
-    ValueError
-        As `size`.
+    Layers are those of `planted_layer`, networks those of `planted_networks`; arguments are as for `size`.
+    With 100 repetitions, a rate is known to ± .1 or better.
     """
     _check(repetitions)
     begun = [map_(rejects_planted, repeat(s), range(repetitions), repeat(seed)) for s in STRENGTHS]
@@ -289,18 +265,9 @@ def row(null: str, data: str, graph: str, rejected: ArrayLike, **more: object) -
     """Count rejections; `low` to `high` is the 95 % interval of `rate` (Wilson 1927)."""
     hits = np.asarray(rejected, dtype=bool)
     wilson = stats.binomtest(int(hits.sum()), len(hits)).proportion_ci(method="wilson")
-    return {
-        "null": null,
-        "data": data,
-        "graph": graph,
-        **more,
-        "draws": DRAWS,
-        "repetitions": len(hits),
-        "rejected": int(hits.sum()),
-        "rate": float(hits.mean()),
-        "low": float(wilson.low),
-        "high": float(wilson.high),
-    }
+    counts = {"draws": DRAWS, "repetitions": len(hits), "rejected": int(hits.sum())}
+    rate = {"rate": float(hits.mean()), "low": float(wilson.low), "high": float(wilson.high)}
+    return {"null": null, "data": data, "graph": graph, **more, **counts, **rate}
 
 
 # --- on disk

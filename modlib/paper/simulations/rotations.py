@@ -8,7 +8,7 @@ keeps its dimensions as unequal as they are.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import repeat
+from itertools import product, repeat
 from pathlib import Path
 
 import numpy as np
@@ -44,21 +44,12 @@ def rotated(R: ArrayLike, rng: Generator) -> Signed:
     Parameters
     ----------
     R
-        (unit, unit) normalised similarities, signed, without dead units.
-    rng
-        Source of the draw.
-
-    Returns
-    -------
-    array
-        (unit, unit), 1 on the diagonal.
+        (unit, unit) normalised similarities, signed, of 3 units or more, none of them dead.
 
     Raises
     ------
-    ValueError
-        If R is not square with 3 units or more, finite and symmetric, or has a dead unit.
-    TypeError
-        If it does not hold real numbers, or `rng` is none of NumPy's.
+    ValueError, TypeError
+        If R is no such matrix, not finite or not symmetric, or `rng` is none of NumPy's.
 
     Notes
     -----
@@ -79,8 +70,7 @@ def rotated(R: ArrayLike, rng: Generator) -> Signed:
     O = turned @ basis.T  # noqa: E741
     found = O @ matrix @ O.T
     scale = 1 / np.sqrt(np.diagonal(found))
-    found = (found + found.T) / 2 * np.outer(scale, scale)
-    return np.asarray(found)
+    return np.asarray((found + found.T) / 2 * np.outer(scale, scale))
 
 
 def beside_rotations(
@@ -94,47 +84,24 @@ def beside_rotations(
 ) -> pd.DataFrame:
     """Q of the normalised graphs of a network beside the similarity null and beside `rotated`.
 
-    Parameters
-    ----------
-    stack
-        A single network.
-    x
-        Inputs of the similarities.
-    name
-        Of the network.
-    draws
-        Of each, re-optimised as the network's own graphs are.
-    seed
-        Of the draws.
-    map_
-        Does what `map` does, perhaps side by side.
-
-    Returns
-    -------
-    DataFrame
-        One row a `network`, `layer` and `measure`: its `units` that are not dead, `draws`, `q`, mean and sd
-        of the draws and p of the test against each, and `size`, the share of rotations, layers without
-        modules, that the similarity null rejects at 5 %.
-
-    Raises
-    ------
-    ValueError
-        If the stack does not hold one network.
+    A row is of a `network`, `layer` and `measure`: its `units` that are not dead, `draws` of each kind
+    (re-optimised as the network's own graphs are), `q`, mean and sd of the draws and p of the test against
+    each, and `size`, the share of rotations, layers without modules, that the similarity null rejects at 5 %.
+    A ValueError refuses a stack that does not hold one network. `map_` does what `map` does, perhaps side by
+    side.
     """
     if len(stack) != 1:
         raise ValueError(f"stack must hold one network, got {len(stack)}")
     S = similarity(stack.to(dtype=torch.float64), x.to(torch.float64))
     heads, matrices, seeds = [], [], []
-    for layer in range(stack.n_hidden):
-        for number, measure in enumerate(MEASURES):
-            R = normalise(S[measure][layer])[0].numpy()
-            alive = np.diagonal(R) > 0
-            matrices.append(R[np.ix_(alive, alive)])
-            seeds.append((seed, layer, number))
-            head = {"network": name, "layer": layer + 1, "measure": measure, "units": int(alive.sum())}
-            heads.append(head | {"draws": draws})
-    rows = map_(_beside_rotations, matrices, repeat(draws), seeds)
-    return pd.DataFrame([head | row for head, row in zip(heads, rows, strict=True)])
+    for layer, (number, measure) in product(range(stack.n_hidden), enumerate(MEASURES)):
+        R = normalise(S[measure][layer])[0].numpy()
+        alive = np.diagonal(R) > 0
+        matrices.append(R[np.ix_(alive, alive)])
+        seeds.append((seed, layer, number))
+        heads.append([name, layer + 1, measure, int(alive.sum()), draws])
+    table = pd.DataFrame(heads, columns=["network", "layer", "measure", "units", "draws"])
+    return table.join(pd.DataFrame(list(map_(_beside_rotations, matrices, repeat(draws), seeds))))
 
 
 def _beside_rotations(R: Signed, draws: int, seed: tuple[int, ...]) -> dict[str, float]:
@@ -156,19 +123,13 @@ def _best_q(R: Signed) -> float:
     return find_modules(A, restarts=RESTARTS).q
 
 
-def of_networks(kept: Mapping[str, MLPStack], *, map_: Map = map) -> pd.DataFrame:
-    """`beside_rotations` for networks kept with their weights, over all MNIST test images."""
-    x = data.load("mnist").x_test
-    tables = [beside_rotations(stack, x, name, map_=map_) for name, stack in kept.items()]
-    return pd.concat(tables, ignore_index=True)
-
-
 def write(target: str | Path, kept: Mapping[str, MLPStack], *, map_: Map = map) -> None:
-    """Write the table of `of_networks` as ``spectra.csv`` to a folder: about a minute."""
-    path = Path(target) / "spectra.csv"
-    of_networks(kept, map_=map_).to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
+    """Write `beside_rotations` of kept networks, over all MNIST test images, to a folder: about a minute."""
+    x = data.load("mnist").x_test
+    table = pd.concat([beside_rotations(stack, x, name, map_=map_) for name, stack in kept.items()])
+    table.to_csv(Path(target) / "spectra.csv", index=False, float_format="%.6g", lineterminator="\n")
 
 
 def read() -> pd.DataFrame:
-    """Read the stored table of `of_networks`, about the kept networks of the base experiment."""
+    """Read the stored table of `write`, about the kept networks of the base experiment."""
     return pd.read_csv(FOLDER / "spectra.csv")
