@@ -12,6 +12,7 @@ import io
 import json
 import os
 import platform
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -69,13 +70,9 @@ def write(name: str, device: Device, table: pd.DataFrame, about: Mapping[str, An
     """Keep what was measured, each file whole or not at all; return where the table is."""
     csv, sidecar = paths(name, device)
     content = table.to_csv(index=False, lineterminator="\n").encode()
-    whole = {
-        "format": FORMAT,
-        "sha256": hashlib.sha256(content).hexdigest(),
-        "rows": len(table),
-        "about": dict(about),
-        "machine": machine(device),
-    }
+    check_sum = hashlib.sha256(content).hexdigest()
+    whole = {"format": FORMAT, "sha256": check_sum, "rows": len(table), "about": dict(about)}
+    whole["machine"] = machine(device)
     sidecar.unlink(missing_ok=True)
     files.write(csv, content)
     files.write(sidecar, (json.dumps(whole, indent=1, ensure_ascii=False) + "\n").encode())
@@ -85,12 +82,7 @@ def write(name: str, device: Device, table: pd.DataFrame, about: Mapping[str, An
 def read(name: str, device: Device) -> Record:
     """Read a record back, the table checked against its SHA-256.
 
-    Raises
-    ------
-    FileNotFoundError
-        If there is none.
-    RecordError
-        If a file of it is missing or is not the one that was written.
+    A FileNotFoundError says that there is none, a RecordError that a file of it is missing or another one.
     """
     csv, sidecar = paths(name, device)
     if not csv.exists() and not sidecar.exists():
@@ -114,10 +106,7 @@ def read(name: str, device: Device) -> Record:
 
 def read_if_there(name: str, device: Device) -> Record | None:
     """Read a record, or return None if there is none."""
-    try:
-        return read(name, device)
-    except FileNotFoundError:
-        return None
+    return read(name, device) if any(path.exists() for path in paths(name, device)) else None
 
 
 def _measured_by(name: str, device: Device) -> str:
@@ -127,10 +116,7 @@ def _measured_by(name: str, device: Device) -> str:
 
 def _processor() -> str:
     """Name of the processor's model."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass  # not a Linux
-    return platform.processor() or platform.machine()
+    path = Path("/proc/cpuinfo")  # of Linux
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    found = re.search(r"^model name\s*:(.*)$", text, re.MULTILINE)
+    return found[1].strip() if found else platform.processor() or platform.machine()

@@ -40,21 +40,12 @@ _TEMPLATE = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=
 def text_table(table: pd.DataFrame, widths: Sequence[int | float]) -> HTML:
     """Show a table of sentences, without its index; on a phone it is too wide for, each row as a paragraph.
 
-    Parameters
-    ----------
-    table
-        Texts and numbers; the first column names the row.
-    widths
-        Least width of each column, in rem.
+    The `widths` are the least ones of its columns, in rem.
     """
-    html = _TEMPLATE.render(
-        classes="dataframe modlib-paragraphs" if sum(widths) > _PHONE else "dataframe",
-        columns=list(table.columns),
-        rows=table.to_numpy().tolist(),
-        labels=0,
-        widths=widths,
-        style="white-space: normal; text-align: left; vertical-align: top",
-    )
+    classes = "dataframe modlib-paragraphs" if sum(widths) > _PHONE else "dataframe"
+    style = "white-space: normal; text-align: left; vertical-align: top"
+    columns, rows = list(table.columns), table.to_numpy().tolist()
+    html = _TEMPLATE.render(classes=classes, columns=columns, rows=rows, labels=0, widths=widths, style=style)
     return HTML(html)  # type: ignore[no-untyped-call]
 
 

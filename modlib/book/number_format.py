@@ -21,10 +21,8 @@ def format_number(value: int | float | str | None, spec: str = "") -> str:
 
     Raises
     ------
-    TypeError
-        If `value` is neither a number nor a text nor None.
-    ValueError
-        If `value` is not finite, or `spec` does not fit it.
+    TypeError, ValueError
+        If `value` is of another type or not finite, or `spec` does not fit it.
 
     Examples
     --------

@@ -10,11 +10,12 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -45,15 +46,8 @@ class Cell:
 
     @classmethod
     def parse(cls, text: str) -> Cell:
-        """Read a cell's name.
+        """Read a cell's name; a CellError says that it is none.
 
-        Raises
-        ------
-        CellError
-            If it is none.
-
-        Examples
-        --------
         >>> Cell.parse("elsewhere.effects[wide, matched].value").row
         ('wide', 'matched')
         """
@@ -66,18 +60,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Offered:
-    """A table that a chapter offers to prose.
+    """A table that a chapter offers to prose."""
 
-    Attributes
-    ----------
-    make
-        The function that makes it, given the profile.
-    by
-        Columns whose labels, in this order, name a row; none for a table of one row.
-    """
-
-    make: Maker
-    by: tuple[str, ...]
+    make: Maker  # makes it, given the profile
+    by: tuple[str, ...]  # columns whose labels, in this order, name a row; none for a table of one row
 
     @property
     def function(self) -> str:
@@ -120,13 +106,7 @@ def offered(*by: str) -> Callable[[Maker], Maker]:
 
 
 def find(cell: Cell) -> Offered:
-    """Return the table of a cell.
-
-    Raises
-    ------
-    CellError
-        If there is no such chapter or table, naming those that there are.
-    """
+    """Return the table of a cell; a CellError names those that there are, if it is none of them."""
     key = (cell.chapter, cell.table)
     if key not in OFFERED:
         module = f"modlib.book.chapters.{cell.chapter}.tables"
@@ -136,26 +116,17 @@ def find(cell: Cell) -> Offered:
             if error.name is None or not module.startswith(error.name):
                 raise
     if key not in OFFERED:
-        there = sorted(table for chapter, table in OFFERED if chapter == cell.chapter)
-        raise CellError(
-            f"{cell}: {cell.chapter} offers {', '.join(there)}" if there else f"{cell}: no such chapter"
-        )
+        there = ", ".join(sorted(table for chapter, table in OFFERED if chapter == cell.chapter))
+        raise CellError(f"{cell}: {f'{cell.chapter} offers {there}' if there else 'no such chapter'}")
     return OFFERED[key]
 
 
 def value(cell: Cell, profile: str) -> Number:
     """Return what stands in a cell, as a plain number or text.
 
-    Returns
-    -------
-    int, float, str or None
-        None, shown as "n/a", where the table leaves the cell undefined (nan), and at the profile ``quick``
-        also where it lacks the row: fewer experiments and levels are computed there.
-
-    Raises
-    ------
-    CellError
-        If there is no such table, row or column, if labels name several rows, or the number is infinite.
+    It is None, shown as "n/a", where the table leaves the cell undefined (nan), and at the profile ``quick``
+    also where it lacks the row: fewer experiments and levels are computed there. A CellError says that there
+    is no such table, row or column, that labels name several rows, or that the number is infinite.
     """
     table = _indexed(find(cell), profile)
     if cell.row not in table:
@@ -204,14 +175,9 @@ def _plain(cell: Cell, value: object) -> Number:
 
 
 def cells_of(role: str, text: str) -> tuple[list[Cell], str]:
-    """Return the cells that a citation reads, and its format.
+    """Return the cells that a citation reads, and its format; a CellError says that the text names none.
 
     ``{num}`` and ``{word}`` read one cell; ``{side}`` names a row and reads its `low` and `high`.
-
-    Raises
-    ------
-    CellError
-        If the text names no cell.
     """
     name, _, spec = text.partition(":")
     if role == "side":
@@ -220,30 +186,22 @@ def cells_of(role: str, text: str) -> tuple[list[Cell], str]:
 
 
 def citations(root: Path) -> Iterator[tuple[str, Cell]]:
-    """Give every cell that a page of the book cites, with the page's name.
-
-    Parameters
-    ----------
-    root
-        The folder of ``notebooks/`` and ``book/``.
-    """
+    """Give every cell that a page of the book in the folder `root` cites, with the page's name."""
     for path in sorted((*(root / "notebooks").glob("*.ipynb"), *(root / "book").glob("*.md"))):
         text = path.read_text(encoding="utf-8")
         if path.suffix == ".ipynb":
-            cells = json.loads(text)["cells"]
-            text = "\n".join("".join(cell["source"]) for cell in cells)  # captions are in code
+            text = "\n".join("".join(cell["source"]) for cell in json.loads(text)["cells"])
         for found in _CITED.finditer(text):
             for cell in cells_of(found["role"], found["text"])[0]:
                 yield path.stem, cell
 
 
-def numbers(profile: str, root: Path) -> dict[str, Number]:
-    """Compute every number that the pages of the book cite, by the names of their cells, and the profile.
+def as_json(values: Mapping[str, Any]) -> str:
+    """Write values as the project's JSON files have them."""
+    return json.dumps(values, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
-    Raises
-    ------
-    CellError
-        As `value`.
-    """
+
+def numbers(profile: str, root: Path) -> dict[str, Number]:
+    """Compute every number that the pages of the book cite, by the names of their cells, and the profile."""
     cited = sorted({cell for _, cell in citations(root)}, key=str)
     return {"profile": profile, **{str(cell): value(cell, profile) for cell in cited}}

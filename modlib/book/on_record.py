@@ -12,21 +12,21 @@ import io
 import json
 import math
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from modlib.book import inputs
-from modlib.book.numbers import numbers
+from modlib.book.numbers import as_json, numbers
 from modlib.paper import judgement, verdicts
 from modlib.study import catalogue, project, store
 
 PROFILE = "paper"
 #: Relative difference up to which two numbers are the same: another processor may add in another order.
 RTOL = 1e-9
-#: And the absolute one, for what is zero but for rounding.
-ATOL = 1e-12
+ATOL = 1e-12  # and the absolute one, for what is zero but for rounding
 #: Numbers of the book as built in this checkout.
 BOOK_NUMBERS = project.ROOT / "book" / "executed" / "numbers.json"
 
@@ -51,12 +51,7 @@ def folder() -> Path:
 def write() -> list[Path]:
     """Put on record what the stored tables of the paper profile say now; return the files.
 
-    Raises
-    ------
-    StoreError
-        If stored tables are damaged.
-    FileNotFoundError
-        If the base experiment has no tables.
+    It raises a StoreError if stored tables are damaged, and a FileNotFoundError if there are none of base.
     """
     folder().mkdir(parents=True, exist_ok=True)
     texts = _texts(*recomputed())
@@ -70,13 +65,8 @@ def problems(*, book: Path | None = None) -> list[str]:
 
     Every stored table of the paper profile is verified against its manifest; the manifests, the tables of
     simulations and the paper's values against their check sums on record; items, verdicts and numbers are
-    computed again and compared, numbers to a relative 1e-9. The numbers of the built book are compared too,
-    if there is one at the paper profile.
-
-    Parameters
-    ----------
-    book
-        Numbers of the built book; by default `BOOK_NUMBERS`.
+    computed again and compared, numbers to a relative 1e-9. The numbers of the built book, by default
+    `BOOK_NUMBERS`, are compared too, if they are there and of the paper profile.
     """
     if not folder().is_dir():
         return [f"there is no {folder()}: nothing is on record"]
@@ -91,11 +81,8 @@ def problems(*, book: Path | None = None) -> list[str]:
 
 def compare(items: pd.DataFrame, verdict: pd.DataFrame, values: Mapping[str, Any]) -> list[str]:
     """Everything on record that items, verdicts or numbers computed again do not say, a sentence each."""
-    return [
-        sentence
-        for name, text in _texts(items, verdict, values).items()
-        for sentence in _compare(folder() / name, _rows(name, text))
-    ]
+    texts = _texts(items, verdict, values)
+    return [said for name in texts for said in _compare(folder() / name, _rows(name, texts[name]))]
 
 
 def compare_book(path: Path, values: Mapping[str, Any]) -> list[str]:
@@ -105,13 +92,10 @@ def compare_book(path: Path, values: Mapping[str, Any]) -> list[str]:
     """
     if not path.is_file():
         return []
-    try:
-        ((_, built),) = _rows(path.name, path.read_text(encoding="utf-8"))
-        profile = built.pop("profile")
-    except _DAMAGE as error:
-        return [_damaged(path, error, "build the book again")]
-    values = {name: value for name, value in values.items() if name != "profile"}
-    return list(_compare_row(str(path), built, values)) if profile == PROFILE else []
+    with suppress(*_DAMAGE, TypeError):  # of which the comparison tells
+        if json.loads(path.read_text(encoding="utf-8"))["profile"] != PROFILE:
+            return []
+    return list(_compare(path, [((), dict(values))], "build the book again"))
 
 
 def summary() -> str:
@@ -120,21 +104,15 @@ def summary() -> str:
     values = json.loads((folder() / "numbers.json").read_text(encoding="utf-8"))
     verdict, items = (pd.read_csv(folder() / f"{name}.csv") for name in ("verdicts", "claims"))
     tables = [name for name in tables if "/" not in name]  # the others are of simulations, or published
+    experiments = f"{len(tables)} experiment{'s' if len(tables) > 1 else ''}"
     return (
         f"{len(verdict)} verdicts on {verdict.claim.nunique()} claims, from {len(items)} items, and "
-        f"{len(values)} numbers are what the tables of {len(tables)} "
-        f"experiment{'s' if len(tables) > 1 else ''} say"
+        f"{len(values)} numbers are what the tables of {experiments} say"
     )
 
 
 def recomputed() -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
-    """Compute items, verdicts and the numbers of the book from the stored tables.
-
-    Raises
-    ------
-    FileNotFoundError
-        If the base experiment has no tables.
-    """
+    """Compute items, verdicts and numbers of the book; a FileNotFoundError says that base has no tables."""
     base = catalogue.get("base", PROFILE)
     if not store.is_stored(base):  # `numbers` would begin to compute it
         raise FileNotFoundError(store.folder_of(base) / "manifest.json")
@@ -164,13 +142,9 @@ def _texts(items: pd.DataFrame, verdict: pd.DataFrame, values: Mapping[str, Any]
     return {
         "claims.csv": items.to_csv(index=False, lineterminator="\n"),
         "verdicts.csv": verdict.to_csv(index=False, lineterminator="\n"),
-        "numbers.json": _json(values),
-        "tables.json": _json(check_sums()),
+        "numbers.json": as_json(values),
+        "tables.json": as_json(check_sums()),
     }
-
-
-def _json(values: Mapping[str, Any]) -> str:
-    return json.dumps(dict(values), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def _rows(name: str, text: str) -> _Rows:
@@ -186,14 +160,14 @@ def _rows(name: str, text: str) -> _Rows:
     return list(zip(labels.itertuples(index=False, name=None), rest, strict=True))
 
 
-def _compare(path: Path, expected: _Rows) -> Iterator[str]:
+def _compare(path: Path, expected: _Rows, remedy: str = _WRITE_ANEW) -> Iterator[str]:
     if not path.is_file():
         yield f"{path} is missing"
         return
     try:
         found = _rows(path.name, path.read_text(encoding="utf-8"))
     except _DAMAGE as error:
-        yield _damaged(path, error, _WRITE_ANEW)
+        yield f"{path} is damaged ({type(error).__name__}: {error}); restore it, or {remedy}"
         return
     now, stored = dict(expected), dict(found)
     if len(stored) < len(found):
@@ -206,10 +180,6 @@ def _compare(path: Path, expected: _Rows) -> Iterator[str]:
             yield f"{at}: the row is on record, but the tables do not give it"
         else:
             yield from _compare_row(at, stored[label], now[label])
-
-
-def _damaged(path: Path, error: Exception, remedy: str) -> str:
-    return f"{path} is damaged ({type(error).__name__}: {error}); restore it, or {remedy}"
 
 
 def _compare_row(where: str, stored: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:

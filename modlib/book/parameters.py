@@ -22,13 +22,7 @@ PARAMETERS: dict[str, Callable[[Any, str], object]] = {
 
 
 def check(**parameters: Any) -> None:
-    """Check parameters of a notebook, given by their names.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If one is not allowed, or there is none of that name.
-    """
+    """Check parameters of a notebook, given by their names: a ValueError or TypeError says what is wrong."""
     for name, value in parameters.items():
         if name not in PARAMETERS:
             raise TypeError(f"there is no parameter {name}; there are {', '.join(PARAMETERS)}")

@@ -13,8 +13,6 @@ from typing import Any
 import altair as alt
 import vl_convert
 
-__all__ = ["CONTAINER_WIDTH", "DARK", "LIGHT", "PAPER", "PIXELS", "VEGALITE", "enable", "render"]
-
 # The "+json" matters: nbformat refuses a JSON object under a type that does not end in it.
 VEGALITE = "application/vnd.vegalite.v6+json"
 PIXELS = 2  # image pixels a chart pixel, for sharp print and dense screens
@@ -23,18 +21,13 @@ CONTAINER_WIDTH = 640  # width, in chart pixels, of the image of a chart as wide
 
 def _config(*, text: str, muted: str, line: str, grid: str, background: str) -> dict[str, Any]:
     """Return a Vega-Lite configuration that holds nothing but colours."""
+    named = {"labelColor": muted, "titleColor": text}
     return {
         "background": background,
         "view": {"stroke": line},
-        "axis": {
-            "domainColor": line,
-            "tickColor": line,
-            "gridColor": grid,
-            "labelColor": muted,
-            "titleColor": text,
-        },
-        "legend": {"labelColor": muted, "titleColor": text},
-        "header": {"labelColor": muted, "titleColor": text},
+        "axis": {"domainColor": line, "tickColor": line, "gridColor": grid, **named},
+        "legend": named,
+        "header": named,
         "title": {"color": text, "subtitleColor": muted},
         "text": {"color": text},
         "rule": {"color": muted},
@@ -51,23 +44,12 @@ PAPER = {**LIGHT, "background": "white"}
 
 
 def render(spec: dict[str, Any], **_options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Turn a Vega-Lite specification into a notebook output; registered with Altair as ``"modlib"``.
+    """Turn a Vega-Lite specification into a notebook output: its MIME bundle and metadata.
 
-    Parameters
-    ----------
-    spec
-        A Vega-Lite 6 specification. Its ``description`` is the alternative text;
-        ``usermeta={"caption": ..., "name": ...}`` makes it a numbered figure that ``{numref}`` can cite.
-
-    Returns
-    -------
-    data, metadata
-        The output's MIME bundle (specification, PNG, plain text) and its metadata (size of the image in
-        chart pixels).
+    The ``description`` of the specification is the alternative text; ``usermeta={"caption": ..., "name":
+    ...}`` makes it a numbered figure that ``{numref}`` can cite.
     """
-    still = spec
-    if spec.get("width") == "container":
-        still = {**spec, "width": CONTAINER_WIDTH}
+    still = {**spec, "width": CONTAINER_WIDTH} if spec.get("width") == "container" else spec
     png = vl_convert.vegalite_to_png(still, scale=PIXELS, config=PAPER)
     width, height = struct.unpack(">II", png[16:24])  # the first two fields of a PNG's header
     data = {

@@ -24,7 +24,7 @@ import numpy as np
 from modlib.measures import UPSTREAM
 from modlib.paper import contrasts, evidence, family_pairs, reported
 from modlib.paper.evidence import Case, Item, by_seed
-from modlib.paper.graph_names import graph_key, graph_name
+from modlib.paper.graph_names import graph_key, graph_name, of_graph
 from modlib.stats.intervals import difference, mean
 from modlib.stats.selection import difference_of_best
 from modlib.study.accuracy_filter import GRAPH, LEVEL, WEIGHT_PENALTIES
@@ -282,13 +282,13 @@ def more_than_nulls(case: Case) -> Iterator[Item]:
     )
     for name, level in evidence.plain_and_strongest_dropout(nulls).items():
         for graph, group in q[evidence.at_level(q, level)].groupby(GRAPH):
-            before = evidence.of_graph(q_before, graph, "q")
+            before = of_graph(q_before, graph).q.to_numpy(dtype=float)
             paper = case.in_paper(reported.excess_over_untrained, level, *graph_key(graph))
             label = f"{name}, untrained, {graph_name(*graph_key(graph))}"
             yield Item(label, difference(by_seed(group, "q"), before), paper=paper)
         for (null, *graph), group in nulls[evidence.at_level(nulls, level)].groupby(["null", *GRAPH]):
             excess = by_seed(group, "excess")
-            before = evidence.of_graph(nulls_before[nulls_before.null == null], graph, "excess")
+            before = of_graph(nulls_before[nulls_before.null == null], graph).excess.to_numpy(dtype=float)
             found = difference(excess, before) if null == "similarity" else mean(excess)
             yield Item(f"{name}, {null}, {graph_name(*graph_key(graph))}", found)
 

@@ -43,7 +43,7 @@ def least_accurate_dropout(networks: pd.DataFrame) -> float:
     between networks of matched accuracy.
     """
     levels = networks[networks.regularizer == "dropout"].groupby("strength").test_accuracy.mean()
-    return float(levels.min()) if len(levels) else float("nan")
+    return float(levels.min())
 
 
 def weakest_l2(networks: pd.DataFrame) -> tuple[str, float]:

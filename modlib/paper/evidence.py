@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ParamSpec
+from typing import ParamSpec
 
 import numpy as np
 import pandas as pd
@@ -130,13 +130,6 @@ def plain_and_strongest_dropout(table: pd.DataFrame) -> dict[str, tuple[str, flo
 def at_level(table: pd.DataFrame, level: tuple[str, float]) -> pd.Series:
     """Mark the rows of a level, its regulariser and strength."""
     return (table.regularizer == level[0]) & (table.strength == level[1])
-
-
-def of_graph(table: pd.DataFrame, key: Any, column: str) -> Float[np.ndarray, " row"]:
-    """Values of a column in the rows of one layer and graph."""
-    layer, measure, normalized = graph_key(key)
-    here = (table.layer == layer) & (table.measure == measure) & (table.normalized == normalized)
-    return table[column][here].to_numpy(dtype=float)
 
 
 def by_seed(table: pd.DataFrame, column: str) -> Float[np.ndarray, " seed"]:

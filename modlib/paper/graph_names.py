@@ -16,6 +16,12 @@ def graph_key(key: Any) -> tuple[int, str, bool]:
     return int(layer), str(measure), bool(normalized)
 
 
+def of_graph(table: pd.DataFrame, key: Any) -> pd.DataFrame:
+    """Rows of one layer and graph."""
+    layer, measure, normalized = graph_key(key)
+    return table[(table.layer == layer) & (table.measure == measure) & (table.normalized == normalized)]
+
+
 def variant_name(measure: str, normalized: bool) -> str:
     """Name a graph whatever its layer, such as ``input gradient, normalised``."""
     return f"{MEASURES[measure].label}, {'normalised' if normalized else 'raw'}"

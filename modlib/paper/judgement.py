@@ -41,12 +41,13 @@ def stored_items(profile: str) -> pd.DataFrame:
 
 def judged_items(tables: Mapping[str, Results]) -> pd.DataFrame:
     """Judge the items of all claims, from the tables of experiments by name; columns as of `stored_items`."""
-    rows = [
-        _row(claim, name, item)
-        for claim in CLAIMS
-        for name in claim.experiments
-        for item in _items(claim, Case(name, tables))
-    ]
+    rows = []
+    for claim, name in [(one, experiment) for one in CLAIMS for experiment in one.experiments]:
+        for item in _items(claim, Case(name, tables)):
+            found = item.estimate
+            p = found.p if item.direction in ("above", "below") else float("nan")
+            numbers = (found.value, found.low, found.high, found.n, p, item.paper)
+            rows.append([claim.id, name, item.label, *numbers, item.direction, item.threshold])
     computed = [column for column in ITEM_COLUMNS if column not in ("p_holm", "outcome")]
     return verdicts.judge(pd.DataFrame(rows, columns=computed))[ITEM_COLUMNS]
 
@@ -56,17 +57,3 @@ def _items(claim: Claim, case: Case) -> list[Item]:
     if case.experiment not in case.tables and (case.experiment not in TOGETHER or not case.tables):
         return []
     return list(claim.test(case)) or [evidence.no_data("no rows in the tables")]
-
-
-def _row(claim: Claim, experiment: str, item: Item) -> dict[str, object]:
-    estimate = item.estimate
-    return {
-        "claim": claim.id,
-        "experiment": experiment,
-        "item": item.label,
-        **{name: getattr(estimate, name) for name in ("value", "low", "high", "n")},
-        "p": estimate.p if item.direction in ("above", "below") else float("nan"),
-        "paper": item.paper,
-        "direction": item.direction,
-        "threshold": item.threshold,
-    }

@@ -9,6 +9,7 @@ import pandas as pd
 
 from modlib.measures import MEASURES, family
 from modlib.paper import multiverse, published
+from modlib.paper.graph_names import of_graph
 from modlib.study.accuracy_filter import WEIGHT_PENALTIES
 
 #: The experiments that the paper's figures show; the final protocol is compared with them too, though
@@ -21,8 +22,8 @@ def dropout_gain(layer: int, measure: str, normalized: bool) -> float:
 
     The best of the published means: nothing is held out, so it leans upwards a little.
     """
-    table = _graph(layer, measure, normalized)
-    return _best(table, ["dropout"]) - float(_weakest_l2(table).q)
+    table = _levels(layer, measure, normalized)
+    return _best(table, "dropout") - float(_weakest_l2(table).q)
 
 
 def dropout_less_weights(layer: int, measure: str, normalized: bool, *, matched: bool) -> float:
@@ -31,21 +32,21 @@ def dropout_less_weights(layer: int, measure: str, normalized: bool, *, matched:
     nan if an accuracy that matching needs is missing. A level below the axis of the accuracy figure is less
     accurate than all that are on it.
     """
-    table = _graph(layer, measure, normalized)
+    table = _levels(layer, measure, normalized)
     if matched:
         table = table.merge(published.accuracy(), on=["regularizer", "strength"], how="left")
         table.loc[table.below_axis.eq(True), "test_acc"] = 0.0
         if table.test_acc.isna().any():
             return float("nan")
         table = table[table.test_acc >= table[table.regularizer == "dropout"].test_acc.min()]
-    return _best(table, ["dropout"]) - _best(table, list(WEIGHT_PENALTIES))
+    return _best(table, "dropout") - _best(table, *WEIGHT_PENALTIES)
 
 
 def excess_over_untrained(level: tuple[str, float], layer: int, measure: str, normalized: bool) -> float:
     """Q at a level of regularisation less the mean Q of untrained networks; nan where a figure lacks it."""
-    table = _graph(layer, measure, normalized)
+    table = _levels(layer, measure, normalized)
     here = table[(table.regularizer == level[0]) & np.isclose(table.strength, level[1])]
-    null = _rows(published.q_untrained(), layer, measure, normalized)
+    null = of_graph(published.q_untrained(), (layer, measure, normalized))
     return float(here.q.iloc[0] - null["mean"].iloc[0]) if len(here) and len(null) else float("nan")
 
 
@@ -108,18 +109,13 @@ def accuracy_loss() -> float:
     return float(_weakest_l2(table).test_acc - dropout.test_acc)
 
 
-def _rows(table: pd.DataFrame, layer: int, measure: str, normalized: bool) -> pd.DataFrame:
-    return table[(table.layer == layer) & (table.measure == measure) & (table.normalized == normalized)]
-
-
-def _graph(layer: int, measure: str, normalized: bool) -> pd.DataFrame:
-    table = _rows(published.q(), layer, measure, normalized)
+def _levels(*graph: object) -> pd.DataFrame:
+    table = of_graph(published.q(), graph)
     return table[(table.regularizer != "dropout") | (table.strength > 0)]  # no dropout is no level
 
 
-def _best(table: pd.DataFrame, regularizers: list[str]) -> float:
-    levels = table[table.regularizer.isin(regularizers)]
-    return float(levels.q.max()) if len(levels) else float("nan")
+def _best(table: pd.DataFrame, *regularizers: str) -> float:
+    return float(table.q[table.regularizer.isin(regularizers)].max())  # nan where there is none
 
 
 def _weakest_l2(table: pd.DataFrame) -> pd.Series:

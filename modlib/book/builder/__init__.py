@@ -19,10 +19,11 @@ import nbformat
 
 from modlib import _checks
 from modlib.book.builder import cited
-from modlib.book.builder.cache import EXECUTED, Cache, as_json, chapters, results_digest, write_if_changed
+from modlib.book.builder.cache import EXECUTED, Cache, chapters, results_digest, write_if_changed
 from modlib.book.builder.errors import BookError, ChapterError, folder_named
 from modlib.book.builder.execution import Notebook, execute, side_by_side
 from modlib.book.builder.rendering import render
+from modlib.book.numbers import as_json
 from modlib.study import files
 from modlib.study.catalogue import PROFILES
 
@@ -51,12 +52,14 @@ def build(
     out: Path | str | None = None,
     prepare: Callable[[str], object] = compute_quick_tables,
 ) -> Path:
-    """Run the notebooks that changed and render the site.
+    """Run the notebooks that changed, render the site and return its folder.
+
+    It is the folder of the executed notebooks where `only` left chapters without any. A ValueError says that
+    an argument is not allowed. A BookError says that a notebook is missing, takes no such parameter or fails,
+    that rendering gives a warning, or that a folder cannot be written; what was built before then stays.
 
     Parameters
     ----------
-    profile
-        ``"quick"`` (run live, small) or ``"paper"`` (read the stored tables).
     only
         Names of the chapters to run, for example ``["training"]``; by default all that ``_toc.yml`` lists.
     force
@@ -68,21 +71,7 @@ def build(
     out
         The folder in which ``_build/html`` is made; by default `root`.
     prepare
-        Called with the profile before any notebook is run. By default it computes the tables of the profile
-        ``"quick"``, if they are not stored, and leaves those of ``"paper"`` to ``modlib run``.
-
-    Returns
-    -------
-    Path
-        The folder of the rendered site, or of the executed notebooks where `only` left chapters without any.
-
-    Raises
-    ------
-    ValueError
-        If the profile, a chapter name or `jobs` is not allowed.
-    BookError
-        If a notebook is missing, takes no such parameter or fails, if rendering gives a warning, or if a
-        folder cannot be written. What was built before stays as it is.
+        Called with the profile before any notebook is run.
     """
     root = Path(root).resolve()
     _checks.one_of(profile, "profile", PROFILES)
@@ -99,24 +88,31 @@ def build(
     alone = files.exclusive(root / "_build", lock_in=".")
     with folder_named(root / "_build"), alone, _stopped_by_termination():
         cache = Cache(folder, root)
-        _update_notebooks(root, cache, profile, chosen, force=force, jobs=jobs, prepare=prepare)
+        results = results_digest(profile)
+        stale = [one for one in chosen if force or not cache.is_current(one.output, one.inputs, results)]
+        if len(stale) < len(chosen):
+            print(f"{len(chosen) - len(stale)} of {len(chosen)} notebooks unchanged", flush=True)
+        if stale:
+            prepare(profile)
+            _run_stale(root, cache, profile, stale, jobs)
+            cache.accept_results([one.output for one in chosen], results_digest(profile))
         values = cited.numbers(root, cache, profile, force=force)
-        _publish(cache, root / EXECUTED, there)
-        write_if_changed(root / EXECUTED / "numbers.json", as_json({"profile": profile, **values}))
-        missing = [name for name in there if not (root / EXECUTED / f"{name}.ipynb").is_file()]
-        if missing:
+        executed = root / EXECUTED
+        for name in there:
+            if (kept := cache.path(f"{name}.ipynb")).is_file():
+                write_if_changed(executed / kept.name, kept.read_text(encoding="utf-8"))
+        write_if_changed(executed / "timings.json", as_json(cache.seconds()))
+        write_if_changed(executed / "numbers.json", as_json(values))
+        if missing := [name for name in there if not (executed / f"{name}.ipynb").is_file()]:
             print(f"not rendered: {', '.join(missing)} not run yet; executed notebooks are in {EXECUTED}")
-            return root / EXECUTED
+            return executed
         return render(root, Path(out).resolve() if out else root)
 
 
 def notebook(root: Path, name: str, profile: str) -> Notebook:
-    """Return a chapter's notebook, after checking that it is there and takes the parameters.
+    """Return a chapter's notebook; a BookError says that it is not there or does not take the parameters.
 
-    Raises
-    ------
-    BookError
-        If it is not, or does not: papermill itself would only log the name, and run on.
+    Papermill itself would only log the name of such a parameter, and run on.
     """
     import papermill
 
@@ -129,53 +125,22 @@ def notebook(root: Path, name: str, profile: str) -> Notebook:
     return Notebook(name, source, {"profile": profile})
 
 
-def _update_notebooks(
-    root: Path,
-    cache: Cache,
-    profile: str,
-    notebooks: Sequence[Notebook],
-    *,
-    force: bool,
-    jobs: int | None,
-    prepare: Callable[[str], object],
-) -> None:
-    """Run what changed; raise one error that tells of every notebook that failed."""
-    results = results_digest(profile)
-    stale = [one for one in notebooks if force or not cache.is_current(one.output, one.inputs, results)]
-    if len(stale) < len(notebooks):
-        print(f"{len(notebooks) - len(stale)} of {len(notebooks)} notebooks unchanged", flush=True)
-    if not stale:
-        return
-    prepare(profile)
+def _run_stale(root: Path, cache: Cache, profile: str, stale: Sequence[Notebook], jobs: int | None) -> None:
+    """Run notebooks, the longest first; raise one error that tells of every one that failed."""
     seconds = cache.seconds()
-    stale.sort(key=lambda one: -seconds.get(one.name, 0.0))  # the longest first, so that none runs on alone
+    ordered = sorted(stale, key=lambda one: -seconds.get(one.name, 0.0))  # so that none runs on alone
     failures = []
-    with closing(execute(stale, root, jobs=jobs or side_by_side(len(stale)))) as outcomes:
+    with closing(execute(ordered, root, jobs=jobs or side_by_side(len(ordered)))) as outcomes:
         for one, done in outcomes:
             if isinstance(done, BookError):
                 failures.append(str(done))
                 print(f"  {one.name:<24} failed", flush=True)
                 continue
-            cache.keep(
-                one.output,
-                nbformat.writes(done.notebook) + "\n",  # type: ignore[no-untyped-call]
-                sources=one.inputs,
-                results=results_digest(profile),
-                imported=done.imported,
-                seconds=done.seconds,
-            )
+            text = nbformat.writes(done.notebook) + "\n"  # type: ignore[no-untyped-call]
+            cache.keep(one.output, text, one.inputs, results_digest(profile), done.imported, done.seconds)
             print(f"  {one.name:<24} {done.seconds:6.1f} s", flush=True)
     if failures:
         raise BookError("\n\n".join(failures))
-    cache.accept_results([one.output for one in notebooks], results_digest(profile))
-
-
-def _publish(cache: Cache, executed: Path, names: Sequence[str]) -> None:
-    """Bring the sources of pages up to date, touching only those that changed."""
-    for name in names:
-        if (kept := cache.path(f"{name}.ipynb")).is_file():
-            write_if_changed(executed / kept.name, kept.read_text(encoding="utf-8"))
-    write_if_changed(executed / "timings.json", as_json(cache.seconds()))
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from typing import Any
 from sphinx_external_toc.parsing import parse_toc_yaml
 
 from modlib.book import inputs
+from modlib.book.numbers import as_json
 from modlib.study import files
 
 EXECUTED = Path("book/executed")  # where the pages of notebooks are rendered from
@@ -44,22 +45,11 @@ def write_if_changed(path: Path, text: str) -> None:
         files.write(path, text.encode())
 
 
-def as_json(values: Any) -> str:
-    """Write values as the project's JSON files have them."""
-    return json.dumps(values, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-
-
 class Cache:
     """Executed notebooks and numbers of one profile, each with a record of what it was made from.
 
-    A record is written as soon as its file is, so that what is finished is kept, whatever happens next.
-
-    Parameters
-    ----------
-    folder
-        Where they are; it is made if it is not there.
-    root
-        The folder of the book. What it pins, and the running Python, everything is made from.
+    A record is written as soon as its file is, so that what is finished is kept, whatever happens next. All
+    is made from what the `root` of the book pins, too, and by the running Python.
     """
 
     def __init__(self, folder: Path, root: Path):
@@ -79,10 +69,7 @@ class Cache:
         return self._folder / name
 
     def is_current(self, name: str, sources: Sequence[bytes], results: str) -> bool:
-        """Say whether a file is what the same sources, code and results would give, and is whole.
-
-        The code is what the making of the file imported, as `keep` was told.
-        """
+        """Say whether a file is whole, and what the same sources, imported code and results would give."""
         record = self._records.get(name, {})
         try:
             return bool(
@@ -97,18 +84,14 @@ class Cache:
         self,
         name: str,
         text: str,
-        *,
         sources: Sequence[bytes],
         results: str,
         imported: Iterable[Path] | None,
         seconds: float = 0.0,
     ) -> None:
-        """Keep a file, with a record of what it was made from.
-
-        Where it is not known which files were `imported`, the record never counts as current.
-        """
+        """Keep a file and what it was made from; it never counts as current if `imported` is not known."""
         write_if_changed(self.path(name), text)
-        relative = None if imported is None else sorted(_relative(path, self._root) for path in imported)
+        relative = None if imported is None else sorted(map(self._relative, imported))
         self._records[name] = {
             "inputs": self._inputs(sources, relative or ()),
             "imported": relative,
@@ -129,11 +112,12 @@ class Cache:
 
     def seconds(self) -> dict[str, float]:
         """Return how long it took to run each notebook."""
-        return {
-            name.removesuffix(".ipynb"): record.get("seconds", 0.0)
-            for name, record in self._records.items()
-            if name.endswith(".ipynb")
-        }
+        notebooks = [name for name in self._records if name.endswith(".ipynb")]
+        return {name.removesuffix(".ipynb"): self._records[name].get("seconds", 0.0) for name in notebooks}
+
+    def _relative(self, path: Path) -> str:
+        """Write a path so that it is still right when the folder of the book moves, if it is in there."""
+        return path.relative_to(self._root).as_posix() if path.is_relative_to(self._root) else str(path)
 
     def _inputs(self, sources: Sequence[bytes], imported: Sequence[str]) -> str:
         code = (part for name in imported for part in (name.encode(), _code(self._root / name)))
@@ -141,11 +125,6 @@ class Cache:
 
     def _write(self) -> None:
         write_if_changed(self.path("inputs.json"), as_json(self._records))
-
-
-def _relative(path: Path, root: Path) -> str:
-    """Write a path so that it is still right when the folder of the book moves, if it is in there."""
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 
 
 def _code(path: Path) -> bytes:

@@ -6,17 +6,14 @@ import json
 import sys
 from pathlib import Path
 
-from modlib.book.builder.cache import Cache, as_json, results_digest
-from modlib.book.numbers import Cell, Number, citations, value
+from modlib.book.builder.cache import Cache, results_digest
+from modlib.book.numbers import Cell, Number, as_json, citations, value
 
 
 def numbers(root: Path, cache: Cache, profile: str, *, force: bool) -> dict[str, Number]:
     """Return the profile and all numbers, computed where a chapter's code, citations or results changed.
 
-    Raises
-    ------
-    CellError
-        If a page cites what is no cell.
+    A CellError says that a page cites what is no cell.
     """
     cited: dict[str, set[Cell]] = {}
     for _, cell in citations(root):
@@ -26,13 +23,9 @@ def numbers(root: Path, cache: Cache, profile: str, *, force: bool) -> dict[str,
         name, cells = f"numbers-{chapter}.json", sorted(cited[chapter], key=str)
         sources = [str(cell).encode() for cell in cells]
         if force or not cache.is_current(name, sources, results_digest(profile)):
-            cache.keep(
-                name,
-                as_json({str(cell): value(cell, profile) for cell in cells}),
-                sources=sources,
-                results=results_digest(profile),  # once more: the first to ask may compute and store them
-                imported=_loaded(chapter),
-            )
+            text = as_json({str(cell): value(cell, profile) for cell in cells})
+            results = results_digest(profile)  # once more: the first to ask may compute and store them
+            cache.keep(name, text, sources, results, _loaded(chapter))
         found |= json.loads(cache.path(name).read_text(encoding="utf-8"))
     return found
 

@@ -14,15 +14,9 @@ def clean(notebook: NotebookNode, parameters: Mapping[str, Any]) -> NotebookNode
     """Return an executed notebook without times, paths, random identifiers and progress bars.
 
     Streams that arrived in pieces are joined. A progress bar is text that moves the cursor back. The values
-    that papermill wrote into a cell of its own are written into the cell tagged ``parameters``, so that the
-    page shows once what was run, with its comments.
-
-    Parameters
-    ----------
-    notebook
-        As papermill wrote it; it is changed in place.
-    parameters
-        What papermill was given.
+    that papermill was given, and wrote into a cell of its own, are written into the cell tagged
+    ``parameters``, so that the page shows once what was run, with its comments. The notebook is changed in
+    place.
     """
     notebook.metadata.clear()
     notebook.metadata.update(

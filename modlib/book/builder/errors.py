@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,11 @@ _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACC
 
 class BookError(RuntimeError):
     """The book could not be built; the message says which part, and why."""
+
+
+def without_colours(log: str) -> str:
+    """Return text without the colours of a terminal."""
+    return re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", log)
 
 
 class ChapterError(ValueError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -19,7 +18,7 @@ import nbformat
 import psutil
 
 from modlib.book.builder.cleaning import clean, tagged
-from modlib.book.builder.errors import BookError
+from modlib.book.builder.errors import BookError, without_colours
 from modlib.study.provenance import cores
 
 MEMORY = 1.2 * 2**30  # bytes that a notebook takes at most, with its kernel
@@ -61,14 +60,11 @@ class Notebook:
 
 @dataclass(frozen=True)
 class Executed:
-    """A notebook that was run: as it is published, how long it took, and the files of modlib it imported.
-
-    `imported` is None where the kernel left no word of it.
-    """
+    """A notebook that was run: as it is published, how long it took, and the files of modlib it imported."""
 
     notebook: nbformat.NotebookNode
     seconds: float
-    imported: list[Path] | None
+    imported: list[Path] | None  # None where the kernel left no word of it
 
 
 def side_by_side(notebooks: int) -> int:
@@ -87,13 +83,13 @@ def execute(
     with tempfile.TemporaryDirectory(prefix="modlib-book-", ignore_cleanup_errors=True) as folder:
         scratch = Path(folder)
         environment = _kernel_environment(scratch, startup)
-        waiting = [_Process(notebook, scratch / f"{n}", root) for n, notebook in enumerate(notebooks)]
+        waiting = list(enumerate(notebooks))
         running: list[_Process] = []
         try:
             while waiting or running:
                 while waiting and len(running) < jobs:
-                    running.append(waiting.pop(0))
-                    running[-1].start(environment)
+                    number, notebook = waiting.pop(0)
+                    running.append(_Process(notebook, scratch / f"{number}", root, environment))
                 time.sleep(0.05)
                 for process in [one for one in running if one.has_ended()]:
                     running.remove(process)
@@ -133,29 +129,26 @@ def _kernel_environment(folder: Path, startup: str) -> dict[str, str]:
 class _Process:
     """One notebook in a process of its own, with a folder of its own for what it leaves."""
 
-    def __init__(self, notebook: Notebook, folder: Path, root: Path):
-        self.notebook, self._root = notebook, root
-        self._output, self._log, self._imported = (
-            folder.with_suffix(end) for end in (".ipynb", ".log", ".txt")
-        )
-        self._sockets = str(folder)
-        self._popen: subprocess.Popen[bytes] | None = None
-
-    def start(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, notebook: Notebook, folder: Path, root: Path, environment: Mapping[str, str]):
+        self.notebook = notebook
+        ends = (".ipynb", ".log", ".txt")
+        self._output, self._log, self._imported = (folder.with_suffix(end) for end in ends)
+        # A kernel can be spoken to through files whose paths begin so if they are short, else through ports.
+        short = os.name == "posix" and len(os.fsencode(f"{folder}-1")) <= LONGEST_SOCKET
         options = {
-            "input_path": str(self.notebook.source),
+            "input_path": str(notebook.source),
             "output_path": str(self._output),
-            "parameters": dict(self.notebook.parameters),
+            "parameters": dict(notebook.parameters),
             "kernel_name": "python3",
-            "cwd": str(self._root),
-            "sockets": self._sockets if _can_be_socket(self._sockets) else "",
+            "cwd": str(root),
+            "sockets": str(folder) if short else "",
         }
         self._start = time.perf_counter()
         with self._log.open("wb") as log:
             self._popen = subprocess.Popen(
                 [sys.executable, "-P", str(PAPERMILL_PROCESS), json.dumps(options)],
                 env={**environment, "MODLIB_IMPORTED": str(self._imported)},
-                cwd=self._root,
+                cwd=root,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -163,12 +156,11 @@ class _Process:
             )
 
     def has_ended(self) -> bool:
-        return self._popen is not None and self._popen.poll() is not None
+        return self._popen.poll() is not None
 
     def outcome(self) -> Executed | BookError:
         """Return the notebook, or why there is none."""
         seconds = time.perf_counter() - self._start
-        assert self._popen is not None
         notebook = _read(self._output)
         if self._popen.returncode or notebook is None:
             log = self._log.read_text(encoding="utf-8", errors="replace")
@@ -180,7 +172,6 @@ class _Process:
 
     def kill(self) -> None:
         """End the process and all that came of it: its kernel, which has a session of its own, and so on."""
-        assert self._popen is not None
         with suppress(psutil.NoSuchProcess):
             process = psutil.Process(self._popen.pid)
             family = [process, *process.children(recursive=True)]
@@ -189,11 +180,6 @@ class _Process:
                     one.kill()
             psutil.wait_procs(family[1:], timeout=2)
         self._popen.wait()
-
-
-def _can_be_socket(path: str) -> bool:
-    """Say whether a kernel can be spoken to through files whose paths begin so, and not through ports."""
-    return os.name == "posix" and len(os.fsencode(f"{path}-1")) <= LONGEST_SOCKET
 
 
 def _read(path: Path) -> nbformat.NotebookNode | None:
@@ -213,11 +199,7 @@ def _reason(notebook: nbformat.NotebookNode | None, log: str) -> str:
     for number, cell in enumerate(cells, start=1):
         for error in cell.get("outputs", []):
             if error.output_type == "error":
-                return f" in cell {number}:\n{cell.source}\n\n{_plain(chr(10).join(error.traceback))}"
-    last = _plain(log).splitlines()[-20:]
+                trace = without_colours("\n".join(error.traceback))
+                return f" in cell {number}:\n{cell.source}\n\n{trace}"
+    last = without_colours(log).splitlines()[-20:]
     return (": " if len(last) == 1 else ":\n") + "\n".join(last)
-
-
-def _plain(text: str) -> str:
-    """Return text without the colours of a terminal."""
-    return re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text)

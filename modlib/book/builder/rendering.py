@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shutil
@@ -11,7 +10,8 @@ import sys
 import time
 from pathlib import Path
 
-from modlib.book.builder.errors import BookError
+from modlib.book.builder.cache import sha256
+from modlib.book.builder.errors import BookError, without_colours
 from modlib.study import project
 
 _JUPYTER_BOOK = (sys.executable, "-c", "from jupyter_book.cli.main import main; main()")
@@ -19,13 +19,7 @@ _DISK = re.compile(r"No space left on device|Read-only file system|Disk quota ex
 
 
 def render(root: Path, out: Path) -> Path:
-    """Render the site in ``out/_build/html`` and return that folder.
-
-    Raises
-    ------
-    BookError
-        If there is a warning or an error, which the message repeats.
-    """
+    """Render the site in ``out/_build/html`` and return it; a BookError repeats what Sphinx complains of."""
     start = time.perf_counter()
     html, doctrees, state = (out / "_build" / name for name in ("html", ".doctrees", "site.sha256"))
     wanted = _digest(root)
@@ -43,11 +37,13 @@ def render(root: Path, out: Path) -> Path:
         text=True,
         check=False,
     )
-    log = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", done.stdout + done.stderr)
+    log = without_colours(done.stdout + done.stderr)
     if done.returncode:
         if disk := _DISK.search(log):
             raise BookError(f"{out / '_build'}: {disk[0]}")
-        raise BookError(f"the pages could not be rendered:\n{_complaints(log)}")
+        lines = log.splitlines()
+        complaints = [line for line in lines if "WARNING" in line or "ERROR" in line] or lines[-30:]
+        raise BookError("\n".join(["the pages could not be rendered:", *complaints]))
     state.write_text(wanted, encoding="utf-8")
     where = os.path.relpath(html / "index.html")
     print(f"rendered in {time.perf_counter() - start:.1f} s: open {where}", flush=True)
@@ -59,13 +55,4 @@ def _digest(root: Path) -> str:
     book = project.PACKAGE / "book"
     own = [path for path in sorted((book / "sphinx").rglob("*.*")) if path.suffix != ".pyc"]
     own += [book / "number_format.py", book / "numbers.py"]
-    digest = hashlib.sha256()
-    for path in (root / "_toc.yml", root / "_config.yml", *own):
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
-
-
-def _complaints(log: str) -> str:
-    """Return the warnings and errors in Sphinx's output, or its last lines where it names none."""
-    lines = log.splitlines()
-    return "\n".join([line for line in lines if "WARNING" in line or "ERROR" in line] or lines[-30:])
+    return sha256(path.read_bytes() for path in (root / "_toc.yml", root / "_config.yml", *own))

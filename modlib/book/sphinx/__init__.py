@@ -8,13 +8,18 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-from modlib.book.sphinx import api, assets, charts, numbers, runtimes, schema
-
-__all__ = ["setup"]
+from modlib.book.sphinx import assets, charts, numbers
+from modlib.book.sphinx.api import ModulesDirective
+from modlib.book.sphinx.runtimes import RuntimesDirective
+from modlib.book.sphinx.schema import SchemaDirective
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register every part of the extension with Sphinx."""
-    for part in (assets, charts, numbers, runtimes, schema, api):
+    for part in (assets, charts, numbers):
         part.setup(app)
+    app.add_config_value("modlib_timings", "book/executed/timings.json", "env", (str,))
+    app.add_directive("modules", ModulesDirective)
+    app.add_directive("runtimes", RuntimesDirective)
+    app.add_directive("schema", SchemaDirective)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

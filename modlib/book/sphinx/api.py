@@ -7,30 +7,18 @@ import pkgutil
 from pathlib import Path
 from typing import Any, ClassVar
 
-from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
-
-__all__ = ["public_modules", "setup"]
 
 
 def public_modules(package: str, *, first: list[str], without: list[str]) -> list[str]:
     """Return the names of a package's modules, wings included: those in `first`, in that order, then others.
 
-    Parameters
-    ----------
-    package
-        Name of an importable package.
-    first
-        Module names, without the package's; those that do not exist are passed over.
-    without
-        Modules and wings to leave out. Private modules are always left out.
+    Private modules are left out, and so are modules and wings in `without`. What is in `first` but does not
+    exist is passed over.
     """
-    path = importlib.import_module(package).__path__
-    names = (
-        m.name.removeprefix(f"{package}.") for m in pkgutil.walk_packages(path, f"{package}.") if not m.ispkg
-    )
-    parts = {name: name.split(".") for name in names}
-    found = {n for n, p in parts.items() if p[0] not in without and not any(q.startswith("_") for q in p)}
+    walked = pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}.")
+    names = [module.name.removeprefix(f"{package}.") for module in walked if not module.ispkg]
+    found = {name for name in names if name.split(".")[0] not in without and "._" not in f".{name}"}
     return [name for name in first if name in found] + sorted(found - set(first))
 
 
@@ -54,8 +42,3 @@ class ModulesDirective(SphinxDirective):
             lines += [f"## `{package}.{name}`", "", "```{eval-rst}"]
             lines += [f".. automodule:: {package}.{name}", "   :members:", "```", ""]
         return self.parse_text_to_nodes("\n".join(lines), allow_section_headings=True)
-
-
-def setup(app: Sphinx) -> None:
-    """Register the directive."""
-    app.add_directive("modules", ModulesDirective)

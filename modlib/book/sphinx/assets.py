@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,6 @@ from sphinx.errors import ExtensionError
 
 from modlib.book.vega import DARK, LIGHT
 
-__all__ = ["setup"]
-
 _STATIC = Path(__file__).parent / "static"
 _MATHJAX = ("sphinx-mathjax-offline", "tex-svg-full.js")
 
@@ -23,13 +22,10 @@ _MATHJAX = ("sphinx-mathjax-offline", "tex-svg-full.js")
 def _mathjax() -> Path:
     """Return the one file of MathJax that typesets TeX as SVG, out of the package that carries all of it."""
     package, name = _MATHJAX
-    try:
-        files = metadata.files(package) or []
-    except metadata.PackageNotFoundError:
-        files = []
-    for file in files:
-        if file.name == name:
-            return Path(str(file.locate()))
+    with suppress(metadata.PackageNotFoundError):
+        for file in metadata.files(package) or []:
+            if file.name == name:
+                return Path(str(file.locate()))
     raise ExtensionError(f"{name} was not found: install {package} (pinned in requirements.txt)")
 
 

@@ -17,13 +17,14 @@ from sphinx.util import logging
 
 from modlib.book.vega import VEGALITE
 
-__all__ = ["ChartRenderer", "setup"]
-
 logger = logging.getLogger(__name__)
 
 
-class ChartNode(nodes.General, nodes.Element):  # type: ignore[misc]  # docutils is untyped
-    """A chart in the document: its specification as JSON text, and its image as the only child."""
+class ChartNode(nodes.container):  # type: ignore[misc]  # docutils is untyped
+    """A chart in the document: its specification as JSON text, and its image as the only child.
+
+    Formats other than HTML show the image, as that of any container.
+    """
 
 
 class ChartRenderer:
@@ -39,8 +40,7 @@ class ChartRenderer:
         if data.mime_type != VEGALITE or inline:
             return None
         spec = data.content
-        description = spec.get("description", "")
-        if not description:
+        if not (description := spec.get("description", "")):
             logger.warning(
                 f"chart without a description in cell {data.cell_index}: give it an alternative text",
                 location=(renderer.renderer.sphinx_env.docname, data.line),
@@ -52,9 +52,7 @@ class ChartRenderer:
         chart += _still_image(renderer, data, description)
 
         figure = {key: spec.get("usermeta", {}).get(key) for key in ("caption", "name")}
-        if not figure["caption"]:
-            return [chart]
-        return _figure(renderer.renderer, chart, figure, data.line)
+        return _figure(renderer.renderer, chart, figure, data.line) if figure["caption"] else [chart]
 
 
 def _still_image(renderer: Any, data: Any, description: str) -> list[Any]:
@@ -109,10 +107,6 @@ def _depart_html(self: Any, node: ChartNode) -> None:
     self.body.append("</div></div>\n")
 
 
-def _pass(self: Any, node: ChartNode) -> None:
-    """Other formats show the image, which is the node's child."""
-
-
 def _load_script(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
     """Load the chart library on the pages that have a chart, and on no other."""
     if doctree is not None and next(iter(doctree.findall(ChartNode)), None) is not None:
@@ -122,8 +116,5 @@ def _load_script(app: Sphinx, page: str, template: str, context: dict[str, Any],
 
 def setup(app: Sphinx) -> None:
     """Register the chart node and its script."""
-    other = (_pass, _pass)
-    app.add_node(
-        ChartNode, html=(_visit_html, _depart_html), latex=other, text=other, man=other, texinfo=other
-    )
+    app.add_node(ChartNode, html=(_visit_html, _depart_html))
     app.connect("html-page-context", _load_script)

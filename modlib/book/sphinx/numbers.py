@@ -29,8 +29,6 @@ from modlib.book.html_table import cited_rows
 from modlib.book.number_format import format_number
 from modlib.book.numbers import Cell, CellError, cells_of, find
 
-__all__ = ["setup", "side"]
-
 logger = logging.getLogger(__name__)
 
 
@@ -57,7 +55,10 @@ def side(low: float | None, high: float | None) -> str:
 
 
 class NumberNode(nodes.inline):  # type: ignore[misc]  # docutils is untyped
-    """A number in the text, which knows its `cell` and, in `source`, what made it."""
+    """A number in the text, which knows its `cell` and, in `source`, what made it.
+
+    Formats other than HTML write the text alone, as that of any inline element.
+    """
 
 
 class NumberRole(SphinxRole):
@@ -94,14 +95,10 @@ def _written(role: str, cells: list[Cell], found: list[Any], spec: str) -> str:
         raise TypeError(f"{cell} is the word {value!r}: cite it with {{word}}")
     if isinstance(value, int | float) and role == "word":
         raise TypeError(f"{cell} is the number {value!r}: cite it with {{num}}")
-    return _formatted(str(cell), value, spec)
-
-
-def _formatted(name: str, value: Any, spec: str) -> str:
     try:
         return format_number(value, spec)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"number {name!r} with format {spec!r}: {error}") from error
+        raise ValueError(f"number {str(cell)!r} with format {spec!r}: {error}") from error
 
 
 def _source(cells: list[Cell]) -> str:
@@ -116,29 +113,23 @@ def _anchor(cell: Cell) -> str:
     return "-".join((cell.chapter, cell.table, *cell.row)).replace(" ", "_")
 
 
-def _page_of_sources(translator: Any) -> str | None:
-    return getattr(translator.builder.env, "modlib_sources_page", None)
+def _link(translator: Any, node: NumberNode) -> dict[str, str]:
+    """Return the address of a number's row, if it is a number and there is a page of sources."""
+    page = getattr(translator.builder.env, "modlib_sources_page", None)
+    if node["cell"] is None or page is None:
+        return {}
+    address = translator.builder.get_relative_uri(translator.builder.current_docname, page)
+    return {"href": f"{address}#{quote(_anchor(node['cell']))}"}
 
 
 def _visit_html(self: Any, node: NumberNode) -> None:
-    cell, page = node["cell"], _page_of_sources(self)
-    if cell is None:
-        self.body.append(self.starttag(node, "span", ""))
-        return
-    about = {"data-source": node["source"]}
-    if page is None:
-        self.body.append(self.starttag(node, "span", "", **about))
-        return
-    address = self.builder.get_relative_uri(self.builder.current_docname, page)
-    self.body.append(self.starttag(node, "a", "", href=f"{address}#{quote(_anchor(cell))}", **about))
+    link = _link(self, node)
+    about = {} if node["cell"] is None else {"data-source": node["source"]}
+    self.body.append(self.starttag(node, "a" if link else "span", "", **link, **about))
 
 
 def _depart_html(self: Any, node: NumberNode) -> None:
-    self.body.append("</span>" if node["cell"] is None or _page_of_sources(self) is None else "</a>")
-
-
-def _pass(self: Any, node: NumberNode) -> None:
-    """Other formats write the text alone."""
+    self.body.append("</a>" if _link(self, node) else "</span>")
 
 
 class SourcesDirective(SphinxDirective):
@@ -200,10 +191,7 @@ def _merge(_app: Sphinx, env: Any, _pages: Any, other: Any) -> None:
 def setup(app: Sphinx) -> None:
     """Register the roles, their node, the directive and the configuration value."""
     app.add_config_value("modlib_numbers", "book/executed/numbers.json", "env", (str,))
-    other = (_pass, _pass)
-    app.add_node(
-        NumberNode, html=(_visit_html, _depart_html), latex=other, text=other, man=other, texinfo=other
-    )
+    app.add_node(NumberNode, html=(_visit_html, _depart_html))
     for role in ("num", "word", "side"):
         app.add_role(role, NumberRole())
     app.add_directive("sources", SourcesDirective)

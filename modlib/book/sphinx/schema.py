@@ -5,14 +5,11 @@ from __future__ import annotations
 from math import isinf
 from typing import Any
 
-from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from modlib.book.number_format import format_number
 from modlib.study import schema
 from modlib.study.schema import TABLES, Column
-
-__all__ = ["setup"]
 
 
 class SchemaDirective(SphinxDirective):
@@ -47,8 +44,3 @@ def _range(column: Column) -> str:
     if len(ends) == 2:
         return f"{ends[0]} to {ends[1]}"
     return "" if not ends else f"at {'most' if isinf(low) else 'least'} {ends[0]}"
-
-
-def setup(app: Sphinx) -> None:
-    """Register the directive."""
-    app.add_directive("schema", SchemaDirective)

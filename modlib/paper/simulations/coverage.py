@@ -131,9 +131,7 @@ def _cases() -> Iterator[Case]:
     kinds = (("normal", False), ("skewed", True))
     for data, skewed in kinds:
         yield Case("mean", data, partial(_nested, skewed=skewed), 0.0, _MEAN, (9, 5, 3))
-    yield Case(
-        "mean", "very skewed", lambda rng, n: rng.exponential(size=(n, 1, 1)), 1.0, _MEAN[:1], limit=True
-    )
+    yield Case("mean", "very skewed", _exponential, 1.0, _MEAN[:1], limit=True)
     for data, skewed in kinds:
         data = f"{data}, spread 1 and 2, seeds n and 2n"
         yield Case("difference", data, partial(_two_groups, skewed=skewed), 1.0, _DIFFERENCE)
@@ -178,6 +176,10 @@ def _trend(
 def _noise(rng: Generator, size: tuple[int, ...], *, skewed: bool) -> Float[np.ndarray, "*size"]:
     """Noise of mean 0 and variance 1; if skewed, of skewness 1 (a gamma distribution of shape 4)."""
     return rng.gamma(4, size=size) / 2 - 2 if skewed else rng.normal(size=size)
+
+
+def _exponential(rng: Generator, n: int) -> Float[np.ndarray, "seed network layer"]:
+    return rng.exponential(size=(n, 1, 1))
 
 
 def _nested(rng: Generator, n: int, *, skewed: bool) -> Float[np.ndarray, "seed network layer"]:
