@@ -233,7 +233,7 @@ def survives_choices(case: Case) -> Iterator[Item]:
     # are some of those of base, which answers for the others.
     own = len(case.results.choices) > 0
     kinds = ("default", *(OWN_PARTITIONS if own else SAME_PARTITIONS))
-    for item in evidence.under_choices(case.results, kinds, case):
+    for item in evidence.under_choices(case, kinds):
         yield replace(item, paper=np.nan) if own else item  # the paper's figures show all levels
 
 
@@ -252,7 +252,7 @@ def holds_elsewhere(case: Case) -> Iterator[Item]:
             yield evidence.no_data(f"{name}; no tables")
             continue
         there = replace(case, experiment=name)
-        for item in evidence.under_choices(there.results, ("default", "levels", "graphs"), there):
+        for item in evidence.under_choices(there, ("default", "levels", "graphs")):
             if item.label.split("; ")[0] in asked:
                 yield replace(item, label=f"{name}; {item.label}")
 

@@ -109,15 +109,14 @@ def modules_lost(case: Case, regularizer: str) -> Iterator[tuple[tuple[int, str,
         yield graph_key(key), group.to_numpy(dtype=float)
 
 
-def under_choices(results: Results, kinds: tuple[str, ...], case: Case) -> Iterator[Item]:
-    """Both effects under the analysis choices of some kinds, beside the paper's where `case` has them."""
-    table = multiverse.effects(results)
+def under_choices(case: Case, kinds: tuple[str, ...]) -> Iterator[Item]:
+    """Both effects under the analysis choices of some kinds, beside the paper's."""
+    table = multiverse.effects(case.results)
     for row in table[table.choice_kind.isin(kinds)].to_dict("records"):
-        numbers = {name: row[name] for name in ("value", "low", "high", "n", "p")}
-        kind, choice = row["choice_kind"], row["choice"]
-        paper = case.in_paper(reported.under_choice, kind, choice, row["effect"])
-        label = f"{kind if kind == choice else f'{kind}: {choice}'}; {row['effect']}"
-        yield Item(label, Estimate(**numbers, effect=float("nan")), paper=paper)
+        kind, choice, effect = row["choice_kind"], row["choice"], row["effect"]
+        found = Estimate(row["value"], row["low"], row["high"], row["n"], row["p"], effect=float("nan"))
+        label = f"{kind if kind == choice else f'{kind}: {choice}'}; {effect}"
+        yield Item(label, found, paper=case.in_paper(reported.under_choice, kind, choice, effect))
 
 
 def plain_and_strongest_dropout(table: pd.DataFrame) -> dict[str, tuple[str, float]]:

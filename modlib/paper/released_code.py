@@ -6,6 +6,7 @@ Each function does a step once as that code does it and once as here, and says h
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -173,10 +174,9 @@ def untrained_agreement(
     stack = MLPStack.initialise([x.shape[1], *hidden, N_CLASSES], seeds=list(networks.seed))
     S = similarity(stack.to(dtype=torch.float64), x)
     values = []
-    for layer in range(len(hidden)):
-        for A in graphs(S, layer):
-            labels = np.stack([find_modules_by(a, optimiser).labels for a in A])
-            values.append(agreement_pairs(labels, PAIRS)["ecs"])
+    for A in chain.from_iterable(graphs(S, layer) for layer in range(len(hidden))):
+        labels = np.stack([find_modules_by(a, optimiser).labels for a in A])
+        values.append(agreement_pairs(labels, PAIRS)["ecs"])
     keys = [(*VARIANTS[a], *VARIANTS[b]) for a, b in PAIRS]
     other = pd.DataFrame(keys, columns=PAIR).assign(other=np.nanmean(values, axis=0))
     stored = results.agreement[results.agreement.network.isin(networks.network)]

@@ -198,14 +198,8 @@ def _networks(batch: int, count: int, strength: float, seed: int) -> pd.DataFram
 def size(*, repetitions: int = 1000, seed: int = 0, map_: Map = map) -> pd.DataFrame:
     """Share of made-up layers without modules that each null rejects at 5 %; see `row`.
 
-    Parameters
-    ----------
-    repetitions
-        Layers a row, 20 or more (else a ValueError). With 1,000, a rate of .05 is known to ± .014.
-    seed
-        Same seed, same table.
-    map_
-        Does what `map` does, perhaps side by side.
+    With 1,000 repetitions, a rate of .05 is known to ± .014; a ValueError refuses fewer than 20. The same
+    seed gives the same table. `map_` does what `map` does, perhaps side by side.
     """
     _check(repetitions)
     begun = [map_(rejects_case, repeat(c), range(repetitions), repeat(seed)) for c in range(len(CASES))]
