@@ -281,10 +281,10 @@ def more_than_nulls(case: Case) -> Iterator[Item]:
         for results, networks in sides
     )
     for name, level in evidence.plain_and_strongest_dropout(nulls).items():
-        for graph, group in q[evidence.at_level(q, level)].groupby(GRAPH):
-            before = of_graph(q_before, graph).q.to_numpy(dtype=float)
-            paper = case.in_paper(reported.excess_over_untrained, level, *graph_key(graph))
-            label = f"{name}, untrained, {graph_name(*graph_key(graph))}"
+        for key, group in q[evidence.at_level(q, level)].groupby(GRAPH):
+            before = of_graph(q_before, key).q.to_numpy(dtype=float)
+            paper = case.in_paper(reported.excess_over_untrained, level, *graph_key(key))
+            label = f"{name}, untrained, {graph_name(*graph_key(key))}"
             yield Item(label, difference(by_seed(group, "q"), before), paper=paper)
         for (null, *graph), group in nulls[evidence.at_level(nulls, level)].groupby(["null", *GRAPH]):
             excess = by_seed(group, "excess")

@@ -133,15 +133,12 @@ def planted_networks(seeds: Sequence[int], strength: float) -> MLPStack:
     widths = (NARROW, NARROW, 8)
     blocks = [np.repeat(np.arange(BLOCKS), width // BLOCKS) for width in widths]
     factors = [np.sqrt(1 - strength + BLOCKS * strength * np.equal.outer(a, b)) for a, b in pairwise(blocks)]
-    layers: list[list[tuple[np.ndarray, np.ndarray]]] = [[] for _ in factors]
-    for seed in seeds:
-        rng = np.random.default_rng([seed, 1])
-        for layer, factor in zip(layers, factors, strict=True):
-            drawn = rng.standard_normal(factor.shape)
-            layer.append((factor * drawn / np.sqrt(len(factor)), 0.1 * rng.standard_normal(factor.shape[1])))
-    weights, biases = zip(
-        *([np.stack(part) for part in zip(*layer, strict=True)] for layer in layers), strict=True
-    )
+    rngs = [np.random.default_rng([seed, 1]) for seed in seeds]
+    weights, biases = [], []
+    for factor in factors:
+        drawn = [(rng.standard_normal(factor.shape), rng.standard_normal(factor.shape[1])) for rng in rngs]
+        weights.append(np.stack([factor * w / np.sqrt(len(factor)) for w, _ in drawn]))
+        biases.append(np.stack([0.1 * b for _, b in drawn]))
     return MLPStack.from_arrays(weights, biases)
 
 
