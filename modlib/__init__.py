@@ -1,7 +1,8 @@
 """What makes a group of hidden units a module? The method: measures, clustering, nulls and agreement.
 
 The names below are the public face: data in, networks, similarity of their units, modules, agreement. Those
-that load more than the method needs (`data`, `train`, `run`, `Results`) are imported when first used.
+that load more than the method needs (`data`, `train`, `run`, `Results`) are imported when first used. Every
+function raises a ValueError or TypeError that names the argument which is not as its description says.
 
 >>> import modlib
 >>> data = modlib.data.load("mnist")  # doctest: +SKIP
@@ -11,7 +12,7 @@ that load more than the method needs (`data`, `train`, `run`, `Results`) are imp
 >>> modlib.find_modules(A).q  # doctest: +SKIP
 """
 
-from importlib import import_module as _import_module
+from pkgutil import resolve_name as _resolve_name
 from typing import TYPE_CHECKING
 from typing import Any as _Any
 
@@ -47,23 +48,20 @@ __all__ = [
     "train",
 ]
 
-#: Module and attribute (None: the module itself) of each name that is loaded when first used.
+#: Where each name is found that is loaded when first used.
 _LOADED_WHEN_USED = {
-    "data": ("modlib.data", None),
-    "experiments": ("modlib.study.catalogue", None),
-    "run": ("modlib.study.runner", "run"),
-    "Results": ("modlib.study.store", "Results"),
-    "train": ("modlib.training", "train"),
+    "data": "modlib.data:",
+    "experiments": "modlib.study.catalogue:",
+    "run": "modlib.study.runner:run",
+    "Results": "modlib.study.store:Results",
+    "train": "modlib.training:train",
 }
 
 
 def __getattr__(name: str) -> _Any:
     if name not in _LOADED_WHEN_USED:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module, attribute = _LOADED_WHEN_USED[name]
-    loaded = _import_module(module)
-    value = loaded if attribute is None else getattr(loaded, attribute)
-    globals()[name] = value  # so that this function is asked once
+    value = globals()[name] = _resolve_name(_LOADED_WHEN_USED[name])  # so that this function is asked once
     return value
 
 

@@ -6,6 +6,8 @@ import errno
 import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -30,6 +32,21 @@ _PROFILE = click.option(
 )
 
 
+@contextmanager
+def _errors_in_a_line() -> Iterator[None]:
+    """End the command with the message of an error whose cause the user can mend, and no traceback."""
+    try:
+        yield
+    except (OSError, RuntimeError, ValueError) as error:
+        message = str(error) or type(error).__name__
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            message += (
+                f": make room there or in {os.environ.get('TMPDIR', '/tmp')}, "
+                "or let MODLIB_RESULTS and TMPDIR name other folders"
+            )
+        raise click.ClickException(message) from error
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="modlib")
 def main() -> None:
@@ -49,15 +66,6 @@ def fetch(names: tuple[str, ...]) -> None:
             raise click.ClickException(f"{name}: {error}") from error
 
 
-def _address(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
-    from modlib.study import dask
-
-    try:
-        return value if value is None else dask.check_address(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from error
-
-
 @main.command()
 @click.argument("experiment", type=_OneOf(list(catalogue.EXPERIMENTS)))
 @_PROFILE
@@ -68,7 +76,6 @@ def _address(_context: click.Context, _option: click.Parameter, value: str | Non
 @click.option(
     "--scheduler",
     metavar="ADDRESS",
-    callback=_address,
     help="Compute on the workers of a Dask cluster: tcp://host:8786, for example. "
     "They use their processors unless --device cuda is given.",
 )
@@ -77,11 +84,15 @@ def run(experiment: str, profile: str, device: str, workers: int | None, schedul
 
     Says first how long it will take on this machine. What is stored already is verified and left as it is.
     """
-    from modlib.study import runner, store
+    from modlib.study import dask, runner, store
 
+    try:
+        scheduler = scheduler if scheduler is None else dask.check_address(scheduler)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--scheduler") from error
     if scheduler is not None and workers is not None:
         raise click.UsageError("--scheduler has workers of its own: leave --workers out")
-    try:
+    with _errors_in_a_line():
         results = runner.run(
             experiment,
             profile=profile,
@@ -90,8 +101,6 @@ def run(experiment: str, profile: str, device: str, workers: int | None, schedul
             scheduler=scheduler,
             long=True,
         )
-    except (OSError, RuntimeError, ValueError) as error:
-        raise _failed(error) from error
     click.echo(f"{len(results.networks)} networks in {store.folder_of(catalogue.get(experiment, profile))}")
 
 
@@ -107,15 +116,14 @@ def book(profile: str, force: bool, only: tuple[str, ...], jobs: int | None) -> 
     from modlib.book.chapters.index import charts as hero_charts
     from modlib.study import runner
 
-    try:
-        build(profile, force=force, only=only, jobs=jobs)
+    with _errors_in_a_line():
+        try:
+            build(profile, force=force, only=only, jobs=jobs)
+        except ChapterError as error:
+            raise click.BadParameter(str(error), param_hint="--only") from error
         if profile == "paper" and not only:  # the picture of the README belongs to a whole book
             theme.setup()
             hero_charts.save_hero(runner.run("base", profile=profile), Path("book/hero.svg"))
-    except ChapterError as error:
-        raise click.BadParameter(str(error), param_hint="--only") from error
-    except (OSError, RuntimeError, ValueError) as error:
-        raise _failed(error) from error
 
 
 @main.command("check")
@@ -128,30 +136,16 @@ def check_record(write: bool) -> None:
     """
     from modlib.book import on_record
 
-    try:
+    with _errors_in_a_line():
         if write:
             for path in on_record.write():
                 click.echo(path)
             return
         found = on_record.problems()
-        for problem in found:
+        for problem in found or [on_record.summary()]:
             click.echo(problem)
         if found:
             raise SystemExit(1)
-        click.echo(on_record.summary())
-    except (OSError, RuntimeError, ValueError) as error:
-        raise _failed(error) from error
-
-
-def _failed(error: Exception) -> click.ClickException:
-    """Return what ends the command: the message of an error whose cause the user can mend, no traceback."""
-    message = str(error) or type(error).__name__
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        message += (
-            f": make room there or in {os.environ.get('TMPDIR', '/tmp')}, or let MODLIB_RESULTS and TMPDIR "
-            "name other folders"
-        )
-    return click.ClickException(message)
 
 
 if __name__ == "__main__":

@@ -14,10 +14,10 @@ from scipy.optimize import linear_sum_assignment
 from scipy.special import gammaln, xlogy
 
 Table = Int[np.ndarray, "pair module_a module_b"]
+Counts = Int[np.ndarray, "pair cell"]
 Value = Float[np.ndarray, " pair"]
 
-TERMS_AT_ONCE = 1 << 20
-"""Terms of the expected mutual information held at once (8 MiB an array)."""
+TERMS_AT_ONCE = 1 << 20  #: Terms of the expected mutual information held at once (8 MiB an array).
 
 
 def contingency_tables(
@@ -25,10 +25,7 @@ def contingency_tables(
 ) -> Int[np.ndarray, "pair module module"]:
     """Count the units in module i of one and j of the other partition; a unit −1 in either is left out.
 
-    Raises
-    ------
-    ValueError
-        If `a` and `b` differ in shape, or a label is not from −1 to `n_module` − 1.
+    Raises a ValueError if `a` and `b` differ in shape, or a label is not from −1 to `n_module` − 1.
     """
     for labels, name in ((a, "a"), (b, "b")):
         if labels.ndim != 2 or labels.shape != a.shape:
@@ -46,19 +43,14 @@ def _ecs(c: Table) -> Value:
     return np.asarray((c**2 / np.maximum(larger, 1)).sum(axis=(1, 2)) / c.sum(axis=(1, 2)))
 
 
-def _entropy(counts: Int[np.ndarray, "pair cell"]) -> Value:
-    """Entropy in nats of the shares that the counts make of their sum."""
-    n = counts.sum(axis=1)
-    return np.asarray(np.log(n) - xlogy(counts, counts).sum(axis=1) / n)
-
-
 def _entropies(c: Table) -> tuple[Value, Value, Value]:
-    """H_a, H_b and H_ab in nats."""
-    return (
-        _entropy(c.sum(axis=2)),
-        _entropy(c.sum(axis=1)),
-        _entropy(c.reshape(len(c), c.shape[1] * c.shape[2])),
-    )
+    """H_a, H_b and H_ab in nats, from the shares that counts make of their sum."""
+    n = c.sum(axis=(1, 2))
+
+    def entropy(counts: Counts) -> Value:
+        return np.asarray(np.log(n) - xlogy(counts, counts).sum(axis=1) / n)
+
+    return entropy(c.sum(axis=2)), entropy(c.sum(axis=1)), entropy(c.reshape(len(c), c.shape[1] * c.shape[2]))
 
 
 def _vi(c: Table) -> Value:
@@ -126,12 +118,9 @@ def expected_information(c: Table) -> Value:
 
 def _rmi(c: Table) -> Value:
     a, b, n = c.sum(axis=2), c.sum(axis=1), c.sum(axis=(1, 2))
-    information = (
-        gammaln(n + 1)
-        + gammaln(c + 1).sum(axis=(1, 2))
-        - gammaln(a + 1).sum(axis=1)
-        - gammaln(b + 1).sum(axis=1)
-    )
+    information = gammaln(n + 1) + gammaln(c + 1).sum(axis=(1, 2))
+    for sums in (a, b):
+        information -= gammaln(sums + 1).sum(axis=1)
     return np.asarray((information - log_tables(a, b)) / n / np.log(2))
 
 
@@ -144,8 +133,7 @@ def log_tables(a: Int[np.ndarray, "pair row"], b: Int[np.ndarray, "pair column"]
     n = a.sum(axis=1)
     R, C = (a > 0).sum(axis=1), (b > 0).sum(axis=1)
     w = n / (n + R * C / 2)
-    x = _smoothed(a, w, R)
-    y = _smoothed(b, w, C)
+    x, y = _smoothed(a, w, R), _smoothed(b, w, C)
     nu = (C + 1) / (C * (x**2).sum(axis=1)) - 1 / C
     mu = (R + 1) / (R * (y**2).sum(axis=1)) - 1 / R
     log_x, log_y = (np.log(np.where(p > 0, p, 1)).sum(axis=1) for p in (x, y))
@@ -159,9 +147,9 @@ def log_tables(a: Int[np.ndarray, "pair row"], b: Int[np.ndarray, "pair column"]
 
 
 def _smoothed(
-    counts: Int[np.ndarray, "pair cell"], weight: Value, n_filled: Int[np.ndarray, " pair"]
+    counts: Counts, weight: Value, n_filled: Int[np.ndarray, " pair"]
 ) -> Float[np.ndarray, "pair cell"]:
-    """Shares drawn towards equal ones; 0 for modules that have no unit in the comparison."""
+    """Draw shares towards equal ones; those of modules that have no unit in the comparison are 0."""
     filled = counts > 0
     share = counts / counts.sum(axis=1, keepdims=True)
     return np.where(filled, ((1 - weight) / n_filled)[:, None] + weight[:, None] * share, 0)
@@ -179,17 +167,12 @@ def _matching(c: Table) -> Value:
 class Metric:
     """A metric of agreement between two partitions, as tables and their schema know it.
 
-    Attributes
-    ----------
-    name, meaning, unit, range
-        Of its column. Results that were stored before the metric was known get the column when they are read.
-    of_tables
-        Its value for each contingency table.
+    Results that were stored before the metric was known get its column when they are read.
     """
 
     name: str
     meaning: str
-    of_tables: Callable[[Table], Value]
+    of_tables: Callable[[Table], Value]  #: its value for each contingency table
     unit: str = ""
     range: tuple[float, float] = (-inf, inf)
 

@@ -1,4 +1,7 @@
-"""Other searches for the partition of largest modularity, to see what hangs on the optimiser."""
+"""Other searches for the partition of largest modularity, to see what hangs on the optimiser.
+
+Each function raises a ValueError or TypeError that names the argument which is not as described.
+"""
 
 import random
 from collections.abc import Callable
@@ -47,24 +50,15 @@ def find_modules_by(A: ArrayLike, optimiser: str, *, seed: int = 0) -> Partition
         exp(β ΔQ), ΔQ the change of Q if the unit is put there; β is such that this choice has an entropy of
         0.15 nats. The result is the best of all partitions that were weighed, chosen or not.
 
+    The partition is like one of `find_modules`, but its `stability` is nan, since there is nothing to compare
+    it with.
+
     Parameters
     ----------
     A
         (unit, unit) edge weights as for `modlib.modularity`; the asymmetry that it allows is averaged out.
-    optimiser
-        One of the above (`OPTIMISERS`).
-    seed
-        0 or more. ``spectral`` draws nothing.
-
-    Returns
-    -------
-    Partition
-        As `find_modules` returns it, but with `stability` nan, since there is nothing to compare with.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is not as above.
+    optimiser, seed
+        One of the above (`OPTIMISERS`), and the seed of its draws, 0 or more; ``spectral`` draws nothing.
 
     Notes
     -----
@@ -214,8 +208,7 @@ def inverse_temperature(gaps: list[float], least: float) -> float:
         beta += log(entropy / TARGET_ENTROPY) * entropy / (beta * (square / total - mean * mean))
 
 
-_Search = Callable[[Matrix, Matrix, random.Random], Labels]
-_SEARCHES: dict[str, _Search] = {
+_SEARCHES: dict[str, Callable[[Matrix, Matrix, random.Random], Labels]] = {
     "leiden-once": _leiden_once,
     "louvain": _louvain,
     "spectral": _spectral,

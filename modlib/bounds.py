@@ -32,22 +32,9 @@ def modularity_bound(A: ArrayLike, *, time_limit: float = 60.0) -> float:
     is. It is evaluated at the solver's multipliers, and the smallest value of all rounds is returned, so a
     search cut short gives a valid, looser bound.
 
-    Parameters
-    ----------
-    A
-        (unit, unit) edge weights as for `modularity`. Dead units take no part.
-    time_limit
-        Seconds after which the best bound so far is returned.
-
-    Returns
-    -------
-    float
-        At least the largest Q of any partition, at most 1; nan if the graph has no edges.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If `A` is not as for `modularity`, or `time_limit` is not positive.
+    The (unit, unit) edge weights are as for `modularity`; dead units take no part. After `time_limit` seconds
+    (above 0) the best bound so far is returned. It is at least the largest Q of any partition and at most 1,
+    or nan if the graph has no edges.
 
     Notes
     -----

@@ -1,4 +1,7 @@
-"""Newman's modularity Q of a partition, and the search for the partition that maximises it."""
+"""Newman's modularity Q of a partition, and the search for the partition that maximises it.
+
+Each function raises a ValueError or TypeError that names the argument which is not as described.
+"""
 
 import random
 import threading
@@ -79,6 +82,8 @@ def modularity(A: ArrayLike, labels: ArrayLike, *, resolution: float = 1.0) -> f
     from both ends), a_c = Σ_d e_cd (Newman & Girvan 2004, eq. 5, with the weights of Newman 2004,
     10.1103/PhysRevE.70.056131; γ, the resolution, of Reichardt & Bornholdt 2006, 10.1103/PhysRevE.74.016110).
 
+    At resolution 1 it lies in [−1/2, 1). It is 0 if all units are in one module, and nan if no edge is left.
+
     Parameters
     ----------
     A
@@ -88,16 +93,6 @@ def modularity(A: ArrayLike, labels: ArrayLike, *, resolution: float = 1.0) -> f
         (unit,) integers, the same within a module. Units labelled −1 are removed with their edges.
     resolution
         γ > 0; 1 is Newman's Q.
-
-    Returns
-    -------
-    float
-        At resolution 1 in [−1/2, 1); 0 if all units are in one module; nan if no edge is left.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If `A`, `labels` or `resolution` is not as above.
 
     Examples
     --------
@@ -126,28 +121,17 @@ def find_modules(A: ArrayLike, *, restarts: int = 20, seed: int = 0, resolution:
     local search), because on dense graphs of low Q a kick finds better partitions than one more restart does.
 
     The result depends on the arguments only: igraph's generator is replaced while Leiden runs and set back to
-    Python's `random` module (igraph's default) afterwards, and the state of `random` is untouched.
+    Python's `random` module (igraph's default) afterwards, and the state of `random` is untouched. Without
+    edges, q is nan, n_modules 0 and all labels are −1.
 
     Parameters
     ----------
     A
         (unit, unit) edge weights as for `modularity`; the asymmetry that it allows is averaged out.
-    restarts
-        Number of independent runs, at least 1.
-    seed
-        0 or more.
+    restarts, seed
+        Number of independent runs, at least 1, and the seed of all draws, 0 or more.
     resolution
         γ > 0 of `modularity`; larger values give more and smaller modules.
-
-    Returns
-    -------
-    Partition
-        With q nan, n_modules 0 and all labels −1 if there are no edges.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If `A`, `restarts`, `seed` or `resolution` is not as above.
 
     Notes
     -----

@@ -1,4 +1,7 @@
-"""How alike two partitions of the same units are, and how alike two similarity matrices."""
+"""How alike two partitions of the same units are, and how alike two similarity matrices.
+
+Each function raises a ValueError or TypeError that names the argument which is not as described.
+"""
 
 from collections.abc import Iterable
 
@@ -15,22 +18,10 @@ CELLS_AT_ONCE = 1 << 20  #: Cells of contingency tables held at once (8 MiB an a
 
 
 def agreement(labels_a: ArrayLike, labels_b: ArrayLike) -> dict[str, float]:
-    """Compare two partitions of the same units by six metrics.
+    """Compare two partitions of the same units by six metrics, which `agreement_pairs` defines.
 
-    Parameters
-    ----------
-    labels_a, labels_b
-        (unit,) integer labels. A unit labelled −1 (dead) on either side is left out of both.
-
-    Returns
-    -------
-    dict
-        `ecs`, `ami`, `ari`, `rmi`, `vi`, `matching`; see `agreement_pairs`.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If the labels are not integers of at least −1, one a unit on both sides.
+    The labels are integers, one a unit; a unit labelled −1 (dead) on either side is left out of both. The
+    metrics are `ecs`, `ami`, `ari`, `rmi`, `vi` and `matching`.
 
     Examples
     --------
@@ -94,11 +85,6 @@ def agreement_pairs(
         scikit-learn, where both partitions are one module (or both all singletons), `ari` is 1; `ami` is 1
         if both are one module and 0 if just one of them is.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If `labels` are not integers of at least −1 of shape (partition, unit), or `pairs` not row numbers.
-
     Notes
     -----
     The paper's code puts all dead units into one module of their own, which measures of one family share and
@@ -138,23 +124,9 @@ def transfers(A: ArrayLike, labels: ArrayLike) -> Float[np.ndarray, "matrix part
     measure's modules account for. One large module gives 0; shuffled labels give −Σ_i d_i² n (1 − Σ_c p_c²) /
     (n − 1) on average, d_i the degrees and p_c the module sizes as shares of their sums.
 
-    Parameters
-    ----------
-    A
-        (matrix, unit, unit) edge weights, each as for `modularity`.
-    labels
-        (partition, unit) integer labels, −1 for dead.
-
-    Returns
-    -------
-    array
-        Entry (m, p): the modularity of A[m] under labels[p], dead units of either side left out; nan if no
-        edge is left.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If a graph or a partition is not as above, or their numbers of units differ.
+    Entry (m, p) is the modularity of A[m], (unit, unit) edge weights as for `modularity`, under labels[p],
+    integers of which −1 marks a dead unit. Dead units of either side are left out, and it is nan if no edge
+    is left.
     """
     stack, module = _checks.as_numpy(A, "A"), _checks.as_numpy(labels, "labels")
     if stack.ndim != 3 or module.ndim != 2 or stack.shape[1:] != (module.shape[1],) * 2:
@@ -178,24 +150,10 @@ def transfers(A: ArrayLike, labels: ArrayLike) -> Float[np.ndarray, "matrix part
 def rank_correlation(S_a: ArrayLike, S_b: ArrayLike) -> float:
     """Spearman correlation of two similarity matrices, over pairs of units alive in both.
 
-    It is the Pearson correlation of the ranks (ties: mean rank) of the entries above the diagonal. A unit is
-    alive if any of its entries off the diagonal is nonzero.
-
-    Parameters
-    ----------
-    S_a, S_b
-        (unit, unit) similarities, symmetric, as they are: pass `modlib.adjacency` for the paper's absolute
-        values.
-
-    Returns
-    -------
-    float
-        In [−1, 1]; nan with fewer than three common units, or if either side is constant on them.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If the matrices are not finite, square, symmetric (to 1e-6 of the largest entry) and of one shape.
+    It is the Pearson correlation of the ranks (ties: mean rank) of the entries above the diagonal: in
+    [−1, 1], or nan with fewer than three common units, or if either side is constant on them. A unit is alive
+    if any of its entries off the diagonal is nonzero. The matrices are (unit, unit), finite and symmetric to
+    1e-6 of the largest entry, and taken as they are: pass `modlib.adjacency` for the paper's absolute values.
     """
     a, b = _checks.symmetric(S_a, "S_a"), _checks.symmetric(S_b, "S_b")
     if a.shape != b.shape:

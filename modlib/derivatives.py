@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import cast
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 from torch.func import jacrev, vmap
 
@@ -20,15 +20,9 @@ Function = Callable[[Tensor], Tensor]
 class Batch:
     """Samples on their way through a stack, and the derivatives of its layers on them.
 
-    Attributes
-    ----------
-    stack, r
-        The networks, and R of the QR decomposition of their W₁, ``(network, rank, unit)``.
-    hidden, logits, masks
-        What the stack gives, and per hidden layer 1 where a unit is active and 0 elsewhere.
-    before, means
-        Number of samples that went through before, and each unit's mean over them, ``(network, unit, 1)`` a
-        hidden layer; `input_cov` updates the means.
+    `r` is R of the QR decomposition of W₁, ``(network, rank, unit)``. Per hidden layer, `masks` are 1 where a
+    unit is active and 0 elsewhere, and `means` is each unit's mean, ``(network, unit, 1)``, over the `before`
+    samples that went before; `input_cov` updates it.
     """
 
     def __init__(self, stack: MLPStack, r: Tensor, x: Tensor, before: int, means: list[Tensor]) -> None:
@@ -53,28 +47,16 @@ class Batch:
 class Model:
     """A model in two parts, the samples it is given, and what its hidden units do on them.
 
-    Parameters
-    ----------
-    encoder, decoder, x, y, batch
-        As for `modlib.similarity_of`, checked one by one; here it is checked whether they fit together.
-
-    Attributes
-    ----------
-    hidden
-        Activations of the hidden layer, ``(sample, unit)``.
+    The arguments are those of `modlib.similarity_of`, checked one by one; here it is checked whether they fit
+    together. `hidden` are the activations of the hidden layer, ``(sample, unit)``.
     """
 
     def __init__(
-        self,
-        encoder: Function,
-        decoder: Function | None,
-        x: Float[Tensor, "sample ..."] | Int[Tensor, "sample ..."],
-        y: Int[Tensor, " sample"] | None,
-        batch: int,
+        self, encoder: Function, decoder: Function | None, x: Tensor, y: Tensor | None, batch: int
     ) -> None:
         self._encoder, self._decoder = encoder, cast(Function, decoder)
         self._x, self._y, self._batch = x, y, batch
-        inputs: tuple[Tensor, ...] = x.split(batch)  # type: ignore[no-untyped-call]
+        inputs: tuple[Tensor, ...] = x.split(batch)
         parts = [_checks.tensor(encoder(part), "what encoder returns") for part in inputs]
         rows = [len(part) if part.ndim else 0 for part in parts]
         shapes = {tuple(part.shape[1:]) for part in parts}

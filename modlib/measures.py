@@ -1,4 +1,8 @@
-"""How alike two hidden units are: the measures, for stacks in closed form and for any torch model."""
+"""How alike two hidden units are: the measures, for stacks in closed form and for any torch model.
+
+Each function raises a ValueError or TypeError that names the argument which is not as described, does not
+fit the others, or holds a number that is not finite or so large that a similarity is not.
+"""
 
 from __future__ import annotations
 
@@ -13,53 +17,34 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from modlib import _checks
-from modlib.derivatives import Batch, Model
+from modlib._checks import SYMMETRY_TOLERANCE
+from modlib.derivatives import Batch, Function, Model
 from modlib.networks import MLPStack
 
-SYMMETRY_TOLERANCE = 1e-6
-"""Largest ``|S_ij - S_ji|`` that counts as rounding, relative to the largest entry of the matrix."""
+IN_CACHE = 2**18  #: Numbers of the largest array on a processor: 2 MB.
+ON_GPU = 2**27  #: Numbers of the largest array on a GPU.
+LEAST_BATCH = 32  #: Samples at a time, at the least, of networks too wide for the cache.
 
-IN_CACHE = 2**18
-"""Numbers of the largest array on a processor: 2 MB."""
-
-ON_GPU = 2**27
-"""Numbers of the largest array on a GPU."""
-
-LEAST_BATCH = 32
-"""Samples at a time, at the least, of networks too wide for the cache."""
+Matrices = Float[Tensor, "*stack unit unit"]
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A measure of how alike two hidden units are.
+    """A measure of how alike two hidden units are."""
 
-    Attributes
-    ----------
-    name
-        As in tables.
-    family
-        ``"upstream"`` if it looks at what units read, ``"downstream"`` if at what they drive.
-    label
-        As in charts and prose.
-    shade
-        Its colour key: which shade of the family's hue it has, the darkest being 0.
-    of_stack
-        Adds the sum over the samples of a `modlib.derivatives.Batch` to one float64 tensor a hidden layer,
-        ``(network, unit, unit)``, in place.
-    of_model
-        The sum over the samples of a `modlib.derivatives.Model`, ``(unit, unit)``.
-    """
-
-    name: str
-    family: Literal["upstream", "downstream"]
-    label: str
-    shade: int
+    name: str  #: as in tables
+    family: Literal["upstream", "downstream"]  #: whether it looks at what units read, or at what they drive
+    label: str  #: as in charts and prose
+    shade: int  #: its colour key: which shade of the family's hue it has, the darkest being 0
+    #: Adds the sum over the samples of a `modlib.derivatives.Batch` to one float64 tensor a hidden layer,
+    #: ``(network, unit, unit)``, in place.
     of_stack: Callable[[list[Tensor], Batch], None]
+    #: Gives the sum over the samples of a `modlib.derivatives.Model`, ``(unit, unit)``.
     of_model: Callable[[Model], Tensor]
 
 
 def _add_input_cov(sums: list[Tensor], batch: Batch) -> None:
-    """Merge centred sums (Chan, Golub & LeVeque 1983); those of a dead unit stay exactly zero."""
+    """Merge sums about the mean (Chan, Golub & LeVeque 1983); those of a dead unit stay exactly zero."""
     for total, mean, activations in zip(sums, batch.means, batch.hidden, strict=True):
         h = activations.mT  # (network, unit, sample)
         n = h.shape[2]
@@ -104,7 +89,7 @@ def _add_output_hess(sums: list[Tensor], batch: Batch) -> None:
 def _gram(a: Tensor) -> Tensor:
     """Multiply every matrix (network, unit, number) by its own transpose: a aᵀ.
 
-    NumPy sees that the factors are the same and has half of the product computed; PyTorch does not.
+    NumPy sees that the factors are the same and computes half of the product; PyTorch does not.
     """
     if a.device.type == "cuda":
         return torch.bmm(a, a.mT)
@@ -129,7 +114,7 @@ def _output_hess_of_model(model: Model) -> Tensor:
     return reduce(torch.add, (h.sum(0) for h in model.hessians()))
 
 
-#: All measures, by name: charts, tables and checks read what they need to know of them here.
+#: All measures, by name; charts, tables and checks look here for what they need to know of one.
 MEASURES = {
     measure.name: measure
     for measure in (
@@ -168,8 +153,6 @@ def similarity(
     - `output_grad`: E[Jᵀ J]ᵢⱼ with J = ∂z/∂h;
     - `output_hess`: E[∂²L/∂hᵢ∂hⱼ] = E[Jᵀ (diag p − p pᵀ) J]ᵢⱼ with J = ∂z/∂h and L the cross-entropy.
 
-    All four matrices are positive semi-definite.
-
     Parameters
     ----------
     stack
@@ -177,35 +160,29 @@ def similarity(
     x
         Inputs to average over (the paper uses test images).
     y
-        Classes of the inputs. No measure of a ReLU network depends on them (the Hessian of the cross-entropy
-        in the logits does not); taken so that the call reads like `similarity_of`'s.
+        Classes of the inputs, taken so that the call reads like `similarity_of`'s. No measure of a ReLU
+        network depends on them, since the Hessian of the cross-entropy in the logits does not.
     measures
         Names of the measures to compute, or of one.
     batch
-        Samples at a time; by default so many that the largest array stays in a processor's cache, 2¹⁸
-        numbers (on a GPU: 2²⁷), but 32 at the least.
+        Samples at a time; by default so many that the largest array, of 2¹⁸ numbers, stays in a processor's
+        cache (on a GPU: 2²⁷), but 32 at the least.
 
     Returns
     -------
     dict
-        For each measure one float64 tensor a hidden layer, ``(network, unit, unit)``: signed, exactly
-        symmetric, the diagonal in place. Hand it to `adjacency` to get a graph. A unit that no sample
-        activates has exact zeros for every measure that looks at its activity.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If a measure is unknown, there is no sample or no hidden layer, shapes do not fit, or numbers are not
-        finite, or so large that a similarity is not.
+        For each measure one float64 tensor a hidden layer, ``(network, unit, unit)``: signed, positive
+        semi-definite, exactly symmetric, the diagonal in place. Hand it to `adjacency` to get a graph. A unit
+        that no sample activates has exact zeros for every measure that looks at its activity.
 
     Notes
     -----
     A ReLU network is linear around almost every input, hence the closed forms. With the QR decomposition
     W₁ = QR, J of layer 1 may be replaced by diag(m) Rᵀ, m the 0/1 mask of active units, since only J Jᵀ is
     asked for: later layers then cost nothing that grows with the number of inputs. Products are formed in
-    the stack's precision and added up in float64; covariances from activations centred batch by batch and
-    merged, because E[h hᵀ] − E[h] E[h]ᵀ cancels for units that hardly vary, dead or nearly constant (the
-    authors' code loses three to four digits there).
+    the stack's precision and added up in float64. Covariances come from activations centred batch by batch,
+    because E[h hᵀ] − E[h] E[h]ᵀ cancels for units that hardly vary, dead or nearly constant (the authors'
+    code loses three to four digits there).
     """
     wanted = [measures] if isinstance(measures, str) else _checks.listed(measures, "measures")
     for measure in wanted:
@@ -253,7 +230,7 @@ def _means(stack: MLPStack, x: Tensor, wanted: list[str], size: int | None) -> d
 
 
 def batch_size(n_network: int, widths: list[int], device: torch.device) -> int:
-    """Find how many samples fit working memory; the largest array is (network, unit, sample, unit)."""
+    """Find how many samples fit the memory; the largest array is (network, unit, sample, unit)."""
     widest = max(widths[1:])
     a_sample = n_network * widest * min(widest, widths[0])
     return max(1, ON_GPU // a_sample) if device.type == "cuda" else max(LEAST_BATCH, IN_CACHE // a_sample)
@@ -261,8 +238,8 @@ def batch_size(n_network: int, widths: list[int], device: torch.device) -> int:
 
 @torch.no_grad()  # of the parameters; torch.func differentiates what it is asked to all the same
 def similarity_of(
-    encoder: Callable[[Tensor], Tensor],
-    decoder: Callable[[Tensor], Tensor] | None,
+    encoder: Function,
+    decoder: Function | None,
     x: Float[Tensor, "sample ..."],
     y: Int[Tensor, " sample"] | None = None,
     *,
@@ -272,6 +249,7 @@ def similarity_of(
     """Similarity of the units of one hidden layer of any torch model, by automatic differentiation.
 
     The definitions are `similarity`'s; the model need not be a ReLU network, and the Hessian is the full one.
+    The tensor is float64, signed and symmetric, the diagonal in place.
 
     Parameters
     ----------
@@ -279,25 +257,10 @@ def similarity_of(
         From inputs ``(sample, *features)`` to hidden activations ``(sample, unit)``.
     decoder
         From hidden activations to logits ``(sample, class)``; may be ``None`` for upstream measures.
-    x
-        Inputs to average over.
-    y
-        Classes, for `output_hess` only.
-    measure
-        One of `MEASURES`.
-    batch
-        Samples differentiated at a time.
-
-    Returns
-    -------
-    Tensor
-        Float64, signed, symmetric, the diagonal in place.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If the measure is unknown, or needs a decoder or classes that are not given, a shape does not fit, or
-        a number is not finite.
+    x, y
+        Inputs to average over, and their classes, which `output_hess` alone needs.
+    measure, batch
+        One of `MEASURES`, and the number of samples differentiated at a time.
 
     Examples
     --------
@@ -307,10 +270,9 @@ def similarity_of(
     torch.Size([3, 3])
     """
     measure = _checks.one_of(measure, "measure", MEASURES)
-    if not callable(encoder):
-        raise TypeError(f"encoder must be a function, got {_checks.shown(encoder)}")
-    if decoder is not None and not callable(decoder):
-        raise TypeError(f"decoder must be a function, got {_checks.shown(decoder)}")
+    for part, name in ((encoder, "encoder"), (decoder, "decoder")):
+        if not callable(part) and not (part is None and name == "decoder"):
+            raise TypeError(f"{name} must be a function, got {_checks.shown(part)}")
     x = _checks.tensor(x, "x")
     if decoder is None and family(measure) == "downstream":
         raise ValueError(f"{measure} looks at the output: decoder must not be None")
@@ -327,15 +289,11 @@ def similarity_of(
     return (total + total.T) / (2 * len(x))
 
 
-def normalise(S: Float[Tensor, "*stack unit unit"]) -> Float[Tensor, "*stack unit unit"]:
+def normalise(S: Matrices) -> Matrices:
     """Divide by the square roots of the diagonal: Sᵢⱼ / √(Sᵢᵢ Sⱼⱼ), rows with Sᵢᵢ ≤ 0 becoming zero.
 
-    The authors' code divides there too; an autograd Hessian's diagonal can be ≤ 0, and theirs is then NaN.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If S is no tensor of square matrices.
+    The authors' code divides there too; the diagonal of an autograd Hessian can be ≤ 0, and theirs is then
+    NaN.
     """
     S = _matrices(S)
     scale = torch.diagonal(S, dim1=-2, dim2=-1).clamp(min=0).rsqrt()
@@ -343,23 +301,17 @@ def normalise(S: Float[Tensor, "*stack unit unit"]) -> Float[Tensor, "*stack uni
     return S * scale[..., :, None] * scale[..., None, :]
 
 
-def adjacency(
-    S: Float[Tensor, "*stack unit unit"], *, normalized: bool = False
-) -> Float[Tensor, "*stack unit unit"]:
+def adjacency(S: Matrices, *, normalized: bool = False) -> Matrices:
     """Read similarities as a weighted graph: absolute values, zero diagonal, dead rows zero.
 
     Parameters
     ----------
     S
-        Similarity matrices as `similarity` or `similarity_of` return them, one or a stack of them.
+        Similarity matrices as `similarity` or `similarity_of` return them, one or a stack of them: finite,
+        and symmetric to 1e-6 of the largest entry of each.
     normalized
         Divide by the square roots of the diagonal first; entries then lie in [0, 1] where S is positive
         semi-definite, as every measure of a ReLU network is.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If a matrix is not square, not finite, or not symmetric to 1e-6 of its own largest entry.
     """
     S, normalized = _matrices(S), _checks.flag(normalized, "normalized")
     if count := int((~torch.isfinite(S)).sum()):
@@ -382,7 +334,7 @@ def graphs(S: dict[str, list[Tensor]], layer: int) -> Float[np.ndarray, "network
 
 
 def _matrices(S: object) -> Tensor:
-    """Tensor of floating-point numbers of square matrices; whole numbers become float64."""
+    """Return square matrices as a tensor of floating-point numbers; whole numbers become float64."""
     if not isinstance(S, Tensor):
         array = _checks.as_numpy(S, "S")
         S = torch.as_tensor(array if array.dtype == np.float32 else array.astype(np.float64))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -17,6 +18,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from modlib import _checks
+
+KINDS = (nn.Linear, nn.ReLU, nn.Dropout, nn.Identity, nn.Flatten)  #: What modules of a stack are made of.
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,10 +31,8 @@ class MLPStack:
 
     Attributes
     ----------
-    weights
-        One tensor per layer, ``(network, in, out)``; the last is the output layer.
-    biases
-        One tensor per layer, ``(network, out)``.
+    weights, biases
+        One tensor per layer, ``(network, in, out)`` and ``(network, out)``; the last is the output layer.
 
     Examples
     --------
@@ -57,7 +58,7 @@ class MLPStack:
                 f"got {len(self.weights)} weights and {len(self.biases)} biases"
             )
         for layer, (w, b) in enumerate(zip(self.weights, self.biases, strict=True), start=1):
-            if w.ndim != 3 or b.ndim != 2 or b.shape != (w.shape[0], w.shape[2]):
+            if w.ndim != 3 or b.shape != (w.shape[0], w.shape[2]):
                 raise ValueError(
                     f"layer {layer}: weights must be (network, in, out) and biases (network, out); "
                     f"got {tuple(w.shape)} and {tuple(b.shape)}"
@@ -78,10 +79,8 @@ class MLPStack:
     def from_arrays(cls, weights: Sequence[object], biases: Sequence[object]) -> MLPStack:
         """Make a stack from anything ``torch.as_tensor`` takes; integers become float32.
 
-        Parameters
-        ----------
-        weights, biases
-            Per layer ``(network, in, out)`` and ``(network, out)``, finite; the last is the output layer.
+        The arrays are finite and, per layer, ``(network, in, out)`` and ``(network, out)``; the last is the
+        output layer.
         """
 
         def tensors(name: str, arrays: Sequence[object]) -> list[Tensor]:
@@ -99,20 +98,19 @@ class MLPStack:
     def from_modules(cls, modules: Sequence[nn.Module]) -> MLPStack:
         """Stack the ``nn.Linear`` layers of torch modules, in the order in which they are registered.
 
-        Each module is called once on random inputs, in evaluation mode, and must give the logits that the
-        stack gives. It is left as it was.
-
-        Parameters
-        ----------
-        modules
-            One or more networks of one shape that give logits, made of linear layers with a bias and of a
-            ReLU (a module or a function) after each but the last. ``Dropout``, ``Identity`` and ``Flatten``
-            count as nothing; other kinds of layers are refused.
+        There are one or more networks of one shape that give logits, made of linear layers with a bias and of
+        a ReLU (a module or a function) after each but the last. ``Dropout``, ``Identity`` and ``Flatten``
+        count as nothing; other kinds of layers are refused. Each module is called once on random inputs, in
+        evaluation mode, and must give the logits that the stack gives. It is left as it was.
         """
         modules = [_checks.instance(m, "each of modules", nn.Module) for m in _several(modules, "modules")]
         linear = [[m for m in module.modules() if isinstance(m, nn.Linear)] for module in modules]
         for number, (module, layers_of_one) in enumerate(zip(modules, linear, strict=True)):
-            _check_kinds(module, number)
+            for part in module.modules():
+                if not list(part.children()) and not isinstance(part, KINDS):
+                    names = ", ".join(kind.__name__ for kind in KINDS)
+                    shown = _checks.shown(part)
+                    raise ValueError(f"module {number} must be made of {names} only, got {shown}")
             shapes = [(m.in_features, m.out_features) for m in layers_of_one]
             if not shapes or any(m.bias is None for m in layers_of_one):
                 raise ValueError(f"module {number} must have linear layers, all with a bias")
@@ -131,27 +129,18 @@ class MLPStack:
     def initialise(cls, widths: Sequence[int], *, seeds: Sequence[int]) -> MLPStack:
         """Draw PyTorch's default initialisation, one network a seed.
 
-        Weights and biases are uniform on ±1/√in. A seed gives the very numbers that
+        The `widths` are inputs, hidden units per layer and classes, for example ``[784, 64, 64, 10]``.
+        Weights and biases are uniform on ±1/√in. A seed, 0 or more, gives the very numbers that
         ``torch.manual_seed(seed)`` followed by ``nn.Linear`` layers in order would give.
-
-        Parameters
-        ----------
-        widths
-            Inputs, hidden units per layer, classes; for example ``[784, 64, 64, 10]``.
-        seeds
-            One per network, 0 or more.
         """
         widths = _checks.wholes(widths, "widths", least=None)
         if len(widths) < 2 or min(widths) < 1:
             raise ValueError(f"widths must be at least two positive numbers, got {widths}")
+        shapes = [(n_in, shape) for n_in, n_out in pairwise(widths) for shape in ((n_out, n_in), (n_out,))]
         networks = []
         for seed in [_checks.seed(seed, "each of seeds") for seed in _several(seeds, "seeds")]:
-            generator = torch.Generator().manual_seed(seed)
-            drawn = []
-            for n_in, n_out in pairwise(widths):
-                for shape in ((n_out, n_in), (n_out,)):
-                    drawn.append(torch.empty(shape).uniform_(-(n_in**-0.5), n_in**-0.5, generator=generator))
-            networks.append(drawn)
+            draw = partial(Tensor.uniform_, generator=torch.Generator().manual_seed(seed))
+            networks.append([draw(torch.empty(shape), -(n_in**-0.5), n_in**-0.5) for n_in, shape in shapes])
         stacked = [torch.stack(same) for same in zip(*networks, strict=True)]
         return cls([w.mT.contiguous() for w in stacked[::2]], stacked[1::2])
 
@@ -226,10 +215,8 @@ def concatenate(stacks: Sequence[MLPStack]) -> MLPStack:
     """Put one or more stacks of one shape, device and precision behind each other."""
     stacks = [_checks.instance(s, "each of stacks", MLPStack) for s in _several(stacks, "stacks")]
     for number, stack in enumerate(stacks):
-        if stack.widths != stacks[0].widths:
-            raise ValueError(
-                f"stacks must have one shape: {number} is {stack.widths}, 0 is {stacks[0].widths}"
-            )
+        if stack.widths != (first := stacks[0].widths):
+            raise ValueError(f"stacks must have one shape: {number} is {stack.widths}, 0 is {first}")
     return MLPStack(
         [torch.cat(layer) for layer in zip(*(s.weights for s in stacks), strict=True)],
         [torch.cat(layer) for layer in zip(*(s.biases for s in stacks), strict=True)],
@@ -251,17 +238,6 @@ def _as_tensor(value: object, name: str) -> Tensor:
         return torch.as_tensor(value)  # which makes float32 of a list, unlike NumPy
     except (TypeError, ValueError, RuntimeError) as error:  # of floats or integers that are too long
         raise TypeError(f"{name} must hold numbers that torch has: {error}") from error
-
-
-_KINDS = (nn.Linear, nn.ReLU, nn.Dropout, nn.Identity, nn.Flatten)
-
-
-def _check_kinds(module: nn.Module, number: int) -> None:
-    """Refuse a module with layers of kinds that a stack does not have."""
-    for part in module.modules():
-        if not list(part.children()) and not isinstance(part, _KINDS):
-            names = ", ".join(kind.__name__ for kind in _KINDS)
-            raise ValueError(f"module {number} must be made of {names} only, got {_checks.shown(part)}")
 
 
 def _check_logits(module: nn.Module, number: int, stack: MLPStack) -> None:

@@ -27,23 +27,14 @@ ROUNDING = 1e-12  # of Q, a number of size 1
 
 @dataclass(frozen=True)
 class NullTest:
-    """How a value stands beside draws of a null.
+    """How a value stands beside draws of a null."""
 
-    Attributes
-    ----------
-    mean, sd
-        Of the draws (sd with n − 1).
-    z
-        (value − mean) / sd; nan where the draws do not vary by more than rounding.
-    p
-        (1 + the number of draws that reach the value) / (1 + the number of draws), one-sided. The ones count
-        the value itself, without which the test would reject too often (Phipson & Smyth 2010). A draw that
-        misses the value by rounding alone reaches it.
-    """
-
-    mean: float
-    sd: float
-    z: float
+    mean: float  #: of the draws
+    sd: float  #: of the draws, with n − 1
+    z: float  #: (value − mean) / sd; nan where the draws do not vary by more than rounding
+    #: (1 + the number of draws that reach the value) / (1 + the number of draws), one-sided. The ones count
+    #: the value itself, without which the test would reject too often (Phipson & Smyth 2010). A draw that
+    #: misses the value by rounding alone reaches it.
     p: float
 
 
@@ -102,13 +93,8 @@ def random_associations(R: Matrix, generator: np.random.Generator) -> Matrix:
     transitively, as units of a layer are; a null that shuffled the entries of R would lose that, and would
     call any layer modular.
 
-    Parameters
-    ----------
-    R
-        (unit, unit) normalised similarities, signed, symmetric, finite, at most 1 on average, and 1 on the
-        diagonal; rows of zeros are dead units, and stay dead.
-    generator
-        Source of the draws.
+    R holds (unit, unit) normalised similarities: signed, symmetric, finite, at most 1 on average, and 1 on
+    the diagonal. Rows of zeros are dead units, and stay dead.
 
     Notes
     -----
@@ -120,10 +106,11 @@ def random_associations(R: Matrix, generator: np.random.Generator) -> Matrix:
     authors round down, which makes the draws more variable than the data when m is small (ten or less for the
     output gradient of the last layer). A mean below zero is taken as zero.
     """
-    return _associations(_checked(R, "R", generator), "R", generator)
+    return _associations(_checks.symmetric(R, "R"), "R", generator)
 
 
 def _associations(matrix: Matrix, name: str, generator: np.random.Generator) -> Matrix:
+    _checks.instance(generator, "generator", np.random.Generator, "numpy.random.Generator")
     alive = np.diagonal(matrix) > 0
     n = int(alive.sum())
     found = np.zeros_like(matrix)
@@ -133,23 +120,14 @@ def _associations(matrix: Matrix, name: str, generator: np.random.Generator) -> 
     if not pairs.mean() <= 1 + ROUNDING:
         raise ValueError(f"{name} must have associations of at most 1 on average, got {pairs.mean():g}")
     e, v = min(max(float(pairs.mean()), 0.0), 1.0), float(pairs.var())
-    m = _dimensions(min((1 - e**2) / max(v, 1e-12), MOST_DIMENSIONS), generator)
-    vectors = np.sqrt(e) + np.sqrt(1 - e) * generator.standard_normal((n, m))
+    m = min((1 - e**2) / max(v, 1e-12), MOST_DIMENSIONS)
+    low = max(1, int(np.floor(m)))  # with a chance that makes the mean of 1/m right, or else one more
+    share_low = np.clip((1 / max(m, 1) - 1 / (low + 1)) / (1 / low - 1 / (low + 1)), 0, 1)
+    n_dimension = low if generator.random() < share_low else low + 1
+    vectors = np.sqrt(e) + np.sqrt(1 - e) * generator.standard_normal((n, n_dimension))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     found[np.ix_(alive, alive)] = vectors @ vectors.T
     return found
-
-
-def _checked(matrix: ArrayLike, name: str, generator: np.random.Generator) -> Matrix:
-    _checks.instance(generator, "generator", np.random.Generator, "numpy.random.Generator")
-    return _checks.symmetric(matrix, name)
-
-
-def _dimensions(m: float, generator: np.random.Generator) -> int:
-    """Round m, at least 1, at random so that the mean of 1/m is right."""
-    low = max(1, int(np.floor(m)))
-    share_low = np.clip((1 / max(m, 1) - 1 / (low + 1)) / (1 / low - 1 / (low + 1)), 0, 1)
-    return low if generator.random() < share_low else low + 1
 
 
 def random_graphs(S: Matrix, generator: np.random.Generator) -> tuple[Matrix, Matrix]:
@@ -157,16 +135,9 @@ def random_graphs(S: Matrix, generator: np.random.Generator) -> tuple[Matrix, Ma
 
     The normalised one is the absolute value of `random_associations`; the raw one has each unit's own size
     besides, √(S_ii S_jj), since how large units are is no matter of modules. Both are graphs as
-    `modlib.adjacency` gives them.
-
-    Parameters
-    ----------
-    S
-        (unit, unit) signed similarities as for `random_associations`, but not normalised.
-    generator
-        Source of the draw.
+    `modlib.adjacency` gives them. S is as for `random_associations`, but need not be normalised.
     """
-    matrix = _checked(S, "S", generator)
+    matrix = _checks.symmetric(S, "S")
     size = np.sqrt(np.clip(np.diagonal(matrix), 0, None))
     scale = np.divide(1, size, out=np.zeros_like(size), where=size > 0)
     normalised = np.abs(_associations(matrix * np.outer(scale, scale), "S", generator))
@@ -180,20 +151,12 @@ Draw = list[Float[np.ndarray, "network variant _unit _unit"]]
 
 @dataclass(frozen=True)
 class Null:
-    """A null that graphs are drawn from, for every network and layer of a stack.
+    """A null that graphs are drawn from, for every network and layer of a stack."""
 
-    Attributes
-    ----------
-    name, label
-        As in tables, and as in charts and prose.
-    draws
-        Called with a stack, samples x and y, the similarities of the stack on them and a seed, it draws
-        without end. A draw holds for every hidden layer the graphs that `modlib.measures.graphs` would make,
-        ``(network, variant, unit, unit)``.
-    """
-
-    name: str
-    label: str
+    name: str  #: as in tables
+    label: str  #: as in charts and prose
+    #: Draws without end, given a stack, samples x and y, the similarities of the stack on them and a seed. A
+    #: draw holds the graphs that `modlib.measures.graphs` would make of every hidden layer.
     draws: Callable[[MLPStack, Tensor, Tensor, Similarities, int], Iterator[Draw]]
 
 
@@ -205,9 +168,7 @@ def _draws_of_weights(stack: MLPStack, x: Tensor, y: Tensor, S: Similarities, se
         yield [graphs(drawn, layer) for layer in range(stack.n_hidden)]
 
 
-def _draws_of_similarities(
-    stack: MLPStack, x: Tensor, y: Tensor, S: Similarities, seed: int
-) -> Iterator[Draw]:
+def _draws_of_similarity(stack: MLPStack, x: Tensor, y: Tensor, S: Similarities, seed: int) -> Iterator[Draw]:
     """Draw graphs as strong as those of each similarity matrix, with a generator a network and layer."""
     layers = range(stack.n_hidden)
     # (network, measure, unit, unit) a layer
@@ -226,6 +187,6 @@ NULLS = {
     null.name: null
     for null in (
         Null("weights-permuted", "permuted weights", _draws_of_weights),
-        Null("similarity", "similarity null", _draws_of_similarities),
+        Null("similarity", "similarity null", _draws_of_similarity),
     )
 }

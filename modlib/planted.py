@@ -31,18 +31,12 @@ def planted_graph(
     Parameters
     ----------
     sizes
-        Units of each module.
+        Units of each module; the modules are numbered from 0 and stand in blocks.
     within, between
         Weights of the edges within and between modules, not negative, not both zero.
-    noise
-        In ``[0, 1]``: each weight is multiplied by its own factor, uniform on ``[1 - noise, 1 + noise]``.
-    seed
-        Seed of the noise.
-
-    Returns
-    -------
-    A, labels
-        Adjacency matrix and the planted module of each unit, counted from 0, in blocks.
+    noise, seed
+        In ``[0, 1]``: each weight is multiplied by its own factor, uniform on ``[1 - noise, 1 + noise]``, and
+        drawn with this seed.
 
     Examples
     --------
@@ -72,16 +66,9 @@ def ring_of_cliques(cliques: int, size: int) -> tuple[Matrix, Labels]:
     The example of Fortunato & Barthélemy (2007): although every clique is as dense as can be, modularity
     prefers to merge neighbours once ``cliques > size (size - 1) + 2``.
 
-    Parameters
-    ----------
-    cliques, size
-        Number of cliques, at least 3, and of the units in each, at least 2.
-
-    Returns
-    -------
-    A, labels
-        Adjacency matrix of 0 and 1, and the clique of each unit, in blocks. The last unit of a clique is
-        joined to the first unit of the next one.
+    There are 3 `cliques` or more, each of 2 units or more (`size`), in blocks; the last unit of a clique is
+    joined to the first unit of the next one. Returns the adjacency matrix of 0 and 1, and the clique of each
+    unit.
     """
     cliques, size = _checks.whole(cliques, "cliques", least=3), _checks.whole(size, "size", least=2)
     A, labels = planted_graph([size] * cliques, within=1.0, between=0.0)
@@ -105,24 +92,15 @@ def random_graph(units: int, *, density: float, seed: int = 0) -> Matrix:
 
 @dataclass(frozen=True)
 class CrossedNetwork:
-    """A small ReLU network whose upstream and downstream modules are known and differ.
+    """A small ReLU network whose upstream and downstream modules are known and differ."""
 
-    Attributes
-    ----------
-    weights, biases
-        As ``MLPStack.from_arrays`` takes them: one network, one hidden layer.
-    x, y
-        Inputs, standard normal, and the class that the network itself gives to each.
-    upstream, downstream
-        For each hidden unit, the group of inputs that it reads and the group of classes that it drives.
-    """
-
+    #: Weights and biases as ``MLPStack.from_arrays`` takes them: one network, one hidden layer.
     weights: list[Float[np.ndarray, "1 _in _out"]]
     biases: list[Float[np.ndarray, "1 _out"]]
-    x: Float[np.ndarray, "sample _input"]
-    y: Int[np.ndarray, " sample"]
-    upstream: Labels
-    downstream: Labels
+    x: Float[np.ndarray, "sample _input"]  #: inputs, standard normal
+    y: Int[np.ndarray, " sample"]  #: the class that the network itself gives to each
+    upstream: Labels  #: for each hidden unit, the group of inputs that it reads
+    downstream: Labels  #: for each hidden unit, the group of classes that it drives
 
 
 def crossed_network(
@@ -144,10 +122,8 @@ def crossed_network(
 
     Parameters
     ----------
-    read_groups, drive_groups
-        Numbers of groups, at least 2.
-    copies, samples
-        Units for each pair of groups, and inputs drawn, at least 1.
+    read_groups, drive_groups, copies, samples
+        Numbers of groups, at least 2; of units for each pair of groups and of inputs drawn, at least 1.
     noise
         Standard deviation of what is added to every input weight, those that would be zero included;
         output weights, which are half as large, get half of it.
