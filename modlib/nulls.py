@@ -60,7 +60,8 @@ def null_test(value: float, draws: ArrayLike) -> NullTest:
     if not np.isfinite(value):
         return NullTest(mean, sd, np.nan, np.nan)
     z = (value - mean) / sd if sd > ROUNDING else np.nan
-    return NullTest(mean, sd, z, (1 + np.count_nonzero(found >= value - ROUNDING)) / (1 + len(found)))
+    reached = int(np.count_nonzero(found >= value - ROUNDING))
+    return NullTest(mean, sd, z, (1 + reached) / (1 + len(found)))
 
 
 def permute_weights(stack: MLPStack, generator: torch.Generator) -> MLPStack:

@@ -1,9 +1,12 @@
 """Draws keep what the null says and lose the rest; tests count as they should."""
 
+import doctest
+
 import numpy as np
 import pytest
 import torch
 
+from modlib import nulls
 from modlib.clustering import find_modules
 from modlib.measures import adjacency
 from modlib.networks import MLPStack
@@ -307,3 +310,8 @@ def test_too_few_draws_are_refused(values):
 def test_fewer_than_two_draws_with_edges_test_nothing(values):
     found = null_test(1.0, values)
     assert np.isnan([found.mean, found.sd, found.z, found.p]).all()
+
+
+def test_examples_in_docstrings():
+    assert doctest.testmod(nulls).failed == 0
+    assert doctest.testmod(nulls).attempted == 1
