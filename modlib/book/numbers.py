@@ -11,11 +11,13 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, wraps
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import pandas as pd
@@ -76,8 +78,39 @@ class Offered:
         return (self.make.__doc__ or "").strip().split("\n\n")[0].replace("\n    ", " ")
 
 
+Made = TypeVar("Made", bound=Callable[..., Any])
+_KEPT: ContextVar[dict[tuple[object, tuple[Any, ...]], Any] | None] = ContextVar("kept", default=None)
 #: Every table offered by the chapters that are loaded, by chapter and name.
 OFFERED: dict[tuple[str, str], Offered] = {}
+
+
+def once(make: Made) -> Made:
+    """Let a function answer the same call once only while the numbers of a book are gathered (`gathering`).
+
+    Tables that prose cites follow from one another, and each would be computed again for the next. At other
+    times nothing is kept, since stored results may change.
+    """
+
+    @wraps(make)
+    def made(*arguments: Any) -> Any:
+        kept = _KEPT.get()
+        if kept is None:
+            return make(*arguments)
+        if (make, arguments) not in kept:
+            kept[make, arguments] = make(*arguments)
+        return kept[make, arguments]
+
+    return cast("Made", made)
+
+
+@contextmanager
+def gathering() -> Iterator[None]:
+    """Keep what functions under `once` return for as long as this lasts."""
+    token = _KEPT.set({})
+    try:
+        yield
+    finally:
+        _KEPT.reset(token)
 
 
 def offered(*by: str) -> Callable[[Maker], Maker]:
@@ -204,4 +237,5 @@ def as_json(values: Mapping[str, Any]) -> str:
 def numbers(profile: str, root: Path) -> dict[str, Number]:
     """Compute every number that the pages of the book cite, by the names of their cells, and the profile."""
     cited = sorted({cell for _, cell in citations(root)}, key=str)
-    return {"profile": profile, **{str(cell): value(cell, profile) for cell in cited}}
+    with gathering():
+        return {"profile": profile, **{str(cell): value(cell, profile) for cell in cited}}

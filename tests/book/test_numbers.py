@@ -9,7 +9,18 @@ import pandas as pd
 import pytest
 
 from modlib.book import numbers
-from modlib.book.numbers import OFFERED, Cell, CellError, cells_of, citations, find, offered, value
+from modlib.book.numbers import (
+    OFFERED,
+    Cell,
+    CellError,
+    cells_of,
+    citations,
+    find,
+    gathering,
+    offered,
+    once,
+    value,
+)
 from modlib.study import catalogue, store
 
 ROOT = Path(__file__).parents[2]
@@ -142,3 +153,18 @@ def test_every_number_that_the_book_cites_is_there_at_the_paper_profile():
     found = numbers.numbers("paper", ROOT)
     json.dumps(found, allow_nan=False)
     assert {str(cell) for _, cell in citations(ROOT)} <= found.keys()
+
+
+def test_what_tables_share_is_made_once_while_numbers_are_gathered_and_anew_at_other_times():
+    made = []
+
+    @once
+    def shared(profile):
+        made.append(profile)
+        return len(made)
+
+    assert [shared("paper"), shared("paper")] == [1, 2]
+    for first in (3, 5):
+        with gathering():
+            assert [shared("paper"), shared("quick"), shared("paper")] == [first, first + 1, first]
+    assert shared("paper") == 7

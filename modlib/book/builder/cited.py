@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from modlib.book.builder.cache import Cache, results_digest
-from modlib.book.numbers import Cell, Number, as_json, citations, value
+from modlib.book.numbers import Cell, Number, as_json, citations, gathering, value
 
 
 def numbers(root: Path, cache: Cache, profile: str, *, force: bool) -> dict[str, Number]:
@@ -23,7 +23,8 @@ def numbers(root: Path, cache: Cache, profile: str, *, force: bool) -> dict[str,
         name, cells = f"numbers-{chapter}.json", sorted(cited[chapter], key=str)
         sources = [str(cell).encode() for cell in cells]
         if force or not cache.is_current(name, sources, results_digest(profile)):
-            text = as_json({str(cell): value(cell, profile) for cell in cells})
+            with gathering():
+                text = as_json({str(cell): value(cell, profile) for cell in cells})
             results = results_digest(profile)  # once more: the first to ask may compute and store them
             cache.keep(name, text, sources, results, _loaded(chapter))
         found |= json.loads(cache.path(name).read_text(encoding="utf-8"))

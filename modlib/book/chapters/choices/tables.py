@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from modlib.algorithms import OPTIMISERS
-from modlib.book.numbers import offered
+from modlib.book.numbers import offered, once
 from modlib.paper import family_pairs, multiverse
 from modlib.paper.multiverse import CHOSEN_METRICS
 from modlib.stats import intervals
@@ -202,6 +202,7 @@ def _close_up(profile: str) -> Results | None:
 
 
 @offered("experiment", "effect", "choice_kind", "choice")
+@once
 def both_effects(profile: str) -> pd.DataFrame:
     """Both effects under every choice; see `effects`."""
     return effects(run("base", profile=profile), _close_up(profile))

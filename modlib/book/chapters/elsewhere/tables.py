@@ -12,7 +12,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from modlib.book.numbers import offered
+from modlib.book.numbers import offered, once
 from modlib.paper import by_level, contrasts, family_pairs
 from modlib.stats import intervals, selection
 from modlib.stats.intervals import Estimate
@@ -40,6 +40,7 @@ MARGINS = {"matched": 0.0, "nearly": 0.01, "all": 1.0}
 CHANCE = 1 / N_CLASSES  # accuracy of a network that has learned nothing; both data sets have equal classes
 
 
+@once
 def load_experiments(profile: str) -> dict[str, Results]:
     """Return the tables of `base`, computed if they must be, and of the other experiments that are stored."""
     stored = {name: store.read_if_stored(catalogue.get(name, profile)) for name in COMPARED[1:]}
@@ -240,6 +241,7 @@ def sides(profile: str) -> pd.DataFrame:
 
 
 @offered("experiment", "measure", "normalized", "layer")
+@once
 def best_levels(profile: str) -> pd.DataFrame:
     """Q at the best levels among those as accurate as dropout, beside untrained networks, for each graph.
 
