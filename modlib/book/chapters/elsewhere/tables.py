@@ -226,6 +226,7 @@ def effects_of(
 
 
 @offered("experiment", "effect", "over")
+@once
 def effects(profile: str) -> pd.DataFrame:
     """Both findings in one number each (`effects_of`), by experiment, over all layers and in each."""
     table = of_each(profile, partial(effects_of, by_layer=True))
@@ -235,7 +236,7 @@ def effects(profile: str) -> pd.DataFrame:
 @offered("effect")
 def sides(profile: str) -> pd.DataFrame:
     """In how many of the `experiments` the interval of an effect lies `above` zero, or `below`."""
-    table = of_each(profile, effects_of)
+    table = effects(profile).query("layer == 0")
     table = table.assign(above=table.low > 0, below=table.high < 0, experiments=1)
     return table.groupby("effect")[["above", "below", "experiments"]].sum().reset_index()
 
