@@ -334,7 +334,8 @@ def test_products_are_those_of_a_step():
     for wide in (False, True):
         training.multiply(0, 2, 1, "cpu", wide)
         for _, a, b, result in factors:
-            torch.testing.assert_close(result, a @ b)
+            # Both add the same positive products, each processor in an order of its own (Higham 2002, 3.1).
+            torch.testing.assert_close(result, a @ b, rtol=a.shape[2] * 2**-24, atol=0)
             result.zero_()
 
 

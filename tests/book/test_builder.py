@@ -100,7 +100,7 @@ def write_book(root):
 def use(root, patch):
     """Let this process build a small book: results, chapters and working folder are its own."""
     patch.setenv("MODLIB_RESULTS", str(root / "results"))
-    patch.setattr(chapters_of_the_book, "__path__", [*chapters_of_the_book.__path__, str(root / "chapters")])
+    patch.setattr(chapters_of_the_book, "__path__", [str(root / "chapters"), *chapters_of_the_book.__path__])
     patch.chdir(root)
     forget_chapter(patch)
 
