@@ -155,7 +155,7 @@ def _rows(name: str, text: str) -> _Rows:
             raise ValueError("not an object")
         return [((), values)]
     table = pd.read_csv(io.StringIO(text), keep_default_na=False, na_values=[""])
-    labels = table[list(_KEYS[name])].fillna("").astype(str)
+    labels = table[list(_KEYS[name])].astype(str).fillna("")
     rest: list[dict[str, Any]] = table.drop(columns=labels.columns).to_dict("records")  # type: ignore[assignment]
     return list(zip(labels.itertuples(index=False, name=None), rest, strict=True))
 
