@@ -102,9 +102,6 @@ def panels(
     *layers: alt.Chart,
     data: pd.DataFrame,
     size: tuple[int, int | alt.Step | None],
-    description: str = "",
-    caption: str = "",
-    name: str = "",
     params: Sequence[Any] = (),
     independent: str = "",
     **facets: Any,
@@ -115,8 +112,6 @@ def panels(
     ----------
     size
         Width and height of a panel; None for as high as its rows need.
-    description, caption, name
-        As for `properties`.
     params
         Drop-downs and selections.
     independent
@@ -129,11 +124,7 @@ def panels(
     if independent:
         scales: dict[str, Any] = {independent: "independent"}
         chart = chart.resolve_scale(**scales)
-    if params:
-        chart = chart.add_params(*params)
-    if description:
-        chart = chart.properties(**properties(description=description, caption=caption, name=name))
-    return chart
+    return chart.add_params(*params) if params else chart
 
 
 def drop_down(

@@ -65,7 +65,7 @@ class Case:
 
 def no_data(label: str) -> Item:
     """Return an item that nothing is known about."""
-    return Item(label, Estimate(**dict.fromkeys(("value", "low", "high", "p", "effect"), np.nan), n=0))
+    return Item(label, Estimate())
 
 
 def agreement_of(case: Case, pairs: tuple[str, ...], direction: str) -> Iterator[Item]:
@@ -114,7 +114,7 @@ def under_choices(case: Case, kinds: tuple[str, ...]) -> Iterator[Item]:
     table = multiverse.effects(case.results)
     for row in table[table.choice_kind.isin(kinds)].to_dict("records"):
         kind, choice, effect = row["choice_kind"], row["choice"], row["effect"]
-        found = Estimate(row["value"], row["low"], row["high"], row["n"], row["p"], effect=float("nan"))
+        found = Estimate(row["value"], row["low"], row["high"], row["n"], row["p"])
         label = f"{kind if kind == choice else f'{kind}: {choice}'}; {effect}"
         yield Item(label, found, paper=case.in_paper(reported.under_choice, kind, choice, effect))
 

@@ -20,7 +20,6 @@ from modlib.stats import intervals
 ALPHA = 0.05
 LEAST_SEEDS = 3  # the spread of two seeds says next to nothing
 DIRECTIONS = ("above", "below", "within", "not above")
-OUTCOMES = ("supported", "contradicted", "undecided", "no data")
 VERDICTS = ("holds", "holds in part", "does not hold", "cannot be said")
 
 

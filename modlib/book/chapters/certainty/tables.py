@@ -87,11 +87,11 @@ def times_plain(profile: str) -> pd.DataFrame:
     for key, group in table.groupby(GRAPH):
         wide = group.pivot_table(index="seed", columns=LEVEL, values="q").reindex(columns=levels).dropna()
         q = wide.to_numpy(dtype=float)
-        ratio = [_ratio(q[None])[0] if len(q) else np.nan, np.nan, np.nan]
         if len(q) >= intervals.FEWEST_SEEDS:
-            found = intervals.bootstrap(_ratio, q, null=1.0)
-            ratio = [found.value, found.low, found.high]
-        rows.append([*key, *wide.mean(), *ratio])
+            ratio = intervals.bootstrap(_ratio, q, null=1.0)
+        else:
+            ratio = intervals.Estimate(_ratio(q[None])[0] if len(q) else np.nan)
+        rows.append([*key, *wide.mean(), ratio.value, ratio.low, ratio.high])
     return pd.DataFrame(rows, columns=[*GRAPH, "plain", "dropout", "ratio", "low", "high"])
 
 
