@@ -111,8 +111,7 @@ def modules_lost(case: Case, regularizer: str) -> Iterator[tuple[tuple[int, str,
 
 def under_choices(case: Case, kinds: tuple[str, ...]) -> Iterator[Item]:
     """Both effects under the analysis choices of some kinds, beside the paper's."""
-    table = multiverse.effects(case.results)
-    for row in table[table.choice_kind.isin(kinds)].to_dict("records"):
+    for row in multiverse.effects(case.results, kinds).to_dict("records"):
         kind, choice, effect = row["choice_kind"], row["choice"], row["effect"]
         found = Estimate(row["value"], row["low"], row["high"], row["n"], row["p"])
         label = f"{kind if kind == choice else f'{kind}: {choice}'}; {effect}"

@@ -7,7 +7,8 @@ L2 are compared with dropout, and in which graphs, since an average over all gra
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -37,8 +38,8 @@ CHOSEN_GRAPHS: dict[str, tuple[tuple[str, ...], bool | None]] = {
 }
 
 
-def effects(results: Results) -> pd.DataFrame:
-    """Both effects under each analysis choice.
+def effects(results: Results, kinds: Collection[str] | None = None) -> pd.DataFrame:
+    """Both effects under each analysis choice, or under those of some `kinds`.
 
     The default: networks of at least 0.8 test accuracy, levels of L1 and L2 as accurate as dropout, all eight
     graphs, all layers, element-centric similarity, all test images, the best of several Leiden runs. A choice
@@ -51,7 +52,11 @@ def effects(results: Results) -> pd.DataFrame:
     key of `EFFECTS`), its `value` with the 95 % interval, `n` seeds and `p`, two-sided against 0.
     """
     names = ("value", "low", "high", "n", "p")
-    rows = [[*labels, *(getattr(found, name) for name in names)] for *labels, found in _estimates(results)]
+    rows = []
+    for kind, choice, effect, estimate in _estimates(results):
+        if kinds is None or kind in kinds:
+            found = estimate()
+            rows.append([kind, choice, effect, *(getattr(found, name) for name in names)])
     return pd.DataFrame(rows, columns=["choice_kind", "choice", "effect", *names])
 
 
@@ -64,46 +69,51 @@ def default_effects(results: Results) -> dict[str, Estimate]:
     }
 
 
-def _estimates(results: Results) -> Iterator[tuple[str, str, str, Estimate]]:
+#: Kind of choice, choice, effect, and what computes the effect, which takes a while.
+_Row = tuple[str, str, str, Callable[[], Estimate]]
+
+
+def _estimates(results: Results) -> Iterator[_Row]:
     modules, agreement = results.modules, results.agreement
     kept = _trained(results)
-    for effect, found in default_effects(results).items():
-        yield "default", "default", effect, found
+    yield "default", "default", Q_EFFECT, partial(_q_effect, modules, kept)
+    yield "default", "default", AGREEMENT_EFFECT, partial(_agreement_effect, agreement, kept)
     for metric in CHOSEN_METRICS:
         if metric in agreement and metric != "ecs":
-            yield "metric", metric, AGREEMENT_EFFECT, _agreement_effect(agreement, kept, metric)
-    yield "levels", "all", Q_EFFECT, _q_effect(modules, kept, matched=False)
+            yield "metric", metric, AGREEMENT_EFFECT, partial(_agreement_effect, agreement, kept, metric)
+    yield "levels", "all", Q_EFFECT, partial(_q_effect, modules, kept, matched=False)
     for least in CHOSEN_FILTERS:
         if least != MIN_ACCURACY:
             some = _trained(results, least)
             name = f"at least {least:g}" if least else "none"
-            yield "accuracy filter", f"{name}, all levels", Q_EFFECT, _q_effect(modules, some, matched=False)
-            yield "accuracy filter", name, AGREEMENT_EFFECT, _agreement_effect(agreement, some)
+            q_effect = partial(_q_effect, modules, some, matched=False)
+            yield "accuracy filter", f"{name}, all levels", Q_EFFECT, q_effect
+            yield "accuracy filter", name, AGREEMENT_EFFECT, partial(_agreement_effect, agreement, some)
     for name, (measures, normalized) in CHOSEN_GRAPHS.items():
         here = _graphs(modules, measures, normalized)
-        yield "graphs", name, Q_EFFECT, _q_effect(here, kept)
-        yield "graphs of all levels", name, Q_EFFECT, _q_effect(here, kept, matched=False)
+        yield "graphs", name, Q_EFFECT, partial(_q_effect, here, kept)
+        yield "graphs of all levels", name, Q_EFFECT, partial(_q_effect, here, kept, matched=False)
         if measures == tuple(MEASURES):
             both = (agreement.normalized_a == normalized) & (agreement.normalized_b == normalized)
-            yield "graphs", name, AGREEMENT_EFFECT, _agreement_effect(agreement[both], kept)
+            yield "graphs", name, AGREEMENT_EFFECT, partial(_agreement_effect, agreement[both], kept)
     distinct = agreement[agreement.measure_a != agreement.measure_b]
-    yield "graphs", "no measure with itself", AGREEMENT_EFFECT, _agreement_effect(distinct, kept)
+    yield "graphs", "no measure with itself", AGREEMENT_EFFECT, partial(_agreement_effect, distinct, kept)
     for layer in sorted(modules.layer.unique()):
-        name = f"{layer} only"
-        yield "layer", name, Q_EFFECT, _q_effect(modules[modules.layer == layer], kept)
-        yield "layer", name, AGREEMENT_EFFECT, _agreement_effect(agreement[agreement.layer == layer], kept)
+        name, here, pairs = f"{layer} only", modules[modules.layer == layer], agreement.layer == layer
+        yield "layer", name, Q_EFFECT, partial(_q_effect, here, kept)
+        yield "layer", name, AGREEMENT_EFFECT, partial(_agreement_effect, agreement[pairs], kept)
     yield from _by_other_choices(results, kept)
 
 
-def _by_other_choices(results: Results, kept: pd.DataFrame) -> Iterator[tuple[str, str, str, Estimate]]:
+def _by_other_choices(results: Results, kept: pd.DataFrame) -> Iterator[_Row]:
     """Choices that needed partitions of their own; tables without rows give nothing."""
     for name, modules in results.choices.groupby("choice", sort=False):
         kind, _, choice = str(name).partition("=")
-        yield kind, choice, Q_EFFECT, _q_effect(modules, kept)
+        yield kind, choice, Q_EFFECT, partial(_q_effect, modules, kept)
     pairs = results.choices_agreement
     for name, agreement in pairs[~pairs.distinct.astype(bool)].groupby("choice", sort=False):
         kind, _, choice = str(name).partition("=")
-        yield kind, choice, AGREEMENT_EFFECT, _agreement_effect(agreement, kept)
+        yield kind, choice, AGREEMENT_EFFECT, partial(_agreement_effect, agreement, kept)
 
 
 def _graphs(modules: pd.DataFrame, measures: tuple[str, ...], normalized: bool | None) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import worlds
 
@@ -48,6 +49,21 @@ def test_effects_are_those_of_the_world(table):
         assert row["low"] < row["value"] < row["high"]
         assert row["p"] < 0.001
         assert row["n"] == 4
+
+
+def test_some_kinds_are_rows_of_all_and_the_others_are_not_computed(found, table, monkeypatch):
+    metrics = []
+    real = family_pairs.families_by_seed
+
+    def counted(agreement, kept, metric, **options):
+        metrics.append(metric)
+        return real(agreement, kept, metric, **options)
+
+    monkeypatch.setattr(family_pairs, "families_by_seed", counted)
+    some = multiverse.effects(found, ("layer", "default"))
+    expected = table[table.choice_kind.isin(["layer", "default"])].reset_index(drop=True)
+    pd.testing.assert_frame_equal(some, expected)
+    assert metrics == ["ecs"] * 3
 
 
 def test_an_effect_that_is_reversed_has_the_other_sign():

@@ -79,8 +79,8 @@ def effects(base: Results, close_up: Results | None = None) -> pd.DataFrame:
     table = multiverse.effects(base).assign(experiment="base")
     tables = [table[~table.choice_kind.isin(_CLOSE_UP_ONLY)]]
     if close_up is not None:
-        table = multiverse.effects(close_up).assign(experiment="close-up")
-        tables.append(table[table.choice_kind.isin(["default", *_CLOSE_UP_ONLY])])
+        table = multiverse.effects(close_up, ("default", *_CLOSE_UP_ONLY))
+        tables.append(table.assign(experiment="close-up"))
     found = pd.concat(tables, ignore_index=True)
     default = found[found.choice_kind == "default"].set_index(["experiment", "effect"]).value
     own = default.reindex(pd.MultiIndex.from_frame(found[["experiment", "effect"]])).to_numpy()
