@@ -138,7 +138,10 @@ def optimism(profile: str) -> pd.DataFrame:
 
 @offered("side")
 def optimism_by_side(profile: str) -> pd.DataFrame:
-    """How much Q at the best level falls (`optimism`): `mean` and `largest` fall, and the most `levels`."""
+    """Fall of Q at the best level, by mean and at most, when that level is chosen on other seeds.
+
+    `levels` is the largest number of levels to choose from; see `optimism`.
+    """
     table = optimism(profile)
     table = pd.concat([table, table.assign(side="either")])
     fall = {"mean": ("optimism", "mean"), "largest": ("optimism", "max"), "levels": ("levels", "max")}

@@ -356,7 +356,7 @@ def rejection_rates(_profile: str) -> pd.DataFrame:
 
 @offered("setting")
 def spectra(_profile: str) -> pd.DataFrame:
-    """How many graphs of the kept networks reject the similarity null and rotations, of how many.
+    """Of how many graphs of the kept networks the similarity null and rotations are rejected.
 
     `size` is the mean share of rotations, which have no modules, that the similarity null rejects.
     """

@@ -204,7 +204,7 @@ def _close_up(profile: str) -> Results | None:
 @offered("experiment", "effect", "choice_kind", "choice")
 @once
 def both_effects(profile: str) -> pd.DataFrame:
-    """Both effects under every choice; see `effects`."""
+    """What dropout adds to Q, and agreement within less across families, under each choice of the analysis."""
     return effects(run("base", profile=profile), _close_up(profile))
 
 
