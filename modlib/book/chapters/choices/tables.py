@@ -204,7 +204,7 @@ def _close_up(profile: str) -> Results | None:
 @offered("experiment", "effect", "choice_kind", "choice")
 @once
 def both_effects(profile: str) -> pd.DataFrame:
-    """What dropout adds to Q, and agreement within less across families, under each choice of the analysis."""
+    """Gain of Q by dropout, and agreement within less across families, under every analysis choice."""
     return effects(run("base", profile=profile), _close_up(profile))
 
 
