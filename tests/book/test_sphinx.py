@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import toy.tables
 
 project = "small"
-extensions = ["sphinx_thebe", "myst_nb", "modlib.book.sphinx"]
+extensions = ["sphinx_thebe", "myst_nb", "sphinx.ext.autodoc", "modlib.book.sphinx"]
 html_theme = "basic"
 myst_enable_extensions = ["dollarmath"]
 nb_execution_mode = "off"
@@ -101,7 +101,7 @@ def write_project(folder, spec=SPEC):
     (folder / "index.md").write_text(
         "# Start\n\nQ is {num}`toy.whole.q:.2f`, {num}`toy.whole.share:.1%` of {num}`toy.whole.networks:d`; "
         "loss {num}`toy.whole.loss`, {word}`toy.whole.measure`.\n\n"
-        "```{toctree}\nplain\nchart\nsub/cells\nsources\n```\n"
+        "```{toctree}\nplain\nchart\nsub/cells\nsources\ninterface\n```\n"
     )
     (folder / "sub").mkdir()
     (folder / "sub" / "cells.md").write_text(
@@ -110,6 +110,7 @@ def write_project(folder, spec=SPEC):
         "{num}`toy.effects[deep & narrow, raw].value:+.1%` ({side}`toy.effects[deep & narrow, raw]`, "
         "nearest to {word}`toy.effects[deep & narrow, raw].nearest`), of {num}`toy.whole.networks`.\n"
     )
+    (folder / "interface.md").write_text("# Interface\n\n```{modules} toy\n```\n")
     (folder / "sources.md").write_text("# Sources\n\n```{sources}\n```\n")
     (folder / "plain.md").write_text("# Plain\n\nSome $x^2$ here.\n\n```{runtimes}\n```\n")
     nbformat.write(chart_notebook(spec), folder / "chart.ipynb")
@@ -240,6 +241,12 @@ def test_every_mistake_fails_the_build_and_is_named_with_its_place(copy):
         r"plain\.md:\d+: ERROR: no file timings\.json",
     ):
         assert re.search(complaint, log), (complaint, log)
+
+
+def test_nothing_is_read_again_where_nothing_changed(copy):
+    sphinx(copy)  # the copy's files have new times
+    _, log = sphinx(copy)
+    assert "0 added, 0 changed, 0 removed" in log
 
 
 def test_a_missing_numbers_file_fails_the_build(copy):

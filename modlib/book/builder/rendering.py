@@ -51,8 +51,12 @@ def render(root: Path, out: Path) -> Path:
 
 
 def _digest(root: Path) -> str:
-    """Return a hash of what Sphinx does not watch: its own extensions, and menus of unchanged pages."""
+    """Return a hash of what Sphinx does not watch: its own extensions, menus, and which modules there are."""
     book = project.PACKAGE / "book"
     own = [path for path in sorted((book / "sphinx").rglob("*.*")) if path.suffix != ".pyc"]
     own += [book / "number_format.py", book / "numbers.py"]
-    return sha256(path.read_bytes() for path in (root / "_toc.yml", root / "_config.yml", *own))
+    modules = "\n".join(
+        sorted(str(path.relative_to(project.PACKAGE)) for path in project.PACKAGE.rglob("*.py"))
+    ).encode()
+    pages = (root / "_toc.yml", root / "_config.yml", *own)
+    return sha256([modules, *(path.read_bytes() for path in pages)])

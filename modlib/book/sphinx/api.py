@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from pathlib import Path
 from typing import Any, ClassVar
 
 from sphinx.util.docutils import SphinxDirective
@@ -32,8 +31,6 @@ class ModulesDirective(SphinxDirective):
     def run(self) -> list[Any]:
         """Return the sections."""
         package = self.arguments[0]
-        for folder in importlib.import_module(package).__path__:
-            self.env.note_dependency(str(Path(folder)))  # a new module changes its folder's time stamp
         names = public_modules(
             package, first=" ".join(self.content).split(), without=self.options.get("without", [])
         )
