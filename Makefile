@@ -4,6 +4,7 @@ PYTHON ?= python3
 TORCH_INDEX ?=
 BIN := .venv/bin
 READY := .venv/.ready
+TESTS := .venv/.tests
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
@@ -15,10 +16,10 @@ book: $(READY) ## run the notebooks on the stored tables and render the site
 quick: $(READY) ## the same book computed live, from training on, at a small scale
 	$(BIN)/python -m modlib book --profile quick
 
-test: $(READY) browser ## the tests, the built site in a browser included; what takes minutes is left out
+test: browser ## the tests, the built site in a browser included; what takes minutes is left out
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not long'
 
-test-all: $(READY) browser ## all tests: simulations anew, and runs killed at fifty moments, too
+test-all: browser ## all tests: simulations anew, and runs killed at fifty moments, too
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 sweep: $(READY) ## compute the stored tables anew (a GPU, or hours an experiment)
@@ -29,25 +30,27 @@ sweep: $(READY) ## compute the stored tables anew (a GPU, or hours an experiment
 check: $(READY) ## verdicts and numbers on record against the stored tables
 	$(BIN)/python -m modlib check
 
-bench: $(READY) browser ## measure how fast modlib is, and put it on record (a quiet machine, half an hour)
+bench: browser ## measure how fast modlib is, and put it on record (a quiet machine, half an hour)
 	for what in training analysis growth book; do $(BIN)/python -m benchmarks $$what || exit; done
 
-trials: $(READY) browser ## try to break it, and put on record what came of it (an hour or more)
+trials: browser ## try to break it, and put on record what came of it (an hour or more)
 	$(BIN)/python -m benchmarks hostile
 	$(BIN)/python -m benchmarks.mutation
 	$(BIN)/python -m benchmarks suite
 
-bench-check: $(READY) ## measure again, in short, and compare with what is on record
+bench-check: $(TESTS) ## measure again, in short, and compare with what is on record
 	$(BIN)/python -m benchmarks check
 
 # PyTorch and what only PyTorch brings are left out: which of its builds is the right one depends on the machine.
-lock: $(READY) ## renew requirements.lock, all packages with versions and hashes, after a change of requirements.txt
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	  requirements.txt | awk '/^[^ ]/ { kept = !/^(torch|triton|nvidia|cuda)/ } kept' > requirements.lock.new
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+lock: $(TESTS) ## renew requirements*.lock, all packages with versions and hashes, after a change of requirements*.txt
+	$(COMPILE) requirements.txt | awk '/^[^ ]/ { kept = !/^(torch|triton|nvidia|cuda)/ } kept' > requirements.lock.new
 	mv requirements.lock.new requirements.lock
+	$(COMPILE) requirements-tests.txt --constraint requirements.lock > requirements-tests.lock.new
+	mv requirements-tests.lock.new requirements-tests.lock
 
 # A Chromium of the system does, by one of these names or named in $CHROMIUM; else Playwright brings its own.
-browser: $(READY)
+browser: $(TESTS)
 	@for name in "$$CHROMIUM" chromium chromium-browser google-chrome google-chrome-stable; do \
 	  test -n "$$name" && command -v "$$name" >/dev/null && exit 0; \
 	done; $(BIN)/playwright install chromium
@@ -58,13 +61,27 @@ clean: ## remove what was built (not the tables, not .venv)
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# A folder that was moved, or whose Python is gone, needs a new environment: its scripts name their old place.
+ifneq ($(wildcard $(READY)),)
+ifneq ($(shell $(BIN)/python -c '' 2>&1 && cat $(READY)),$(CURDIR))
+.PHONY: $(READY)
+endif
+endif
+
+# The file is written last, and holds the folder: set-up that was interrupted is done again.
 $(READY): requirements.txt requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo 'Python 3.11 or newer is needed: name one with  make PYTHON=python3.12' >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' || \
 	  { echo 'Python lacks its venv module: on Debian,  apt-get install python3-venv' >&2; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@{ test ! -e $@ || test "$$(cat $@)" = '$(CURDIR)'; } && $(BIN)/python -m pip --version >/dev/null 2>&1 || \
+	  { echo 'making the environment .venv' && $(PYTHON) -m venv --clear .venv; }
+	@rm -f $@
 	$(PIP) --require-hashes --no-deps -r requirements.lock
 	$(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$$(grep '^torch==' requirements.txt)"
 	$(PIP) --no-deps --editable .
+	@echo '$(CURDIR)' > $@
+
+$(TESTS): $(READY) requirements-tests.lock
+	$(PIP) --require-hashes --no-deps -r requirements-tests.lock
 	@touch $@
