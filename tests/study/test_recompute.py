@@ -7,8 +7,8 @@ import torch
 
 import modlib
 from modlib.measures import VARIANTS
-from modlib.study import recompute
-from modlib.study.rows import analyse
+from modlib.study import catalogue, recompute
+from modlib.study.rows import analyse, describe
 from modlib.study.store import Results
 
 LEVELS = {"l2": 1e-5, "dropout": 0.5}
@@ -160,3 +160,33 @@ def test_other_seeds_are_those_of_the_same_level(stored):
     assert set(table.network) == {"dropout,seed=1"}
     found = {kind: sorted(set(group.q.round(6))) for kind, group in table.groupby("kind")}
     assert found == {"live": [0.7], "stored": [0.4], "other seeds": [0.2, 0.6]}
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("one_thread")
+def test_a_stored_network_trained_again_is_the_stored_one_up_to_rounding():
+    """Another processor rounds differently, but initial weights, batches and steps of Adam are the same."""
+    experiment = catalogue.get("base", "paper")
+    results = modlib.run("base", profile="paper")
+    setting, name = experiment.kept[0], experiment.kept[0].network_name(0)
+    assert setting.dropout == setting.l1 == 0
+    data = modlib.data.load("mnist")
+    trained = modlib.train(
+        modlib.MLPStack.initialise([784, *experiment.hidden, 10], seeds=[0]),
+        data.x_train,
+        data.y_train,
+        seeds=[0],
+        l2=[setting.l2],
+        protocol=experiment.protocol,
+    )
+    assert recompute.compare_weights(results.kept, trained.stack, [name]).correlation[name] > 0.99
+    again = describe(trained.stack, data.x_test, data.y_test, [name])
+    again = again.assign(epochs=trained.epochs, val_loss=trained.val_loss)
+    gaps = recompute.compare(results, again, ["test_accuracy", "val_loss", "epochs", "weight_l2"]).gap
+    assert gaps.abs().max() < 1  # standard deviation over seeds
+    S = modlib.similarity(trained.stack.to(dtype=torch.float64), data.x_test)
+    modules = recompute.partitions(S, [name], restarts=experiment.restarts)
+    found = recompute.summary(recompute.compare(results, modules, ["q"])).iloc[0]
+    assert found.numbers == 16
+    assert found.median_gap < 0.5
+    assert found.largest_gap < 1
