@@ -131,8 +131,11 @@ def _held_out(
     there = np.isfinite(q).astype(float)
     known = np.where(there, q, 0.0)
     own = copies[..., None]
-    total = (copies @ known)[:, None] - own * known  # over the other seeds: (draw, seed, level)
-    count = (copies @ there)[:, None] - own * there
-    others = np.where(count > 0, total / np.maximum(count, 1.0), -np.inf)
+    # Over the other seeds, (draw, seed, level); what all levels have in common need not be divided by.
+    total = (copies @ known)[:, None] - own * known
+    whole = bool(there.all())
+    some = there[:, :1] if whole else there
+    count = (copies @ some)[:, None] - own * some
+    others = total if whole else np.where(count > 0, total / np.maximum(count, 1.0), -np.inf)
     values = q[np.arange(len(q)), others.argmax(axis=-1)]
     return np.where((count > 0).any(axis=-1), values, np.nan)

@@ -1,4 +1,4 @@
-"""Every notebook of the book, run at the quick profile on reduced experiments, and what it then shows.
+"""The book, built at the quick profile on reduced experiments, and what every notebook then shows.
 
 The experiments keep their grids of settings and shrink otherwise. Notebooks get it from a start-up file of
 IPython, so that neither they nor modlib know of tests; tables, training and charts are real.
@@ -6,19 +6,23 @@ IPython, so that neither they nor modlib know of tests; tables, training and cha
 
 import math
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+import nbformat
 import pandas as pd
 import papermill
 import pytest
 from bs4 import BeautifulSoup
 
 from modlib.book import builder
-from modlib.book.builder import execution
-from modlib.book.builder.cache import chapters
+from modlib.book.builder import QUICK_EXPERIMENTS, execution
+from modlib.book.builder.cache import EXECUTED, chapters
+from modlib.study.catalogue import EXPERIMENTS
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
@@ -66,38 +70,52 @@ CHARTS = {
 }
 
 
+def compute(_profile):
+    """Compute the reduced experiments beforehand, in a process whose types are not checked."""
+    code = (
+        REDUCE + "\nimport modlib\nfrom modlib.book.builder import QUICK_EXPERIMENTS\n"
+        "for name in QUICK_EXPERIMENTS:\n"
+        "    modlib.run(name, profile='quick', device='cpu', workers=0, long=True)"
+    )
+    made = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert made.returncode == 0, made.stderr
+
+
+def smaller(found, root, name, profile):
+    """Find a notebook and give it smaller parameters; none of them may be unknown to it."""
+    one = found(root, name, profile)
+    parameters = {**one.parameters, **SMALL.get(name, {})}
+    assert set(parameters) <= set(papermill.inspect_notebook(str(one.source)))
+    return replace(one, parameters=parameters)
+
+
 @pytest.fixture(scope="module")
-def reduced(tmp_path_factory):
-    """Let the reduced experiments be the quick ones in kernels, and store them."""
+def built(tmp_path_factory):
+    """Build the quick book on the reduced experiments, in a copy, and return its folder."""
+    folder = tmp_path_factory.mktemp("notebooks")
+    root = folder / "book"
+    for name in ("book", "notebooks"):
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("executed"))
+    for name in ("_config.yml", "_toc.yml", "requirements.txt"):
+        shutil.copy(ROOT / name, root)
+    (root / "modlib").symlink_to(ROOT / "modlib")  # where the logo is
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MODLIB_RESULTS", str(tmp_path_factory.mktemp("notebooks") / "results"))
+        patch.setenv("MODLIB_RESULTS", str(folder / "results"))
         patch.setenv("OMP_NUM_THREADS", "1")
-        compute = (
-            REDUCE + "\nimport modlib\nfrom modlib.book.builder import QUICK_EXPERIMENTS\n"
-            "for name in QUICK_EXPERIMENTS:\n"
-            "    modlib.run(name, profile='quick', device='cpu', workers=0, long=True)"
-        )
-        made = subprocess.run([sys.executable, "-c", compute], cwd=ROOT, capture_output=True, text=True)
-        assert made.returncode == 0, made.stderr
-        yield
+        for name in QUICK_EXPERIMENTS:  # this process looks up the numbers in prose
+            patch.setitem(EXPERIMENTS, name, dict(EXPERIMENTS[name]))
+        exec(REDUCE, {})
+        startup = execution.NOTE_IMPORTS + REDUCE
+        patch.setattr(builder, "notebook", partial(smaller, builder.notebook))
+        patch.setattr(builder, "execute", partial(execution.execute, startup=startup))
+        builder.build("quick", root=root, prepare=compute)
+    return root
 
 
 @pytest.fixture(scope="module")
-def executed(reduced):
-    """Return a function that runs a notebook, once, as the book does."""
-    done = {}
-
-    def get(name):
-        if name not in done:
-            one = builder.notebook(ROOT, name, "quick")
-            parameters = {**one.parameters, **SMALL.get(name, {})}
-            assert set(parameters) <= set(papermill.inspect_notebook(str(one.source)))
-            notebooks = [replace(one, parameters=parameters)]
-            ((_, outcome),) = execution.execute(notebooks, ROOT, jobs=1, startup=REDUCE)
-            done[name] = outcome.notebook
-        return done[name]
-
-    return get
+def executed(built):
+    """Return a function that reads a notebook as the book shows it."""
+    return lambda name: nbformat.read(built / EXECUTED / f"{name}.ipynb", as_version=4)
 
 
 def outputs(notebook):
@@ -206,6 +224,13 @@ def test_a_notebook_shows_charts_with_data_and_full_tables_and_no_warnings(name,
         assert (table.astype(str) != "").any(axis=None)
     if 'profile = "quick"' not in (source := "\n".join(cell.source for cell in notebook.cells)):
         pytest.fail(f"the profile was not set:\n{source[:500]}")
+
+
+@pytest.mark.slow
+def test_every_page_is_rendered(built):
+    """No warning was given, or the build would have failed."""
+    pages = {path.stem for path in (built / "_build" / "html" / "book").rglob("*.html")}
+    assert pages >= {*NOTEBOOKS, *(path.stem for path in (ROOT / "book").glob("*.md"))}
 
 
 @pytest.mark.slow
