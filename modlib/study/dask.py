@@ -21,7 +21,7 @@ import torch
 
 from modlib.study import provenance, shard_files
 from modlib.study.plan import Experiment, Shard
-from modlib.study.progress import Progress, Report, finished
+from modlib.study.progress import Progress, Report
 from modlib.study.shard import analyse_shard, train_shard
 from modlib.study.workers import take_one_thread
 
@@ -33,8 +33,8 @@ def check_address(scheduler: str) -> str:
     """Return the address of a Dask scheduler, such as ``tcp://host:8786``, if it is one."""
     if not isinstance(scheduler, str):
         raise TypeError(f"scheduler must be an address such as 'tcp://host:8786'; got {scheduler!r}")
-    found = re.fullmatch(r"(tcp|tls)://([\w.-]+|\[[\da-fA-F:]+\]):(\d{1,5})", scheduler)
-    if not found or not 0 < int(found[3]) < 2**16:
+    found = re.fullmatch(r"(?:tcp|tls)://(?:[\w.-]+|\[[\da-fA-F:]+\]):(\d{1,5})", scheduler)
+    if not found or not 0 < int(found[1]) < 2**16:
         raise ValueError(
             f"scheduler must be an address such as tcp://host:8786 or tls://host:8786; got {scheduler!r}"
         )
@@ -62,20 +62,19 @@ def compute(
     # Shards of one name are the same shard, whoever sends them out: Dask computes it once.
     same = json.dumps([experiment.digest, device, provenance.decisive()])
     run = "modlib-" + hashlib.sha256(same.encode()).hexdigest()[:16]
-    left = {shard.name: shard for shard in shards}
+    ours = [shard.name for shard in shards]
 
     def heard(event: tuple[float, Sequence[Any]]) -> None:
-        progress = Progress(*event[1])
-        if progress.shard in left:
+        if (progress := Progress(*event[1])).shard in ours:
             report(progress)
 
     with _connected(scheduler) as client:
         with _connection(scheduler):
             client.subscribe_topic(run, heard)
             waiting = as_completed(loop=client.loop)
-            for shard in shards:
-                order = (experiment.config, shard.name, device, provenance.decisive(), run)
-                waiting.add(client.submit(task(), *order, key=(run, shard.name), retries=RETRIES, pure=False))
+            for name in ours:
+                order = (experiment.config, name, device, provenance.decisive(), run)
+                waiting.add(client.submit(task(), *order, key=(run, name), retries=RETRIES, pure=False))
         for future in waiting:
             name = future.key[1]
             if future.status == "error":
@@ -83,7 +82,7 @@ def compute(
             with _connection(scheduler):
                 content = future.result()
             shard_files.keep_shard(experiment, name, content)
-            report(finished(left[name]))
+            report(Progress(name))
 
 
 def task() -> Callable[..., bytes]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import time
+import timeit
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import torch
 
@@ -71,12 +72,10 @@ def _trial(experiment: Experiment, shard: Shard, device: str) -> tuple[float, fl
     y = torch.randint(N_CLASSES, (len(x),), generator=generator).to(device)
     stack, settings = initialised(experiment, shard)
     stack = stack.to(device)
+    protocol = replace(experiment.protocol, stop_after=None, validation=HELD_OUT / len(x))
 
     def train_for(epochs: int) -> None:
-        protocol = replace(
-            experiment.protocol, max_epochs=epochs, stop_after=None, validation=HELD_OUT / len(x)
-        )
-        train(stack, x, y, **settings, protocol=protocol, compile=False)
+        train(stack, x, y, **settings, protocol=replace(protocol, max_epochs=epochs), compile=False)
         if device == "cuda":
             torch.cuda.synchronize()
 
@@ -87,18 +86,13 @@ def _trial(experiment: Experiment, shard: Shard, device: str) -> tuple[float, fl
     if shard.trained:  # the epoch after others: a GPU records in the second what it replays in the third
         warm_up = 1 if device == "cpu" else 2
         train_for(warm_up)
-        longer, shorter = _shortest(train_for, warm_up + 1), _shortest(train_for, warm_up)
+        longer, shorter = (_shortest(partial(train_for, epochs)) for epochs in (warm_up + 1, warm_up))
         per_step = max(0.0, longer - shorter) / STEPS
     if device == "cuda":  # whose libraries take seconds to start
         analyse_one()
     return per_step, _shortest(analyse_one)
 
 
-def _shortest(run: Callable[..., None], *given: int) -> float:
+def _shortest(run: Callable[[], None]) -> float:
     """Seconds of the quicker of two calls, since the machine may be busy with something else."""
-    spent = []
-    for _ in range(2):
-        start = time.perf_counter()
-        run(*given)
-        spent.append(time.perf_counter() - start)
-    return min(spent)
+    return min(timeit.repeat(run, repeat=2, number=1))

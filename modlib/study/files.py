@@ -54,14 +54,14 @@ def write(path: Path, content: bytes) -> None:
 def exclusive(folder: Path, lock_in: str = "shards") -> Iterator[None]:
     """Let one process at a time work in a folder while others wait; a killed process loses its lock.
 
-    Where the file system has no locks, a warning says so and the work goes on. The lock is a file in the
-    folder `lock_in` of `folder`.
+    The lock is a file in the subfolder `lock_in`. Where the file system has no locks, a warning says so.
     """
     lock_file = folder / lock_in / ".lock"
     lock_file.parent.mkdir(parents=True, exist_ok=True)
     with lock_file.open("w") as lock:
         try:
-            _lock(lock.fileno(), folder)
+            if fcntl is not None:
+                _lock(lock.fileno(), folder)
         except OSError as error:
             if error.errno not in NO_LOCKS:
                 raise
@@ -72,8 +72,6 @@ def exclusive(folder: Path, lock_in: str = "shards") -> Iterator[None]:
 
 
 def _lock(handle: int, folder: Path) -> None:
-    if fcntl is None:
-        return
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

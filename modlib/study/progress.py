@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from queue import Empty, Queue
+from queue import Empty
 from typing import Any, NamedTuple
 
 from tqdm import tqdm
@@ -17,17 +17,12 @@ class Progress(NamedTuple):
     """How far a shard is: its epoch (None when finished), networks still in training, and their accuracy."""
 
     shard: str
-    epoch: int | None
-    training: int
-    accuracy: float
+    epoch: int | None = None
+    training: int = 0
+    accuracy: float = float("nan")
 
 
 Report = Callable[[Progress], None]
-
-
-def finished(shard: Shard) -> Progress:
-    """Report that a shard is finished."""
-    return Progress(shard.name, None, 0, float("nan"))
 
 
 @contextmanager
@@ -38,12 +33,12 @@ def progress_bar(missing: Sequence[Shard], epochs: int, reports: Any) -> Iterato
     queue of `Progress`, of threads or of processes.
     """
     left = {shard.name: len(shard) * (epochs if shard.trained else 1) for shard in missing}
-    ended: Queue[None] = Queue()
+    ended = threading.Event()
 
     def follow() -> None:
-        running = dict[str, tuple[int, float]]()
+        running = dict[str, tuple[float, int]]()
         bar = tqdm(total=sum(left.values()), unit="epoch", unit_scale=True, disable=None)
-        while ended.empty() or not reports.empty():
+        while not ended.is_set() or not reports.empty():
             try:
                 name, epoch, training, accuracy = reports.get(timeout=0.2)
             except Empty:
@@ -51,11 +46,9 @@ def progress_bar(missing: Sequence[Shard], epochs: int, reports: Any) -> Iterato
             now = 0 if epoch is None else training * max(epochs - epoch, 1)
             bar.update(max(left[name] - now, 0))
             left[name] = min(left[name], now)
-            running[name] = (training, accuracy)
-            accuracies = sorted((accuracy, n) for n, accuracy in running.values() if n)
-            if accuracies:
-                middle = accuracies[len(accuracies) // 2][0]
-                networks = sum(n for _, n in accuracies)
+            running[name] = (accuracy, training)
+            if accuracies := sorted((accuracy, n) for accuracy, n in running.values() if n):
+                middle, networks = accuracies[len(accuracies) // 2][0], sum(n for _, n in accuracies)
                 bar.set_postfix(training=networks, accuracy=f"{middle:.3f}", refresh=False)
         bar.close()
 
@@ -64,5 +57,5 @@ def progress_bar(missing: Sequence[Shard], epochs: int, reports: Any) -> Iterato
     try:
         yield
     finally:
-        ended.put(None)
+        ended.set()
         thread.join(timeout=5)

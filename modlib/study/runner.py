@@ -61,10 +61,6 @@ def run(
     long
         Compute even if that takes more than five minutes.
 
-    Returns
-    -------
-    Results
-
     Raises
     ------
     ValueError
@@ -93,25 +89,18 @@ def run(
             raise ValueError(f"workers is {workers}, but a scheduler has workers of its own: leave one out")
     if _is_stored(chosen):
         return store.read_results(chosen)
-    return _computed(chosen, on_device, n_workers, scheduler, long)
-
-
-def _computed(
-    experiment: Experiment, device: str, n_workers: int, scheduler: str | None, long: bool
-) -> Results:
-    """Compute the shards that are missing, make the tables of all, and return them."""
-    shards = experiment.shards(device)
-    missing = _missing(experiment, shards)
-    if missing:
-        log.info("%s", _announcement(experiment, missing, device, n_workers, scheduler, long))
-    with files.exclusive(store.folder_of(experiment)):
-        if not _is_stored(experiment):  # else another process has finished the work while this one waited
-            if missing := _missing(experiment, shards):
-                data.load(experiment.dataset)  # fetched once, before many ask for it
-                _compute(experiment, missing, device, n_workers, scheduler)
-            on = provenance.described(device) if scheduler is None else f"{device} (workers of a cluster)"
-            _merge(experiment, shards, on)
-        return store.read_results(experiment)
+    shards = chosen.shards(on_device)
+    if missing := _missing(chosen, shards):
+        log.info("%s", _announcement(chosen, missing, on_device, n_workers, scheduler, long))
+    with files.exclusive(store.folder_of(chosen)):
+        if not _is_stored(chosen):  # else another process has finished the work while this one waited
+            if missing := _missing(chosen, shards):
+                data.load(chosen.dataset)  # fetched once, before many ask for it
+                _compute(chosen, missing, on_device, n_workers, scheduler)
+            here = scheduler is None
+            on = provenance.described(on_device) if here else f"{on_device} (workers of a cluster)"
+            _merge(chosen, shards, on)
+        return store.read_results(chosen)
 
 
 def _announcement(
@@ -138,20 +127,15 @@ def _announcement(
         return f"{todo}, about {estimate.in_words(expected)} if each is as fast as this machine"
     expected = estimate.seconds(experiment, missing, device=device, workers=n_workers)
     todo += f" with {max(1, n_workers)} at work, about {estimate.in_words(expected)}"
-    if expected > 60 * MINUTES_UNASKED and not long:
-        raise LongRunError(
-            f"{todo}. To start it: python -m modlib run {experiment.name} --profile {experiment.profile} "
-            f"(it can be stopped and resumed), or pass long=True.{_where_tables_are(experiment)}"
-        )
-    return todo
-
-
-def _where_tables_are(experiment: Experiment) -> str:
-    """Advise on tables that are part of the project and have been deleted."""
-    folder = store.folder_of(experiment)
-    if experiment.profile != "paper" or folder.parent != project.ROOT / "results" or folder.exists():
-        return ""
-    return f" If its tables were deleted, restore them: git checkout results/{folder.name}"
+    if expected <= 60 * MINUTES_UNASKED or long:
+        return todo
+    folder, advice = store.folder_of(experiment), ""
+    if experiment.profile == "paper" and folder.parent == project.ROOT / "results" and not folder.exists():
+        advice = f" If its tables were deleted, restore them: git checkout results/{folder.name}"
+    raise LongRunError(
+        f"{todo}. To start it: python -m modlib run {experiment.name} --profile {experiment.profile} "
+        f"(it can be stopped and resumed), or pass long=True.{advice}"
+    )
 
 
 def _compute(
@@ -176,28 +160,25 @@ def _is_stored(experiment: Experiment) -> bool:
 
 
 def _missing(experiment: Experiment, shards: Sequence[Shard]) -> list[Shard]:
-    return [shard for shard in shards if not _is_finished(experiment, shard)]
-
-
-def _is_finished(experiment: Experiment, shard: Shard) -> bool:
-    try:
-        shard_files.read_shard(experiment, shard.name)
-    except FileNotFoundError:
-        return False
-    except StoreError as error:
-        log.warning("computing again: %s", error)
-        return False
-    return True
+    """Give the shards without a file that can be read."""
+    missing = []
+    for shard in shards:
+        try:
+            shard_files.read_shard(experiment, shard.name)
+        except (FileNotFoundError, StoreError) as error:
+            if isinstance(error, StoreError):
+                log.warning("computing again: %s", error)
+            missing.append(shard)
+    return missing
 
 
 def _merge(experiment: Experiment, shards: Sequence[Shard], device: str) -> None:
     """Make the tables of all shards, in the order of the experiment, whoever computed them and when."""
     found = [shard_files.read_shard(experiment, shard.name) for shard in shards]
     tables = {}
-    for name in TABLES:
-        parts = [shard.tables[name] for shard in found]
-        filled = [part for part in parts if len(part)]  # a table without rows has no types
-        tables[name] = pd.concat(filled, ignore_index=True) if filled else parts[0]
+    for name, table in TABLES.items():  # one without rows has no types
+        filled = [shard.tables[name] for shard in found if len(shard.tables[name])]
+        tables[name] = pd.concat(filled, ignore_index=True) if filled else table.empty()
     weights = {name: stack for shard in found for name, stack in shard.weights.items()}
     stages = sorted({stage for shard in found for stage in shard.seconds})
     manifest: dict[str, Any] = {

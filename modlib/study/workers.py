@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 from modlib.study import shard_files
 from modlib.study.files import StoreError
 from modlib.study.plan import Experiment, Shard
-from modlib.study.progress import Progress, Report, finished, progress_bar
+from modlib.study.progress import Progress, Report, progress_bar
 from modlib.study.rows import Map
 from modlib.study.shard import Trained, analyse_shard, train_shard
 
@@ -28,12 +28,16 @@ log = logging.getLogger(__name__)
 _reports: Any = None  # queue of a process of the pool, to the one that started it
 
 
+def _unheard(_: Progress) -> None:
+    """Report to nobody."""
+
+
 def compute(experiment: Experiment, missing: Sequence[Shard], device: str, workers: int, epochs: int) -> None:
     """Compute shards and keep each as it is finished, with a progress bar on a terminal.
 
     On a processor each worker, a process, computes a shard; beside a GPU, which trains all shards together,
-    they share the search for modules. With no workers, this process does everything. The bar expects each
-    network to train so many epochs.
+    they share the search for modules. With no workers, this process does everything, without a bar. The bar
+    expects each network to train so many epochs.
     """
     if workers == 0:
         with torch_threads(1 if device == "cpu" else None):
@@ -47,10 +51,14 @@ def compute(experiment: Experiment, missing: Sequence[Shard], device: str, worke
             ProcessPoolExecutor(n, mp_context=context, initializer=start_worker, initargs=(reports,)) as pool,
             progress_bar(missing, epochs, reports),
         ):
-            if device == "cpu":
-                _compute_in(pool, experiment, missing)
-            else:
+            if device != "cpu":
                 _compute_here(experiment, missing, device, report=reports.put, map_=pool.map)
+                return
+            try:
+                for future in as_completed([pool.submit(_compute_in_pool, experiment, s) for s in missing]):
+                    future.result()
+            finally:
+                pool.shutdown(cancel_futures=True)  # after an error no other shard is begun
     except BrokenProcessPool as error:
         raise RuntimeError(
             f"one of {n} worker processes was killed, perhaps because memory ran out: try fewer (--workers "
@@ -63,7 +71,7 @@ def _compute_here(
     missing: Sequence[Shard],
     device: str,
     *,
-    report: Report | None = None,
+    report: Report = _unheard,
     map_: Map = map,
 ) -> None:
     if device != "cpu":
@@ -72,24 +80,12 @@ def _compute_here(
         compute_shard(experiment, shard, device, report=report, map_=map_)
 
 
-def _compute_in(pool: ProcessPoolExecutor, experiment: Experiment, missing: Sequence[Shard]) -> None:
-    """Compute shards in the processes of a pool; after an error no other shard is begun."""
-    futures: list[Future[None]] = [pool.submit(_compute_for_parent, experiment, shard) for shard in missing]
-    try:
-        for future in as_completed(futures):
-            future.result()
-    except BaseException:
-        for future in futures:
-            future.cancel()
-        raise
-
-
-def _compute_for_parent(experiment: Experiment, shard: Shard) -> None:
+def _compute_in_pool(experiment: Experiment, shard: Shard) -> None:
     compute_shard(experiment, shard, "cpu", report=_reports.put)
 
 
 def compute_shard(
-    experiment: Experiment, shard: Shard, device: str, *, report: Report | None = None, map_: Map = map
+    experiment: Experiment, shard: Shard, device: str, *, report: Report = _unheard, map_: Map = map
 ) -> None:
     """Train the networks of a shard unless that is done, analyse them, and keep the results in its file."""
     trained = _read_trained(experiment, shard)
@@ -100,12 +96,11 @@ def compute_shard(
     results = analyse_shard(experiment, shard, trained, device, map_=map_)
     shard_files.write_shard(experiment, shard.name, results)
     shard_files.drop_trained(experiment, shard.name)
-    if report is not None:
-        report(finished(shard))
+    report(Progress(shard.name))
 
 
 def train_together(
-    experiment: Experiment, shards: Sequence[Shard], device: str, *, report: Report | None = None
+    experiment: Experiment, shards: Sequence[Shard], device: str, *, report: Report = _unheard
 ) -> None:
     """Train all shards that are not trained yet as one stack, and keep each for `compute_shard`.
 
@@ -116,16 +111,11 @@ def train_together(
         return
     whole = replace(todo[0], name="together", seeds=tuple(seed for shard in todo for seed in shard.seeds))
     together = train_shard(experiment, whole, device, progress=_reporting(todo, report))
-    size = len(todo[0])
+    seconds, size = round(together.seconds / len(todo), 2), len(todo[0])
     for number, shard in enumerate(todo):
         part = slice(number * size, (number + 1) * size)
-        alone = Trained(
-            together.names[part],
-            together.stack[part],
-            together.epochs[part],
-            together.val_loss[part],
-            round(together.seconds / len(todo), 2),
-        )
+        names, stack = together.names[part], together.stack[part]
+        alone = Trained(names, stack, together.epochs[part], together.val_loss[part], seconds)
         shard_files.write_trained(experiment, shard.name, alone)
 
 
@@ -140,14 +130,14 @@ def _read_trained(experiment: Experiment, shard: Shard) -> Trained | None:
         return None
 
 
-def _reporting(shards: Sequence[Shard], report: Report | None) -> Any:
+def _reporting(shards: Sequence[Shard], report: Report) -> Callable[[int, int, float], None]:
     """Return what `modlib.train` is to call: it reports the progress of networks as that of their shards."""
 
     def progress(epoch: int, training: int, accuracy: float) -> None:
         for shard in shards:
-            report(Progress(shard.name, epoch, training // len(shards), accuracy))  # type: ignore[misc]
+            report(Progress(shard.name, epoch, training // len(shards), accuracy))
 
-    return progress if report else None
+    return progress
 
 
 def start_worker(reports: Any) -> None:
@@ -155,8 +145,7 @@ def start_worker(reports: Any) -> None:
     global _reports
     _reports = reports
     take_one_thread()
-    parent = parent_process()
-    if parent is not None:
+    if (parent := parent_process()) is not None:
 
         def follow() -> None:
             connection.wait([parent.sentinel])
@@ -175,8 +164,7 @@ def take_one_thread() -> None:
 def torch_threads(n: int | None) -> Iterator[None]:
     """Let torch use so many threads for a while; with None, as many as it has."""
     before = torch.get_num_threads()
-    if n is not None:
-        torch.set_num_threads(n)
+    torch.set_num_threads(n or before)
     try:
         yield
     finally:
