@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from modlib.networks import MLPStack
+from modlib.study import files
 from modlib.study.schema import TABLES, Table
 
 WEIGHTS = "weights.npz"
@@ -28,20 +29,21 @@ def pack(tables: Mapping[str, pd.DataFrame], stacks: Mapping[str, MLPStack]) -> 
     return {f"{name}.parquet": table(tables[name]) for name in TABLES} | {WEIGHTS: networks(stacks)}
 
 
-def known(names: Iterable[str]) -> list[str]:
-    """Give the files among some names that `unpack` reads; the others are of tables that newer code knows."""
-    return [name for name in (*(f"{table}.parquet" for table in TABLES), WEIGHTS) if name in set(names)]
+def unpack(
+    packed: Mapping[str, bytes], place_of: Callable[[str], str | Path], remedy: str
+) -> tuple[dict[str, pd.DataFrame], dict[str, MLPStack]]:
+    """Give the tables and networks that `pack` packed.
 
-
-def unpack(name: str, content: bytes) -> pd.DataFrame | dict[str, MLPStack]:
-    """Give what `pack` packed as a file of that name."""
-    return read_networks(content) if name == WEIGHTS else read_table(content, TABLES[name.split(".")[0]])
-
-
-def separate(unpacked: Mapping[str, Any]) -> tuple[dict[str, pd.DataFrame], dict[str, MLPStack]]:
-    """Separate tables from networks; a table that is not among the files is newer than they are: empty."""
-    tables = {name: unpacked.get(f"{name}.parquet", table.empty()) for name, table in TABLES.items()}
-    return tables, unpacked[WEIGHTS]
+    A table without a file is newer than the others and is empty; files of tables that only newer code knows
+    are not read. A StoreError names the place of a damaged file and the remedy.
+    """
+    tables = {name: expected.empty() for name, expected in TABLES.items()}
+    for name in tables:
+        if (file := f"{name}.parquet") in packed:
+            with files.damage_named(place_of(file), remedy):
+                tables[name] = read_table(packed[file], TABLES[name])
+    with files.damage_named(place_of(WEIGHTS), remedy):
+        return tables, read_networks(packed[WEIGHTS])
 
 
 def archive(members: Mapping[str, bytes]) -> bytes:
@@ -51,12 +53,6 @@ def archive(members: Mapping[str, bytes]) -> bytes:
         for name, content in members.items():
             packed.writestr(zipfile.ZipInfo(name), content)
     return sink.getvalue()
-
-
-def read_archive(content: bytes) -> dict[str, bytes]:
-    """Give the members of an archive by name."""
-    with zipfile.ZipFile(io.BytesIO(content)) as packed:
-        return {name: packed.read(name) for name in packed.namelist()}
 
 
 def table(rows: pd.DataFrame) -> bytes:
@@ -97,25 +93,21 @@ def read_table(content: bytes, expected: Table) -> pd.DataFrame:
 
 def networks(stacks: Mapping[str, MLPStack]) -> bytes:
     """Pack stacks of one network each as ``.npz``, in the order of their names."""
-    arrays = {
-        f"{name}/{kind}/{layer}": tensor[0].cpu().numpy()
-        for name, stack in sorted(stacks.items())
-        for kind, tensors in (("weight", stack.weights), ("bias", stack.biases))
-        for layer, tensor in enumerate(tensors)
-    }
     members = {}
-    for key, array in arrays.items():
-        sink = io.BytesIO()
-        np.lib.format.write_array(sink, array, allow_pickle=False)
-        members[f"{key}.npy"] = sink.getvalue()
+    for name, stack in sorted(stacks.items()):
+        for kind, tensors in (("weight", stack.weights), ("bias", stack.biases)):
+            for layer, tensor in enumerate(tensors):
+                sink = io.BytesIO()
+                np.lib.format.write_array(sink, tensor[0].cpu().numpy(), allow_pickle=False)
+                members[f"{name}/{kind}/{layer}.npy"] = sink.getvalue()
     return archive(members)
 
 
 def read_networks(content: bytes) -> dict[str, MLPStack]:
     """Give the stacks that `networks` packed."""
+    found: dict[str, dict[str, list[np.ndarray]]] = {}
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        found: dict[str, dict[str, list[np.ndarray]]] = {}
-        for key in sorted(arrays.files, key=lambda key: (key.rsplit("/", 1)[0], int(key.rsplit("/", 1)[1]))):
+        for key, array in arrays.items():  # in the order of the layers
             name, kind, _ = key.rsplit("/", 2)
-            found.setdefault(name, {"weight": [], "bias": []})[kind].append(arrays[key][None])
+            found.setdefault(name, {"weight": [], "bias": []})[kind].append(array[None])
     return {name: MLPStack.from_arrays(parts["weight"], parts["bias"]) for name, parts in found.items()}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,27 +23,27 @@ RUN_AGAIN = "delete it and run again"
 
 def shard_file(experiment: Experiment, shard: str) -> Path:
     """Give the place of a shard's file; another configuration or other code has another folder."""
-    shards = folder_of(experiment) / "shards"
     place = f"{experiment.digest[:12]}-{digest_of_code()[:12]}"
-    return shards / place / f"{_checks.file_name(shard, 'shard')}.zip"
+    return folder_of(experiment) / "shards" / place / f"{_checks.file_name(shard, 'shard')}.zip"
 
 
 def write_trained(experiment: Experiment, shard: str, trained: Trained) -> None:
     """Keep trained networks until their shard is finished, so that the analysis can be interrupted."""
     about = {name: getattr(trained, name) for name in ("names", "epochs", "val_loss", "seconds")}
     stacks = {name: trained.stack[i] for i, name in enumerate(trained.names)}
-    name, members = _trained(shard), {packing.WEIGHTS: packing.networks(stacks)}
+    members = {packing.WEIGHTS: packing.networks(stacks)}
+    name = _trained(shard)
     files.write(shard_file(experiment, name), _archive(experiment, name, about, members))
 
 
 def read_trained(experiment: Experiment, shard: str) -> Trained:
     """Read trained networks back; errors are those of `read_shard`."""
-    path = shard_file(experiment, _trained(shard))
-    about, members = _open_archive(experiment, _trained(shard), path.read_bytes(), source=path)
+    path = shard_file(experiment, name := _trained(shard))
+    about, members = _open_archive(experiment, name, path.read_bytes(), path, RUN_AGAIN)
     with files.damage_named(path, RUN_AGAIN):
         stacks = packing.read_networks(members[packing.WEIGHTS])
-        stack = concatenate([stacks[name] for name in about["names"]])
         names = tuple(about["names"])
+        stack = concatenate([stacks[name] for name in names])
         return Trained(names, stack, about["epochs"], about["val_loss"], about["seconds"])
 
 
@@ -68,7 +70,7 @@ def shard_content(experiment: Experiment, shard: str, results: ShardResults) -> 
 
 def keep_shard(experiment: Experiment, shard: str, content: bytes) -> None:
     """Keep a shard that another machine has computed, unless it has a fault for which `read_shard` raises."""
-    _unpack(experiment, shard, content, source=f"what a worker sent as {shard}", remedy="run again")
+    _unpack(experiment, shard, content, f"what a worker sent as {shard}", "run again")
     files.write(shard_file(experiment, shard), content)
 
 
@@ -79,16 +81,16 @@ def read_shard(experiment: Experiment, shard: str) -> ShardResults:
     experiment or format.
     """
     path = shard_file(experiment, shard)
-    return _unpack(experiment, shard, path.read_bytes(), source=path)
+    return _unpack(experiment, shard, path.read_bytes(), path, RUN_AGAIN)
 
 
 def _unpack(
-    experiment: Experiment, shard: str, content: bytes, *, source: str | Path, remedy: str = RUN_AGAIN
+    experiment: Experiment, shard: str, content: bytes, source: str | Path, remedy: str
 ) -> ShardResults:
-    about, members = _open_archive(experiment, shard, content, source=source, remedy=remedy)
+    about, members = _open_archive(experiment, shard, content, source, remedy)
+    tables, weights = packing.unpack(members, lambda _: source, remedy)
     with files.damage_named(source, remedy):
-        unpacked = {name: packing.unpack(name, members[name]) for name in packing.known(members)}
-        return ShardResults(*packing.separate(unpacked), about["seconds"])
+        return ShardResults(tables, weights, about["seconds"])
 
 
 def _archive(
@@ -99,10 +101,11 @@ def _archive(
 
 
 def _open_archive(
-    experiment: Experiment, shard: str, content: bytes, *, source: str | Path, remedy: str = RUN_AGAIN
+    experiment: Experiment, shard: str, content: bytes, source: str | Path, remedy: str
 ) -> tuple[dict[str, Any], dict[str, bytes]]:
     with files.damage_named(source, remedy):
-        members = packing.read_archive(content)
+        with zipfile.ZipFile(io.BytesIO(content)) as packed:
+            members = {name: packed.read(name) for name in packed.namelist()}
         about = json.loads(members.pop("about.json"))
         found = (about["format"], about["experiment"], about["shard"])
         if list(members) != about["files"]:

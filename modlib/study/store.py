@@ -24,22 +24,16 @@ FORMAT = 2  # of a results folder and of a shard; raised when older ones can no 
 
 @dataclass(frozen=True, eq=False)
 class Results:
-    """What an experiment gave.
+    """What an experiment gave: the tables of `modlib.study.schema.TABLES`, and what they were made with.
 
     Attributes
     ----------
-    networks, modules, agreement
-        One row for each network; network, layer and graph; network, layer and pair of graphs.
     manifest
         Configuration, data, versions, times and check sums.
     kept
         The networks that are kept with their weights, by name: stacks of one.
-    nulls
-        One row for each network, layer, graph and null: Q beside draws (`modlib.study.rows.against_nulls`).
-    choices, choices_agreement
-        The same networks analysed by other defensible choices (`modlib.study.rows.analyse_by`).
     more
-        Tables of `modlib.study.schema.TABLES` that have no attribute of their own, by name.
+        Tables that have no attribute of their own, by name.
     """
 
     networks: pd.DataFrame
@@ -72,8 +66,8 @@ def write_results(
     for name, content in packing.pack(tables, weights).items():
         files.write(folder / name, content)
         listed[name] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
-    for name in TABLES:
-        listed[f"{name}.parquet"]["rows"] = len(tables[name])
+        if name != packing.WEIGHTS:
+            listed[name]["rows"] = len(tables[name.removesuffix(".parquet")])
     whole = _identity(experiment) | {"files": listed} | dict(manifest)
     content = (json.dumps(whole, indent=2, ensure_ascii=False) + "\n").encode()
     files.write(folder / "manifest.sha256", check_sum_file(content))
@@ -99,12 +93,8 @@ def read_if_stored(experiment: Experiment) -> Results | None:
 def read_results(experiment: Experiment) -> Results:
     """Read the tables that the manifest lists, each checked against it; tables it does not list are empty.
 
-    Raises
-    ------
-    FileNotFoundError
-        If there is no manifest.
-    StoreError
-        If a file is missing or altered, or the tables are of another configuration or format.
+    A FileNotFoundError is raised if there is no manifest, and a StoreError if a file is missing or altered,
+    or the tables are of another configuration or format.
     """
     folder = folder_of(experiment)
     manifest, remedy = _manifest(folder), _remedy(folder)
@@ -118,7 +108,9 @@ def read_results(experiment: Experiment) -> Results:
         listed = {name: about["sha256"] for name, about in manifest["files"].items()}
     content: dict[str, bytes] = {}
     present = {path.name for path in folder.iterdir()}  # a table that is present and not listed is refused
-    for name in packing.known(present | set(listed)):  # all are verified before any is unpacked
+    for name in (*(f"{table}.parquet" for table in TABLES), packing.WEIGHTS):  # all, before any is unpacked
+        if name not in present | listed.keys():
+            continue
         if name not in present:
             raise StoreError(f"{folder / name} is missing; {remedy}")
         content[name] = (folder / name).read_bytes()
@@ -126,11 +118,7 @@ def read_results(experiment: Experiment) -> Results:
             raise StoreError(
                 f"{folder / name} is not the file that its manifest lists (SHA-256 differs); {remedy}"
             )
-    unpacked: dict[str, Any] = {}
-    for name in content:
-        with files.damage_named(folder / name, remedy):
-            unpacked[name] = packing.unpack(name, content[name])
-    tables, kept = packing.separate(unpacked)
+    tables, kept = packing.unpack(content, lambda name: folder / name, remedy)
     if not tables["modules"].empty:
         tables["agreement"] = with_all_metrics(tables["agreement"], tables["modules"])
     more = {name: tables.pop(name) for name in tables.keys() - {f.name for f in fields(Results)}}
@@ -154,6 +142,5 @@ def _manifest(folder: Path) -> dict[str, Any]:
 
 
 def _remedy(folder: Path) -> str:
-    return (
-        f"restore it (git checkout {folder}, if it is part of the project), or delete {folder} and run again"
-    )
+    restored = f"restore it (git checkout {folder}, if it is part of the project)"
+    return f"{restored}, or delete {folder} and run again"
