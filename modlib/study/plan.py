@@ -21,16 +21,9 @@ WEIGHT_DECAY = 1e-5  # every network that is trained with L1 or dropout carries 
 
 @dataclass(frozen=True)
 class Setting:
-    """How one network is regularised.
+    """How one network is regularised: what is varied, its value, and all three penalties in force.
 
-    Attributes
-    ----------
-    regularizer
-        What is varied: ``"l2"``, ``"l1"``, ``"dropout"``, or ``"none"`` for untrained networks.
-    strength
-        The value of what is varied.
-    l1, l2, dropout
-        All three penalties in force.
+    The regulariser is ``"l2"``, ``"l1"``, ``"dropout"``, or ``"none"`` for untrained networks.
     """
 
     regularizer: str
@@ -77,14 +70,9 @@ class Shard:
 class Choice:
     """Another defensible way to analyse the same networks: fewer images, or another search for modules.
 
-    Attributes
-    ----------
-    name
-        What tables call it, such as ``"images=300"``.
-    images
-        How many of the first test images are used; ``None`` means all that the experiment uses.
-    optimiser
-        ``"leiden"`` (`modlib.find_modules`) or one of `modlib.algorithms.OPTIMISERS`.
+    Tables know it by its name, such as ``"images=300"``. As many of the first test images are used, or with
+    ``None`` all that the experiment uses. The optimiser is ``"leiden"`` (`modlib.find_modules`) or one of
+    `modlib.algorithms.OPTIMISERS`.
     """
 
     name: str
@@ -119,8 +107,6 @@ class Experiment:
         Name of the data, and how many of its first training and test images are used.
     hidden
         Units of each hidden layer.
-    protocol
-        How the networks are trained.
     settings, seeds
         Every setting is trained with every seed.
     untrained
@@ -138,11 +124,6 @@ class Experiment:
         each draw. The network's own Q is found anew with as many runs.
     choices
         Other ways in which the trained networks are analysed.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If one of them is not allowed.
     """
 
     name: str
@@ -209,13 +190,10 @@ class Experiment:
         never mixed.
         """
         prefix = "" if device == "cpu" else f"{device}-"
-        trained = [
-            Shard(f"{prefix}seed-{seed:03d}", (seed,), self.settings, trained=True) for seed in self.seeds
-        ]
+        trained = [Shard(f"{prefix}seed-{n:03d}", (n,), self.settings, trained=True) for n in self.seeds]
         seeds = [tuple(range(self.untrained))[i : i + 20] for i in range(0, self.untrained, 20)]
         return trained + [
-            Shard(f"{prefix}untrained-{first:03d}", (first, *others), (UNTRAINED,), trained=False)
-            for first, *others in seeds
+            Shard(f"{prefix}untrained-{some[0]:03d}", some, (UNTRAINED,), trained=False) for some in seeds
         ]
 
 

@@ -21,27 +21,16 @@ Kind = Literal["str", "bool", "int64", "float64", "list[int16]", "list[int64]"]
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table.
+    """One column of a table: its name, the type of a cell, what a cell says, its unit and its range.
 
-    Attributes
-    ----------
-    name
-        As it stands in the table.
-    kind
-        Type of a cell, named as NumPy and pandas do.
-    meaning
-        What a cell says.
-    unit
-        Of numbers; empty where they have none.
-    range
-        The words that may stand here, or the least and the greatest number, which may be infinite; ``None``
-        for a truth value and for other words. A float may also be nan, where there is nothing to measure.
+    The range is the words that may stand here, or the least and the greatest number, which may be infinite,
+    and ``None`` for a truth value and for other words. A float may be nan where there is nothing to measure.
     """
 
     name: str
     kind: Kind
     meaning: str
-    unit: str = ""
+    unit: str = ""  # of numbers; empty where they have none
     range: tuple[str, ...] | tuple[float, float] | None = None
 
 
@@ -64,20 +53,20 @@ class Table:
 
 
 _NETWORK = Column("network", "str", "name of the network, such as dropout=0.5,seed=3 or untrained,seed=0")
-_LAYER = Column("layer", "int64", "hidden layer, counted from 1", range=(1.0, inf))
+_LAYER = (_NETWORK, Column("layer", "int64", "hidden layer, counted from 1", range=(1.0, inf)))
+_MEASURES = tuple(MEASURES)
 _GRAPH = (
-    Column("measure", "str", "measure of similarity that makes the graph", range=tuple(MEASURES)),
+    Column("measure", "str", "measure of similarity that makes the graph", range=_MEASURES),
     Column("normalized", "bool", "whether the measure is normalised"),
 )
 _CHOICE = Column("choice", "str", "the other choice, such as images=100 or optimiser=spectral")
-_Q = (-0.5, 1.0)
+_FROM_0, _SHARE, _Q = (0.0, inf), (0.0, 1.0), (-0.5, 1.0)
 _MODULES = (
-    Column("n_modules", "int64", "modules of the partition", "modules", (0.0, inf)),
+    Column("n_modules", "int64", "modules of the partition", "modules", _FROM_0),
     Column("effective_modules", "float64", "equal modules with the same entropy", "modules", (1.0, inf)),
 )
-_FAMILIES = Column(
-    "family_pair", "str", "families of the two measures", range=("upstream", "downstream", "across")
-)
+_PAIRS = ("upstream", "downstream", "across")
+_FAMILIES = Column("family_pair", "str", "families of the two measures", range=_PAIRS)
 _METRICS = {m.name: Column(m.name, "float64", m.meaning, m.unit, m.range) for m in METRICS.values()}
 
 _TABLES = (
@@ -90,43 +79,38 @@ _TABLES = (
             Column("dataset", "str", "name of the data set"),
             Column("hidden", "str", "units of the hidden layers, such as 64-64"),
             Column("regularizer", "str", "what is varied", range=("l2", "l1", "dropout", "none")),
-            Column("strength", "float64", "value of what is varied", range=(0.0, inf)),
-            Column("l1", "float64", "L1 penalty in force", range=(0.0, inf)),
-            Column("l2", "float64", "L2 penalty in force", range=(0.0, inf)),
-            Column("dropout", "float64", "probability of dropout in force", range=(0.0, 1.0)),
-            Column("seed", "int64", "seed of initialisation, split, batches and dropout", range=(0.0, inf)),
+            Column("strength", "float64", "value of what is varied", range=_FROM_0),
+            Column("l1", "float64", "L1 penalty in force", range=_FROM_0),
+            Column("l2", "float64", "L2 penalty in force", range=_FROM_0),
+            Column("dropout", "float64", "probability of dropout in force", range=_SHARE),
+            Column("seed", "int64", "seed of initialisation, split, batches and dropout", range=_FROM_0),
             Column("trained", "bool", "whether the network was trained"),
-            Column("epochs", "int64", "epochs of training", "epochs", (0.0, inf)),
-            Column("val_loss", "float64", "held-out cross-entropy of the weights kept", "nats", (0.0, inf)),
-            Column("test_loss", "float64", "cross-entropy on the test images", "nats", (0.0, inf)),
-            Column("test_accuracy", "float64", "share of test images classified rightly", range=(0.0, 1.0)),
-            Column("weight_l1", "float64", "sum of the sizes of all weights", range=(0.0, inf)),
-            Column("weight_l2", "float64", "sum of the squares of all weights", range=(0.0, inf)),
-            Column("sparsity", "float64", "share of weights below 0.001 in size", range=(0.0, 1.0)),
+            Column("epochs", "int64", "epochs of training", "epochs", _FROM_0),
+            Column("val_loss", "float64", "held-out cross-entropy of the weights kept", "nats", _FROM_0),
+            Column("test_loss", "float64", "cross-entropy on the test images", "nats", _FROM_0),
+            Column("test_accuracy", "float64", "share of test images classified rightly", range=_SHARE),
+            Column("weight_l1", "float64", "sum of the sizes of all weights", range=_FROM_0),
+            Column("weight_l2", "float64", "sum of the squares of all weights", range=_FROM_0),
+            Column("sparsity", "float64", "share of weights below 0.001 in size", range=_SHARE),
             Column(
                 "active_units",
                 "list[int64]",
                 "for each hidden layer, the units that a test image or more activates",
                 "units",
-                (0.0, inf),
+                _FROM_0,
             ),
-            Column(
-                "train_accuracy", "float64", "accuracy on the first 10,000 training images", range=(0.0, 1.0)
-            ),
+            Column("train_accuracy", "float64", "accuracy on the first 10,000 training images", range=_SHARE),
         ),
     ),
     Table(
         "modules",
         "a network, layer and graph",
         (
-            _NETWORK,
-            _LAYER,
+            *_LAYER,
             *_GRAPH,
             Column("q", "float64", "modularity of the best partition found; nan without edges", range=_Q),
             *_MODULES,
-            Column(
-                "stability", "float64", "how alike the near-best restarts are to the best", range=(0.0, 1.0)
-            ),
+            Column("stability", "float64", "how alike the near-best restarts are to the best", range=_SHARE),
             Column(
                 "labels",
                 "list[int16]",
@@ -139,11 +123,10 @@ _TABLES = (
         "agreement",
         "a network, layer and pair of graphs",
         (
-            _NETWORK,
-            _LAYER,
-            Column("measure_a", "str", "measure of the first graph", range=tuple(MEASURES)),
+            *_LAYER,
+            Column("measure_a", "str", "measure of the first graph", range=_MEASURES),
             Column("normalized_a", "bool", "whether the first measure is normalised"),
-            Column("measure_b", "str", "measure of the second graph", range=tuple(MEASURES)),
+            Column("measure_b", "str", "measure of the second graph", range=_MEASURES),
             Column("normalized_b", "bool", "whether the second measure is normalised"),
             _FAMILIES,
             *_METRICS.values(),
@@ -161,24 +144,22 @@ _TABLES = (
         "nulls",
         "a network, layer, graph and null",
         (
-            _NETWORK,
-            _LAYER,
+            *_LAYER,
             *_GRAPH,
             Column("null", "str", "the null that is drawn from", range=tuple(NULLS)),
-            Column("draws", "int64", "draws of the null that had an edge", "draws", (0.0, inf)),
+            Column("draws", "int64", "draws of the null that had an edge", "draws", _FROM_0),
             Column("q", "float64", "the network's own Q, searched for as the draws' are", range=_Q),
             Column("mean", "float64", "mean of the draws' Q", range=_Q),
-            Column("sd", "float64", "standard deviation of the draws' Q", range=(0.0, inf)),
+            Column("sd", "float64", "standard deviation of the draws' Q", range=_FROM_0),
             Column("z", "float64", "(q − mean) / sd", "standard deviations", (-inf, inf)),
-            Column("p", "float64", "share of draws, and the network itself, that reach q", range=(0.0, 1.0)),
+            Column("p", "float64", "share of draws, and the network itself, that reach q", range=_SHARE),
         ),
     ),
     Table(
         "choices",
         "a network, layer, choice and graph",
         (
-            _NETWORK,
-            _LAYER,
+            *_LAYER,
             _CHOICE,
             *_GRAPH,
             Column("q", "float64", "modularity that the choice finds; nan without edges", range=_Q),
@@ -189,8 +170,7 @@ _TABLES = (
         "choices_agreement",
         "a network, layer, choice and pair of families",
         (
-            _NETWORK,
-            _LAYER,
+            *_LAYER,
             _CHOICE,
             _FAMILIES,
             Column("distinct", "bool", "whether a measure is never paired with its own normalised form"),
