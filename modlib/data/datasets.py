@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from modlib import _checks
@@ -25,24 +25,14 @@ log = logging.getLogger("modlib.data")
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Images and labels, as tensors.
-
-    Attributes
-    ----------
-    x_train, x_test
-        The bytes of 28 × 28 pixels, row by row, divided by 255: float32 in [0, 1].
-    y_train, y_test
-        Classes from 0 to 9, as int64.
-    sha256
-        SHA-256 of each array as bytes (uint8, C order).
-    """
+    """Images of 28 × 28 pixels, row by row (bytes over 255, in [0, 1]), and classes from 0 to 9."""
 
     name: str
     x_train: Float[Tensor, "train pixel"]
     y_train: Int[Tensor, " train"]
     x_test: Float[Tensor, "test pixel"]
     y_test: Int[Tensor, " test"]
-    sha256: dict[str, str]
+    sha256: dict[str, str]  # of each array as bytes (uint8, C order)
 
 
 def available() -> tuple[str, ...]:
@@ -82,8 +72,11 @@ def load(name: str, *, folder: str | Path | None = None) -> Dataset:
     >>> data.x_train.shape, data.y_test.bincount().tolist()
     (torch.Size([60000, 784]), [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009])
     """
-    arrays = _found(name, folder)
-    tensors = {part: torch.from_numpy(_scaled(part, array)) for part, array in arrays.items()}
+    tensors = {}
+    for part, array in _found(name, folder).items():
+        is_image = part.startswith("x")
+        scaled = array.reshape(len(array), -1) / np.float32(255) if is_image else array.astype(np.int64)
+        tensors[part] = torch.from_numpy(scaled)
     return Dataset(name=name, sha256=dict(SOURCES[name].sha256), **tensors)
 
 
@@ -107,11 +100,6 @@ def _found(name: str, folder: str | Path | None) -> Arrays:
     return folders.read_own_folder(name, folder) or _search(name)
 
 
-def _scaled(part: str, array: UInt8[np.ndarray, "..."]) -> np.ndarray:
-    """Give images as rows of float32 in [0, 1], and labels as int64."""
-    return array.reshape(len(array), -1) / np.float32(255) if part.startswith("x") else array.astype(np.int64)
-
-
 def _search(name: str) -> Arrays:
     """Read the cache, or else ask system folders, mirrors and pip in turn."""
     source = SOURCES[name]
@@ -122,14 +110,12 @@ def _search(name: str) -> Arrays:
         for place, read in _places(source, Path(scratch)):
             log.info("%s: trying %s", name, place)
             try:
-                arrays = read()
+                if (arrays := read()) is not None:
+                    return arrays
+                tried.append(f"{place}: not there")
             except (DataError, OSError) as error:
                 log.warning("%s; not used", error)
                 tried.append(str(error))
-                continue
-            if arrays is not None:
-                return arrays
-            tried.append(f"{place}: not there")
     raise DataError(
         f"{name}: found nowhere. Connect to the network and try again, or put its four files "
         f"({', '.join(f'{file}.gz' for file in FILES.values())}) into a folder of your own and set "

@@ -29,6 +29,17 @@ def kept_networks(results: Results, *, min_accuracy: float = MIN_ACCURACY) -> pd
     return networks[~networks.trained | (passes & level_passes)].reset_index(drop=True)
 
 
+def trained_networks(results: Results, *, min_accuracy: float = MIN_ACCURACY) -> pd.DataFrame:
+    """Select the trained networks that take part, as `kept_networks` does."""
+    kept = kept_networks(results, min_accuracy=min_accuracy)
+    return kept[kept.trained]
+
+
+def with_levels(table: pd.DataFrame, networks: pd.DataFrame) -> pd.DataFrame:
+    """Give the rows of a table that are about some networks, with the level and the seed of each."""
+    return table.merge(networks[["network", *LEVEL, "seed"]], on="network")
+
+
 def checked_metric(agreement: pd.DataFrame, metric: str) -> str:
     """Return a metric if a table of agreement has it, or else raise a ValueError."""
     columns = (*METRICS, "rank_correlation", "transfer_ab", "transfer_ba")

@@ -42,17 +42,15 @@ def compare_labels(results: Results, again: pd.DataFrame) -> pd.DataFrame:
     both = _paired(results.modules, again, ["network", *GRAPH])
     stored, live = (both[column].map(np.asarray) for column in ("labels_stored", "labels"))
     pairs = [(a.astype(np.int64), b.astype(np.int64)) for a, b in zip(stored, live, strict=True)]
-    both["same_label"] = [float((a == b).mean()) for a, b in pairs]
-    both["identical"] = [np.array_equal(a, b) for a, b in pairs]
-    both["lowest_ecs"] = [_ecs(a, b) for a, b in pairs]
-    both["q_gap"] = (both.q - both.q_stored).abs().fillna(0.0)
-    table: pd.DataFrame = both.groupby("network", sort=False).agg(
-        graphs=("identical", "size"),
-        identical=("identical", "sum"),
-        same_label=("same_label", "mean"),
-        lowest_ecs=("lowest_ecs", "min"),
-        largest_q_gap=("q_gap", "max"),
+    both = both[["network"]].assign(
+        graphs=1,
+        identical=[np.array_equal(a, b) for a, b in pairs],
+        same_label=[float((a == b).mean()) for a, b in pairs],
+        lowest_ecs=[_ecs(a, b) for a, b in pairs],
+        largest_q_gap=(both.q - both.q_stored).abs().fillna(0.0),
     )
+    how = {"graphs": "sum", "identical": "sum", "same_label": "mean", "lowest_ecs": "min"}
+    table: pd.DataFrame = both.groupby("network", sort=False).agg(how | {"largest_q_gap": "max"})
     return table
 
 
@@ -73,9 +71,8 @@ def compare(results: Results, again: pd.DataFrame, quantities: Sequence[str]) ->
             raise ValueError(f"quantity {quantity!r} must be a column of both tables")
     tables = []
     for quantity in quantities:
-        both = _paired(table, again[[*keys, quantity]], keys)
-        spread = table.groupby([*LEVEL, *keys[1:]])[quantity].std(ddof=1).rename("seed_sd").reset_index()
-        both = both.merge(spread, on=[*LEVEL, *keys[1:]], how="left")
+        spread = table.groupby([*LEVEL, *keys[1:]])[quantity].transform("std")
+        both = _paired(table.assign(seed_sd=spread), again[[*keys, quantity]], keys)
         live, stored = (both[c].astype(float) for c in (quantity, f"{quantity}_stored"))
         tables.append(
             both[keys].assign(
@@ -119,18 +116,12 @@ def compare_weights(kept: Mapping[str, MLPStack], stack: MLPStack, names: Sequen
     rows = []
     for i, name in enumerate(names):
         ours, theirs = stack[i].to("cpu"), kept[name]
-        ours_all, theirs_all = ours.weights + ours.biases, theirs.weights + theirs.biases
-        gaps = [float((a - b).abs().max()) for a, b in zip(ours_all, theirs_all, strict=True)]
+        both = zip((*ours.weights, *ours.biases), (*theirs.weights, *theirs.biases), strict=True)
+        gap = max(float((a - b).abs().max()) for a, b in both)
         first, second = ours.weights[0].numpy().ravel(), theirs.weights[0].numpy().ravel()
-        rows.append(
-            {
-                "network": name,
-                "equal": max(gaps) == 0,
-                "largest_gap": max(gaps),
-                "correlation": float(np.corrcoef(first, second)[0, 1]),
-            }
-        )
-    return pd.DataFrame(rows).set_index("network")
+        rows.append([name, gap == 0, gap, float(np.corrcoef(first, second)[0, 1])])
+    columns = ["network", "equal", "largest_gap", "correlation"]
+    return pd.DataFrame(rows, columns=columns).set_index("network")
 
 
 def check_kept(kept: Mapping[str, MLPStack], names: Sequence[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain, combinations, islice, repeat
+from itertools import chain, combinations, islice, product, repeat
 from typing import Any
 
 import numpy as np
@@ -34,8 +34,7 @@ def describe(
 
     A ValueError or TypeError is raised if x, y or the names do not fit the stack.
     """
-    n = len(_checks.instance(stack, "stack", MLPStack))
-    _check_names(names, n)
+    n = _checked_number(stack, names)
     x = _checks.tensor(x, "x", like=stack.weights[0])
     if x.ndim != 2 or len(x) == 0:
         raise ValueError(f"x must be (sample, {stack.widths[0]}) with a sample or more, got {tuple(x.shape)}")
@@ -74,19 +73,11 @@ def analyse(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Find the modules of every network, layer and variant, and how any two variants of a layer agree.
 
-    Similarities are computed in double precision. `map_` is the built-in `map` or that of an executor.
-
-    Returns
-    -------
-    modules, agreement
-        The tables of these names (`modlib.study.schema.TABLES`).
-
-    Raises
-    ------
-    ValueError, TypeError
-        As `modlib.similarity` and `modlib.find_modules`, and if there is not one name for each network.
+    The tables `modules` and `agreement` (`modlib.study.schema.TABLES`) are returned. Similarities are
+    computed in double precision. `map_` is the built-in `map` or that of an executor. Errors are those of
+    `modlib.similarity` and `modlib.find_modules`, and a ValueError if there is not one name a network.
     """
-    _check_names(names, len(_checks.instance(stack, "stack", MLPStack)))
+    _checked_number(stack, names)
     S = similarity(stack.to(dtype=torch.float64), x, y)
     modules, agreement = zip(*search_layers(S, names, map_, "leiden", restarts, seed), strict=True)
     return pd.concat(modules, ignore_index=True), pd.concat(agreement, ignore_index=True)
@@ -105,18 +96,12 @@ def analyse_by(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Analyse networks as `analyse` does, but by other choices, and summarise what is found.
 
-    Returns
-    -------
-    choices, choices_agreement
-        The tables of these names. Agreement is averaged over the pairs of variants of two families. Where
-        `distinct` is true, the pairs of a measure with its own normalised form are left out.
-
-    Raises
-    ------
-    ValueError, TypeError
-        As `analyse`, and if `choices` are not one or more of `modlib.study.plan.Choice`.
+    The tables `choices` and `choices_agreement` are returned. Agreement is averaged over the pairs of
+    variants of two families. Where `distinct` is true, the pairs of a measure with its own normalised form
+    are left out. Errors are those of `analyse`, and a ValueError or TypeError if `choices` are not one or
+    more of `modlib.study.plan.Choice`.
     """
-    _check_names(names, len(_checks.instance(stack, "stack", MLPStack)))
+    _checked_number(stack, names)
     choices = [_checks.instance(c, "each of choices", Choice) for c in _checks.listed(choices, "choices")]
     if not choices:
         raise ValueError("choices must be one or more")
@@ -130,12 +115,14 @@ def analyse_by(
     agreement: list[pd.DataFrame] = []
     for choice, found in begun:
         for rows, pairs in found:
-            modules.append(rows.drop(columns=["labels", "stability"]).assign(choice=choice.name))
+            modules.append(rows.assign(choice=choice.name))
             for distinct in (False, True):
                 used = pairs[pairs.measure_a != pairs.measure_b] if distinct else pairs
                 means = used.groupby(["network", "layer", "family_pair"], sort=False)[["ecs", "ami"]].mean()
                 agreement.append(means.reset_index().assign(choice=choice.name, distinct=distinct))
-    return _in_order(modules, "choices"), _in_order(agreement, "choices_agreement")
+    tables = (("choices", modules), ("choices_agreement", agreement))
+    by_choice, of_families = (pd.concat(t, ignore_index=True)[TABLES[name].names] for name, t in tables)
+    return by_choice, of_families
 
 
 def against_nulls(
@@ -155,7 +142,7 @@ def against_nulls(
     statistics are those of `modlib.nulls.null_test`. Errors are those of `analyse`, and a ValueError if there
     are fewer than 2 draws.
     """
-    _check_names(names, len(_checks.instance(stack, "stack", MLPStack)))
+    _checked_number(stack, names)
     draws, seed = _checks.whole(draws, "draws", least=2), _checks.seed(seed)
     x = _checks.tensor(x, "x", like=stack.weights[0])
     S = similarity(stack.to(dtype=torch.float64), x, y)
@@ -165,22 +152,23 @@ def against_nulls(
         name: _qualities_of_draws(islice(null.draws(stack, x, y, S, seed), draws), restarts, map_)
         for name, null in NULLS.items()
     }
-    rows: list[tuple[object, ...]] = []
+    rows = []
     for layer in layers:
         for number, (name, q) in enumerate(zip(names, own[layer], strict=True)):
-            for null in NULLS:
-                values = found[null][layer][number]
-                for variant, (measure, normalized) in enumerate(VARIANTS):
-                    own_q, n_draws = float(q[variant]), int(np.isfinite(values[variant]).sum())
-                    test = null_test(own_q, values[variant])
-                    graph = (name, layer + 1, measure, normalized, null)
-                    rows.append((*graph, n_draws, own_q, test.mean, test.sd, test.z, test.p))
+            for null, variant in product(NULLS, range(len(VARIANTS))):
+                own_q, values = float(q[variant]), found[null][layer][number, variant]
+                test, n_draws = null_test(own_q, values), int(np.isfinite(values).sum())
+                graph = (name, layer + 1, *VARIANTS[variant], null)
+                rows.append((*graph, n_draws, own_q, test.mean, test.sd, test.z, test.p))
     return pd.DataFrame(rows, columns=TABLES["nulls"].names)
 
 
-def _check_names(names: Sequence[str], n: int) -> None:
+def _checked_number(stack: MLPStack, names: Sequence[str]) -> int:
+    """Count the networks, or raise an error if there is not one name for each."""
+    n = len(_checks.instance(stack, "stack", MLPStack))
     if len(_checks.listed(names, "names")) != n:
         raise ValueError(f"names must be one for each network ({n}), got {len(names)}")
+    return n
 
 
 def _qualities(A: Float[np.ndarray, "variant unit unit"], restarts: int) -> Float[np.ndarray, " variant"]:
@@ -234,17 +222,12 @@ def _layer_tables(
     return modules, _compare(A, np.stack([p.labels for p in parts]), name, layer)
 
 
-def _in_order(tables: Sequence[pd.DataFrame], name: str) -> pd.DataFrame:
-    return pd.concat(tables, ignore_index=True)[TABLES[name].names]
-
-
 def _compare(
     A: Float[np.ndarray, "variant unit unit"], labels: Int[np.ndarray, "variant unit"], name: str, layer: int
 ) -> pd.DataFrame:
     a, b = PAIRS.T
     carried = transfers(A, labels)  # (graph, partition)
-    measures = np.array([m for m, _ in VARIANTS])
-    normalized = np.array([n for _, n in VARIANTS])
+    measures, normalized = (np.array(part) for part in zip(*VARIANTS, strict=True))
     families = [family(m) for m in measures]
     return pd.DataFrame(
         {

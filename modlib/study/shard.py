@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import pandas as pd
@@ -91,7 +92,7 @@ def analyse_shard(
     experiment: Experiment, shard: Shard, trained: Trained, device: str, *, map_: Map = map
 ) -> ShardResults:
     """Analyse the networks of a shard and make its rows of all tables."""
-    stopwatch = _Stopwatch()
+    ended = {"start": time.perf_counter()}  # when each stage was
     stack, names = trained.stack.to(device), trained.names
     loaded = data.load(experiment.dataset)
     x, y = (t[: experiment.test_samples].to(device) for t in (loaded.x_test, loaded.y_test))
@@ -103,7 +104,7 @@ def analyse_shard(
     tables["networks"] = networks.merge(described, on="network", validate="one_to_one")
     found = analyse(stack, x, y, names, restarts=experiment.restarts, map_=map_)
     tables["modules"], tables["agreement"] = found
-    stopwatch.note("analysis")
+    ended["analysis"] = time.perf_counter()
     compared = [i for i, (_, setting) in enumerate(shard.networks) if setting in experiment.null_settings]
     if compared and experiment.null_draws:
         tables["nulls"] = against_nulls(
@@ -116,15 +117,16 @@ def analyse_shard(
             seed=shard.seeds[0],
             map_=map_,
         )
-        stopwatch.note("nulls")
+        ended["nulls"] = time.perf_counter()
     if shard.trained and experiment.choices:
         tables["choices"], tables["choices_agreement"] = analyse_by(
             stack, x, y, names, experiment.choices, restarts=experiment.restarts, map_=map_
         )
-        stopwatch.note("choices")
+        ended["choices"] = time.perf_counter()
     weights = {names[i]: stack[i].to("cpu") for i in _kept(experiment, shard)}
     seconds = {"training": trained.seconds} if shard.trained else {}
-    return ShardResults(tables, weights, seconds | stopwatch.seconds)
+    seconds |= {stage: round(ended[stage] - ended[before], 2) for before, stage in pairwise(ended)}
+    return ShardResults(tables, weights, seconds)
 
 
 def _networks(experiment: Experiment, shard: Shard, trained: Trained) -> pd.DataFrame:
@@ -151,16 +153,3 @@ def _kept(experiment: Experiment, shard: Shard) -> list[int]:
         return [i for i, (seed, _) in enumerate(shard.networks) if experiment.kept and seed == 0]
     first = experiment.seeds[0]
     return [i for i, (seed, s) in enumerate(shard.networks) if s in experiment.kept and seed == first]
-
-
-class _Stopwatch:
-    """Seconds spent on each stage."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def note(self, stage: str) -> None:
-        now = time.perf_counter()
-        self.seconds[stage] = round(now - self._last, 2)
-        self._last = now
