@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from modlib.stats import intervals
-from modlib.study.accuracy_filter import GRAPH, LEVEL, kept_networks
+from modlib.study.accuracy_filter import GRAPH, LEVEL, trained_networks, with_levels
 from modlib.study.store import Results
 
 
@@ -22,19 +22,15 @@ def mean_over_seeds(table: pd.DataFrame, by: list[str], value: str) -> pd.DataFr
 def dropped_levels(results: Results) -> pd.DataFrame:
     """Levels that lose networks to the accuracy filter: how many of how many, and whether all go."""
     networks = results.networks[results.networks.trained]
-    kept = kept_networks(results)
     table = networks.groupby(LEVEL).agg(networks=("network", "size"), accuracy=("test_accuracy", "median"))
-    left = kept.groupby(LEVEL).size().reindex(table.index, fill_value=0)
+    left = trained_networks(results).groupby(LEVEL).size().reindex(table.index, fill_value=0)
     table["dropped"] = table["networks"] - left
     return table[table.dropped > 0].reset_index()
 
 
 def q_by_strength(results: Results) -> pd.DataFrame:
     """Q (mean over seeds, 95 % interval) of trained networks by layer, graph, regulariser and strength."""
-    kept = kept_networks(results)
-    trained = kept[kept.trained][["network", *LEVEL, "seed"]]
-    table = results.modules.merge(trained, on="network")
-    key = [*GRAPH, *LEVEL]
+    table, key = trained_rows(results.modules, results), [*GRAPH, *LEVEL]
     modules = mean_over_seeds(table, key, "effective_modules")[[*key, "effective_modules"]]
     return mean_over_seeds(table, key, "q").merge(modules, on=key)
 
@@ -48,5 +44,4 @@ def q_untrained(results: Results) -> pd.DataFrame:
 
 def trained_rows(table: pd.DataFrame, results: Results) -> pd.DataFrame:
     """Rows of a table of `results` on trained networks that take part, with their level and seed."""
-    kept = kept_networks(results)
-    return table.merge(kept[kept.trained][["network", *LEVEL, "seed"]], on="network")
+    return with_levels(table, trained_networks(results))

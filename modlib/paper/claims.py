@@ -27,7 +27,7 @@ from modlib.paper.evidence import Case, Item, by_seed
 from modlib.paper.graph_names import graph_key, graph_name, of_graph
 from modlib.stats.intervals import difference, mean
 from modlib.stats.selection import difference_of_best
-from modlib.study.accuracy_filter import GRAPH, LEVEL, WEIGHT_PENALTIES
+from modlib.study.accuracy_filter import GRAPH, LEVEL, WEIGHT_PENALTIES, with_levels
 
 TESTED_IN = ("base", "base-v1", "wide", "deep", "fashion")
 CLOSE_UP = "close-up"  # some of the settings of base, analysed in more ways
@@ -307,12 +307,9 @@ def more_with_a_task(case: Case) -> Iterator[Item]:
     if missing := [name for name in (TRUE_LABELS, SHUFFLED_LABELS) if name not in case.tables]:
         yield evidence.no_data(f"no tables of {' and '.join(missing)}")
         return
-    true, shuffled = (
-        results.modules.merge(results.networks.query("trained")[["network", *LEVEL, "seed"]], on="network")
-        .groupby([*GRAPH, *LEVEL, "seed"])
-        .q.mean()
-        for results in (case.tables[TRUE_LABELS], case.tables[SHUFFLED_LABELS])
-    )
+    both = (case.tables[name] for name in (TRUE_LABELS, SHUFFLED_LABELS))
+    rows = (with_levels(results.modules, results.networks.query("trained")) for results in both)
+    true, shuffled = (table.groupby([*GRAPH, *LEVEL, "seed"]).q.mean() for table in rows)
     table = (true - shuffled).dropna().rename("more").reset_index()
     for name, level in evidence.plain_and_strongest_dropout(table).items():
         for key, group in table[evidence.at_level(table, level)].groupby(GRAPH):

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from modlib.paper import contrasts, family_pairs, multiverse, reported
 from modlib.paper.graph_names import graph_key
 from modlib.stats.intervals import Estimate, difference, mean
-from modlib.study.accuracy_filter import GRAPH, LEVEL, kept_networks
+from modlib.study.accuracy_filter import GRAPH, LEVEL, kept_networks, trained_networks, with_levels
 from modlib.study.store import Results
 
 #: Untrained networks held against nulls, of the same shape and on the same images as an experiment.
@@ -54,8 +54,7 @@ class Case:
     @cached_property
     def trained(self) -> pd.DataFrame:
         """Trained networks that pass the accuracy filter."""
-        kept = kept_networks(self.results)
-        return kept[kept.trained]
+        return trained_networks(self.results)
 
     def in_paper(self, statistic: Callable[_Of, float], *args: _Of.args, **options: _Of.kwargs) -> float:
         """Return a statistic of `modlib.paper.reported`; nan if the figures are not of this experiment."""
@@ -74,27 +73,24 @@ def agreement_of(case: Case, pairs: tuple[str, ...], direction: str) -> Iterator
     seeds = family_pairs.families_by_seed(case.results.agreement, case.trained)
     for layer, group in seeds.groupby("layer"):
         for pair in pairs:
+            label = f"{pair if pair == 'across' else f'within {pair}'}, layer {layer}"
             found = mean(group[pair].to_numpy(), null=threshold)
-            paper = case.in_paper(reported.family_ecs, pair)
-            yield Item(f"{_pair_name(pair)}, layer {layer}", found, direction, threshold, paper)
+            yield Item(label, found, direction, threshold, case.in_paper(reported.family_ecs, pair))
 
 
-def raised_by_training(case: Case, pair: str, direction: str, threshold: float) -> Iterator[Item]:
-    """Agreement of a pair of families, trained less untrained networks of other seeds, by layer."""
+def raised_by_training(case: Case, family: str, direction: str, threshold: float) -> Iterator[Item]:
+    """Agreement within a family, trained less untrained networks of other seeds, by layer."""
     kept = kept_networks(case.results)
     others = family_pairs.other_seeds(kept[~kept.trained], case.trained)
     after, before = (
         family_pairs.families_by_seed(case.results.agreement, networks) for networks in (case.trained, others)
     )
-    paper = case.in_paper(reported.family_ecs, pair) - case.in_paper(reported.family_ecs, pair, trained=False)
+    trained, not_trained = (case.in_paper(reported.family_ecs, family, trained=t) for t in (True, False))
     for layer, group in after.groupby("layer"):
         untrained = before[before.layer == layer]
-        found = difference(*(table[pair].to_numpy(dtype=float) for table in (group, untrained)))
-        yield Item(f"{_pair_name(pair)}, layer {layer}", found, direction, threshold, paper)
-
-
-def _pair_name(pair: str) -> str:
-    return pair if pair == "across" else f"within {pair}"
+        found = difference(*(table[family].to_numpy(dtype=float) for table in (group, untrained)))
+        label = f"within {family}, layer {layer}"
+        yield Item(label, found, direction, threshold, paper=trained - not_trained)
 
 
 def modules_lost(case: Case, regularizer: str) -> Iterator[tuple[tuple[int, str, bool], np.ndarray]]:
@@ -103,7 +99,7 @@ def modules_lost(case: Case, regularizer: str) -> Iterator[tuple[tuple[int, str,
     strongest, plain = (regularizer, strength), contrasts.weakest_l2(case.trained)
     if np.isnan(strength) or strongest == plain:
         return
-    table = case.results.modules.merge(case.trained[["network", *LEVEL, "seed"]], on="network")
+    table = with_levels(case.results.modules, case.trained)
     wide = table.pivot_table(index=[*GRAPH, "seed"], columns=LEVEL, values="effective_modules")
     for key, group in (wide[strongest] - wide[plain]).groupby(GRAPH):
         yield graph_key(key), group.to_numpy(dtype=float)

@@ -17,7 +17,7 @@ from modlib.measures import DOWNSTREAM, MEASURES, UPSTREAM
 from modlib.paper import contrasts, family_pairs
 from modlib.stats import intervals, selection
 from modlib.stats.intervals import Estimate
-from modlib.study.accuracy_filter import MIN_ACCURACY, kept_networks
+from modlib.study.accuracy_filter import MIN_ACCURACY, trained_networks
 from modlib.study.store import Results
 
 EFFECTS = {
@@ -62,11 +62,9 @@ def effects(results: Results, kinds: Collection[str] | None = None) -> pd.DataFr
 
 def default_effects(results: Results) -> dict[str, Estimate]:
     """Both effects under the default choices, by the names in `EFFECTS`."""
-    kept = _trained(results)
-    return {
-        Q_EFFECT: _q_effect(results.modules, kept),
-        AGREEMENT_EFFECT: _agreement_effect(results.agreement, kept),
-    }
+    kept = trained_networks(results)
+    q_effect, of_families = _q_effect(results.modules, kept), _agreement_effect(results.agreement, kept)
+    return {Q_EFFECT: q_effect, AGREEMENT_EFFECT: of_families}
 
 
 #: Kind of choice, choice, effect, and what computes the effect, which takes a while.
@@ -75,7 +73,7 @@ _Row = tuple[str, str, str, Callable[[], Estimate]]
 
 def _estimates(results: Results) -> Iterator[_Row]:
     modules, agreement = results.modules, results.agreement
-    kept = _trained(results)
+    kept = trained_networks(results)
     yield "default", "default", Q_EFFECT, partial(_q_effect, modules, kept)
     yield "default", "default", AGREEMENT_EFFECT, partial(_agreement_effect, agreement, kept)
     for metric in CHOSEN_METRICS:
@@ -84,7 +82,7 @@ def _estimates(results: Results) -> Iterator[_Row]:
     yield "levels", "all", Q_EFFECT, partial(_q_effect, modules, kept, matched=False)
     for least in CHOSEN_FILTERS:
         if least != MIN_ACCURACY:
-            some = _trained(results, least)
+            some = trained_networks(results, min_accuracy=least)
             name = f"at least {least:g}" if least else "none"
             q_effect = partial(_q_effect, modules, some, matched=False)
             yield "accuracy filter", f"{name}, all levels", Q_EFFECT, q_effect
@@ -102,28 +100,21 @@ def _estimates(results: Results) -> Iterator[_Row]:
         name, here, pairs = f"{layer} only", modules[modules.layer == layer], agreement.layer == layer
         yield "layer", name, Q_EFFECT, partial(_q_effect, here, kept)
         yield "layer", name, AGREEMENT_EFFECT, partial(_agreement_effect, agreement[pairs], kept)
-    yield from _by_other_choices(results, kept)
-
-
-def _by_other_choices(results: Results, kept: pd.DataFrame) -> Iterator[_Row]:
-    """Choices that needed partitions of their own; tables without rows give nothing."""
-    for name, modules in results.choices.groupby("choice", sort=False):
-        kind, _, choice = str(name).partition("=")
-        yield kind, choice, Q_EFFECT, partial(_q_effect, modules, kept)
-    pairs = results.choices_agreement
-    for name, agreement in pairs[~pairs.distinct.astype(bool)].groupby("choice", sort=False):
-        kind, _, choice = str(name).partition("=")
-        yield kind, choice, AGREEMENT_EFFECT, partial(_agreement_effect, agreement, kept)
+    # Choices that needed partitions of their own; tables without rows give nothing.
+    all_pairs = results.choices_agreement[~results.choices_agreement.distinct.astype(bool)]
+    others: tuple[tuple[str, Callable[..., Estimate], pd.DataFrame], ...] = (
+        (Q_EFFECT, _q_effect, results.choices),
+        (AGREEMENT_EFFECT, _agreement_effect, all_pairs),
+    )
+    for effect, compute, table in others:
+        for name, rows in table.groupby("choice", sort=False):
+            kind, _, choice = str(name).partition("=")
+            yield kind, choice, effect, partial(compute, rows, kept)
 
 
 def _graphs(modules: pd.DataFrame, measures: tuple[str, ...], normalized: bool | None) -> pd.DataFrame:
     here = modules.measure.isin(measures)
     return modules[here if normalized is None else here & (modules.normalized == normalized)]
-
-
-def _trained(results: Results, min_accuracy: float = MIN_ACCURACY) -> pd.DataFrame:
-    kept = kept_networks(results, min_accuracy=min_accuracy)
-    return kept[kept.trained]
 
 
 def _q_effect(modules: pd.DataFrame, kept: pd.DataFrame, *, matched: bool = True) -> Estimate:
