@@ -74,9 +74,8 @@ def _naive_covariance(h: Float[Tensor, "sample unit"]) -> Float[Tensor, "unit un
 def hessians(networks: Networks, x: Inputs, y: Int[Tensor, " sample"]) -> pd.DataFrame:
     """Count the diagonal entries by which a normalised Hessian would be divided that are 0 or less.
 
-    They are counted by network and layer, of the `closed_form` in double precision and of automatic
-    differentiation (`autograd`) in single precision. `least` is the smallest entry of the closed form,
-    relative to the largest.
+    They are those of the `closed_form` in double precision and of automatic differentiation (`autograd`) in
+    single precision. `least` is the smallest entry of the closed form, relative to the largest.
     """
     rows = []
     for name, layer, h, S in _layers(networks, x):
@@ -157,16 +156,8 @@ def untrained_agreement(
     and the paper's is the search for modules.
 
     A row is a pair of graphs, with element-centric similarity, the mean over networks and layers, by the
-    `stored` partitions and by the `other` ones; and `paper`, that of the paper's figure.
-
-    Parameters
-    ----------
-    x
-        Inputs for the other optimiser's graphs.
-    untrained
-        How many of the untrained networks, from the first; else a ValueError or TypeError.
-    optimiser
-        Name that `modlib.algorithms.find_modules_by` knows.
+    `stored` partitions and by the `other` ones, of the first `untrained` networks on inputs `x`; and `paper`,
+    that of the paper's figure.
     """
     networks = results.networks[~results.networks.trained]
     networks = networks.nsmallest(_checks.whole(untrained, "untrained", least=1, most=len(networks)), "seed")

@@ -42,11 +42,7 @@ def judge(items: pd.DataFrame) -> pd.DataFrame:
 
     The p-values, two-sided and against the threshold, are adjusted by Holm's method over the items of the
     claim in the experiment that are judged by p and have at least three seeds; the others have no `p_holm`.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If a direction is not one of the four, a column is missing, or `items` is no DataFrame.
+    A ValueError refuses another direction or a missing column, a TypeError what is no DataFrame.
     """
     _check_columns(items, ("claim", "experiment", "value", "low", "high", "n", "p", "direction", "threshold"))
     unknown = sorted(set(items.direction) - set(DIRECTIONS))
@@ -79,22 +75,15 @@ def verdict(supported: int, contradicted: int, items: int) -> str:
 
     Asked in this order: no items, "cannot be said"; at least three quarters supported and none contradicted,
     "holds"; fewer than half decided, "cannot be said"; more contradicted than supported, "does not hold";
-    otherwise "holds in part".
-
-    Raises
-    ------
-    ValueError, TypeError
-        If a count is no whole number, or negative, or more are decided than there are.
+    otherwise "holds in part". Counts must be whole numbers, not negative, and no more decided than there are.
 
     Examples
     --------
     >>> verdict(12, 0, 16), verdict(12, 1, 16), verdict(3, 5, 16), verdict(0, 1, 16), verdict(0, 0, 0)
     ('holds', 'holds in part', 'does not hold', 'cannot be said', 'cannot be said')
     """
-    supported, contradicted, items = (
-        _checks.whole(count, name)
-        for count, name in ((supported, "supported"), (contradicted, "contradicted"), (items, "items"))
-    )
+    counts = {"supported": supported, "contradicted": contradicted, "items": items}
+    supported, contradicted, items = (_checks.whole(count, name) for name, count in counts.items())
     if supported + contradicted > items:
         raise ValueError(
             f"supported ({supported}) and contradicted ({contradicted}) must be counts of the {items} items"

@@ -59,15 +59,10 @@ def mean(values: Float[np.ndarray, " seed"] | Sequence[float], *, null: float = 
     Parameters
     ----------
     values
-        One value per seed; nan, which stands for a network left out, is dropped. Fewer than 2 values give no
-        interval, and 2 a very long one.
+        One finite value per seed; nan, which stands for a network left out, is dropped. Fewer than 2 values
+        give no interval, and 2 a very long one.
     null
         The value that `p` and `effect` are measured against.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If `values` are not one-dimensional or hold ±inf, or `null` is not finite.
 
     Notes
     -----
@@ -106,11 +101,6 @@ def difference(
     null
         The difference that `p` and `effect`, here in pooled standard deviations, are measured against.
 
-    Raises
-    ------
-    ValueError, TypeError
-        As `mean`.
-
     Examples
     --------
     >>> found = difference([3.0, 4.0, 5.0], [1.0, 2.0, 3.0])
@@ -135,24 +125,10 @@ def difference(
 def trend(strength: Float[np.ndarray, " level"], q: Float[np.ndarray, "seed level"]) -> Estimate:
     """Estimate the mean over seeds of Spearman's rank correlation of `q` with strength; 0 means no trend.
 
-    Parameters
-    ----------
-    strength
-        One finite number per level.
-    q
-        nan where a network was left out. A seed that is left with fewer than 3 levels, or has the same value
-        at all of them, has no correlation and is dropped.
-
-    Returns
-    -------
-    Estimate
-        The `mean` of the seeds' correlations, its interval cut off at −1 and 1. Fewer than 5 seeds give no
-        interval: a rank correlation takes few different values, which would make it too short.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If shapes do not match, there are fewer than 3 levels, `strength` is not finite or `q` holds ±inf.
+    There are 3 levels or more. In `q`, nan stands for a network left out; a seed that is left with fewer than
+    3 levels, or has the same value at all of them, has no correlation and is dropped. The interval is that of
+    `mean`, cut off at −1 and 1. Fewer than 5 seeds give none: a rank correlation takes few different values,
+    which would make it too short.
 
     Notes
     -----
@@ -202,16 +178,8 @@ def bootstrap(
         then gets the numbers of the seeds drawn.
     null
         The value that `p` and `effect` are measured against.
-    draws
-        Number of resamples, at least 100.
-    seed
-        Seed of the draws.
-
-    Returns
-    -------
-    Estimate
-        `value` is the statistic of the sample itself. If that is nan, or the statistic of more than half of
-        the draws is, there is no interval.
+    draws, seed
+        Number of resamples, at least 100, and their seed.
 
     Raises
     ------
@@ -220,12 +188,13 @@ def bootstrap(
 
     Notes
     -----
-    The interval is value ± t √(n / (n − 1)) se, with se the standard deviation over draws, and t of n − 1
-    degrees of freedom (Hesterberg 2015, 10.1080/00031305.2015.1089789). The root corrects the variance of
-    resamples, which is too small by 1/n. For a mean the interval is that of `mean`, up to the draws. Of the
-    alternatives in `modlib.paper.simulations.coverage`, percentile intervals are much too short with few
-    seeds, and expanded percentiles with 5 or fewer; a studentised interval copes with stronger skew, but is
-    longer and fails with 3 seeds.
+    The value is the statistic of the sample itself. If that is nan, or the statistic of more than half of the
+    draws is, there is no interval. Otherwise it is value ± t √(n / (n − 1)) se, with se the standard
+    deviation over draws, and t of n − 1 degrees of freedom (Hesterberg 2015, 10.1080/00031305.2015.1089789).
+    The root corrects the variance of resamples, which is too small by 1/n. For a mean the interval is that of
+    `mean`, up to the draws. Of the alternatives in `modlib.paper.simulations.coverage`, percentile intervals
+    are much too short with few seeds, and expanded percentiles with 5 or fewer; a studentised interval copes
+    with stronger skew, but is longer and fails with 3 seeds.
 
     Examples
     --------

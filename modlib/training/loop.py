@@ -31,19 +31,13 @@ class Protocol:
     decay
         Factor on a network's learning rate when its validation loss stops improving; 1 keeps it constant.
     patience
-        Epochs without improvement before the rate falls, as ``ReduceLROnPlateau`` counts them: the rate falls
-        in the epoch after them.
+        Epochs without improvement, after which the rate falls in the next one (``ReduceLROnPlateau``).
     stop_after
         A network is finished after this many epochs without improvement; ``None`` means never.
     keep
         ``"best"`` keeps the weights of the lowest validation loss, and ``"last"`` those of the last epoch.
     learning_rate, batch, validation
         Adam's step size, the samples in a batch, and the share of the samples that is held out.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If one of them is not allowed.
     """
 
     max_epochs: int = 500
@@ -75,17 +69,12 @@ PROTOCOLS = {"final": Protocol(), "v1": Protocol(decay=1.0, stop_after=None, kee
 class Training:
     """Trained networks, in the order in which they were given, and how their training went.
 
-    Attributes
-    ----------
-    epochs
-        Epochs that each network trained before it was finished.
-    val_loss, val_accuracy
-        Mean cross-entropy (nats, without penalties) and accuracy of the weights kept, on the held-out part.
-        The loss of a network whose training diverged is inf, or nan where the last weights are kept.
+    The loss is the mean cross-entropy (nats, without penalties) of the weights kept, on the held-out part. It
+    is inf for a network whose training diverged, or nan where the last weights are kept.
     """
 
     stack: MLPStack
-    epochs: Int[np.ndarray, " network"]
+    epochs: Int[np.ndarray, " network"]  # that each network trained before it was finished
     val_loss: Float[np.ndarray, " network"]
     val_accuracy: Float[np.ndarray, " network"]
 
@@ -136,19 +125,11 @@ def train(
         Penalties on weights (not biases), one number or one per network.
     dropout
         Probability that a hidden unit is silenced, after each ReLU, in [0, 1), one number or one per network.
-    protocol
-        ``"final"``, ``"v1"`` or a `Protocol`.
     compile
         Fuse each step with ``torch.compile``; ``"auto"`` does so on a GPU for runs that are long enough to
-        repay the compiling. Where compiling fails (without a C compiler, for example), training goes on
-        without it.
+        repay the compiling. Where that fails (without a C compiler, for example), training goes on without.
     progress
         Called after every epoch, or every tenth where nothing depends on the validation loss.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If a setting is out of range or does not fit the stack.
 
     Notes
     -----

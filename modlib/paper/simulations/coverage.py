@@ -64,20 +64,9 @@ def simulate(*, repetitions: int = 2000, seed: int = 0, only: str | None = None)
     """Share of repetitions in which each interval holds the truth, with its 95 % interval (Wilson 1927).
 
     Rows are of a function, data, method and number of seeds; `length` is the median one of the intervals.
-
-    Parameters
-    ----------
-    repetitions
-        Number of samples for each row, at least 100. With 2,000, a coverage of .95 is known to ± .01.
-    seed
-        The same seed gives the same table.
-    only
-        Name of the only function of `modlib.stats.intervals` or `modlib.stats.selection` to try.
-
-    Raises
-    ------
-    ValueError
-        If there are fewer repetitions, or `only` is not the name of a function tried here.
+    `only` names the only function of `modlib.stats.intervals` or `modlib.stats.selection` to try. There must
+    be 100 repetitions or more; with 2,000, a coverage of .95 is known to ± .01. The same seed gives the same
+    table.
     """
     if repetitions < 100:
         raise ValueError(f"repetitions must be at least 100, got {repetitions}")

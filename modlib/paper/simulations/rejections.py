@@ -63,18 +63,10 @@ def vectors(
 ) -> Float[np.ndarray, "unit dimension"]:
     """One random vector a unit; their inner products are the similarities of a layer without modules.
 
-    Parameters
-    ----------
-    dimensions
-        In how many the units differ, 1 or more.
-    common
-        Mean μ of every entry, in standard deviations: what all units share. The mean association is
-        μ²/(1 + μ²), here .04: small, as in most layers of the book.
-    decay
-        The k-th dimension has variance k^−decay; 0 makes all alike, as the similarity null has it.
-    uneven
-        Units share the common part in amounts that spread uniformly by up to this share, so that some are
-        alike to all and others to none: a core, which is no module.
+    `common` is the mean μ of every entry, in standard deviations: what all units share. The mean association
+    is μ²/(1 + μ²), here .04: small, as in most layers of the book. The k-th dimension has variance k^−decay;
+    0 makes all alike, as the similarity null has it. Units share the common part in amounts that spread
+    uniformly by up to `uneven`, so that some are alike to all and others to none: a core, which is no module.
     """
     scale = np.arange(1, dimensions + 1) ** (-decay / 2)
     share = 1 + uneven * rng.uniform(-1, 1, (UNITS, 1))
@@ -151,16 +143,17 @@ def rejects(S: Signed, rng: Generator, graphs: Sequence[str] = SCALES) -> Bool[n
     The same test as in `modlib.study.rows.against_nulls`, for one matrix.
     """
     signed = torch.as_tensor(S)
-    own = [_best_q(adjacency(signed, normalized=graph == "normalised").numpy()) for graph in graphs]
+    own = [best_q(adjacency(signed, normalized=graph == "normalised").numpy()) for graph in graphs]
     drawn = []
     for _ in range(DRAWS):
         pair = dict(zip(SCALES, random_graphs(S, rng), strict=True))
-        drawn.append([_best_q(pair[graph]) for graph in graphs])
+        drawn.append([best_q(pair[graph]) for graph in graphs])
     tests = [null_test(q, values).p <= ALPHA for q, values in zip(own, np.transpose(drawn), strict=True)]
     return np.array(tests)
 
 
-def _best_q(A: Signed) -> float:
+def best_q(A: Signed) -> float:
+    """Find the largest modularity of a graph, by the few runs that draws are searched with too."""
     return find_modules(A, restarts=RESTARTS).q
 
 

@@ -21,15 +21,13 @@ from scipy import stats
 from torch import Tensor
 
 from modlib import _checks, data
-from modlib.clustering import find_modules
 from modlib.measures import MEASURES, normalise, similarity
 from modlib.networks import MLPStack
 from modlib.nulls import null_test, random_associations
-from modlib.paper.simulations.rejections import ALPHA, FOLDER
+from modlib.paper.simulations.rejections import ALPHA, FOLDER, best_q
 from modlib.study.rows import Map
 
 DRAWS = 99
-RESTARTS = 2  # Leiden runs a graph
 
 Signed = Float[np.ndarray, "unit unit"]
 
@@ -37,22 +35,11 @@ Signed = Float[np.ndarray, "unit unit"]
 def rotated(R: ArrayLike, rng: Generator) -> Signed:
     """Rotate units into each other at random, but for what all of them share.
 
-    R becomes O R Oᵀ, with O uniform among the rotations that leave the sum over units alone, and is then
-    normalised again. Its eigenvalues and the mean of its entries stay, up to the normalisation; which unit is
-    alike to which goes. So a layer of these associations has no modules, but its spectrum is R's.
+    R, normalised similarities of 3 units or more, signed, none of them dead, becomes O R Oᵀ, with O uniform
+    among the rotations that leave the sum over units alone, and is then normalised again. Its eigenvalues and
+    the mean of its entries stay, up to the normalisation; which unit is alike to which goes. So a layer of
+    these associations has no modules, but its spectrum is R's.
 
-    Parameters
-    ----------
-    R
-        (unit, unit) normalised similarities, signed, of 3 units or more, none of them dead.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If R is no such matrix, not finite or not symmetric, or `rng` is none of NumPy's.
-
-    Notes
-    -----
     Normalising again evens the spectrum out a little, the more the steeper it is: a largest eigenvalue of a
     fifth of the trace keeps nine tenths of itself or more, one of two fifths four fifths. So rotations make
     up for most of what unequal dimensions add to Q, not for all of it.
@@ -120,7 +107,7 @@ def _beside_rotations(R: Signed, draws: int, seed: tuple[int, ...]) -> dict[str,
 def _best_q(R: Signed) -> float:
     A = np.abs(R)
     np.fill_diagonal(A, 0)
-    return find_modules(A, restarts=RESTARTS).q
+    return best_q(A)
 
 
 def write(target: str | Path, kept: Mapping[str, MLPStack], *, map_: Map = map) -> None:
