@@ -1,7 +1,5 @@
 """Ours against the paper's figures, point by point; like for like by their own protocol, arXiv v1."""
 
-from __future__ import annotations
-
 import altair as alt
 import pandas as pd
 from IPython.display import Markdown

@@ -5,8 +5,6 @@ A record is two files in ``results/benchmarks``: ``<name>-<device>.csv``, a tabl
 The second is written last and makes the first count.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 import json

@@ -1,7 +1,5 @@
 """Similarity matrices as heatmaps, their units sorted by module."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

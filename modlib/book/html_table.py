@@ -1,7 +1,5 @@
 """Tables as HTML: of sentences, whose cells wrap, and of numbers that pages cite."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import jinja2

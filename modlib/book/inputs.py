@@ -1,7 +1,5 @@
 """What every number of the book rests on, as files."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from modlib import _checks

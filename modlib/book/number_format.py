@@ -1,7 +1,5 @@
 """Numbers as a reader sees them, in prose and in tables of words."""
 
-from __future__ import annotations
-
 import math
 import re
 

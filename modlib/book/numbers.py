@@ -5,8 +5,6 @@ A chapter's ``tables.py`` offers tidy tables by name (`offered`), and prose cite
 and the column. Only what pages cite is computed and put on record.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import re
@@ -17,7 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache, wraps
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Self, TypeVar, cast
 
 import numpy as np
 import pandas as pd
@@ -47,7 +45,7 @@ class Cell:
         return f"{self.chapter}.{self.table}{labels}.{self.column}"
 
     @classmethod
-    def parse(cls, text: str) -> Cell:
+    def parse(cls, text: str) -> Self:
         """Read a cell's name; a CellError says that it is none.
 
         >>> Cell.parse("elsewhere.effects[wide, matched].value").row

@@ -5,8 +5,6 @@ that the prose of the book cites) and ``tables.json`` (SHA-256 of each manifest,
 tables, and of the tables of simulations and of the paper's values).
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 import json

@@ -3,8 +3,6 @@
 Upstream measures are blue and downstream measures orange on every page; a regulariser has a shape.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any, TypeAlias, TypeVar
@@ -17,10 +15,7 @@ from modlib.book import vega
 from modlib.measures import MEASURES
 
 #: Shades of each family's hue, told apart by the colour-blind and on white and dark pages.
-SHADES = {
-    "upstream": ("#1b6ca8", "#4fb3d9", "#5b7fe0"),
-    "downstream": ("#d95f02", "#f0a04b", "#b5651d"),
-}
+SHADES = {"upstream": ("#1b6ca8", "#4fb3d9", "#5b7fe0"), "downstream": ("#d95f02", "#f0a04b", "#b5651d")}
 COLOURS = {name: SHADES[measure.family][measure.shade] for name, measure in MEASURES.items()}
 NAMES = {name: measure.label for name, measure in MEASURES.items()}
 #: Names of graphs in the order of a chart's rows, as `graph_names` writes them.

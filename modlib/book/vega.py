@@ -4,8 +4,6 @@ A chart names only the colours that carry data. Those of text, axes and backgrou
 the still image, `LIGHT` or `DARK` for the drawing in the reader's browser (`modlib.book.sphinx.charts`).
 """
 
-from __future__ import annotations
-
 import base64
 import struct
 from typing import Any

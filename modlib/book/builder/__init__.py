@@ -5,8 +5,6 @@ without what differs from run to run (`cleaning`). What was made from the same s
 results is kept for each profile (`cache`), so a build without changes only renders (`rendering`).
 """
 
-from __future__ import annotations
-
 import logging
 import signal
 import sys

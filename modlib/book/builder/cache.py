@@ -1,7 +1,5 @@
 """What was made for the book and what it was made from, so that only what changed is made again."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import sys

@@ -1,7 +1,5 @@
 """The numbers that pages cite, computed chapter by chapter."""
 
-from __future__ import annotations
-
 import json
 import sys
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Executed notebooks without what differs from run to run, or from machine to machine."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Mapping

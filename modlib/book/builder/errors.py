@@ -1,7 +1,5 @@
 """What keeps the book from being built, told in words of the person who builds it."""
 
-from __future__ import annotations
-
 import errno
 import re
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Notebooks run side by side, each by papermill in a process of its own, with a kernel of its own."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """The pages of the site, made by Jupyter Book with every warning an error."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

@@ -1,7 +1,5 @@
 """The directive ``{modules}``: the reference of every public module of a package, in a given order."""
 
-from __future__ import annotations
-
 import importlib
 import pkgutil
 from typing import Any, ClassVar

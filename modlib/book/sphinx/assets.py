@@ -1,7 +1,5 @@
 """Files that every page may need, gathered from installed packages so that no page asks another site."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from contextlib import suppress

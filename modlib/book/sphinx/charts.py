@@ -5,8 +5,6 @@ enters the page as that image, which a script replaces by the interactive drawin
 without JavaScript, and viewers that know only images, keep the image with its description.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from typing import Any, ClassVar

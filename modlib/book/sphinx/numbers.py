@@ -8,8 +8,6 @@ cell is a warning, which fails a strict build. Every number links to its row on 
 directive ``{sources}``, and says when pointed at which function made it.
 """
 
-from __future__ import annotations
-
 import inspect
 import json
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The directive ``{runtimes}``: how long each chapter took to run, as measured when the book was built."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path, PurePosixPath
 from typing import Any

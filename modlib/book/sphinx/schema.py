@@ -1,7 +1,5 @@
 """The directive ``{schema}``: what a row and every column of a stored table mean, from the schema itself."""
 
-from __future__ import annotations
-
 from math import isinf
 from typing import Any
 

@@ -1,7 +1,5 @@
 """How far the partitions of different measures agree."""
 
-from __future__ import annotations
-
 import altair as alt
 import pandas as pd
 

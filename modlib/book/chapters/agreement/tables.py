@@ -1,7 +1,5 @@
 """Tables of the chapter on agreement: within and across families, ours and the paper's."""
 
-from __future__ import annotations
-
 import pandas as pd
 
 from modlib.book.numbers import offered

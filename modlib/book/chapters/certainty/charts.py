@@ -1,7 +1,5 @@
 """What counts as one observation, which way Q goes with strength, and how often intervals hold the truth."""
 
-from __future__ import annotations
-
 import altair as alt
 import pandas as pd
 

@@ -3,8 +3,6 @@
 All of it is about the networks of `base` that pass the accuracy filter.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 from jaxtyping import Float

@@ -1,7 +1,5 @@
 """Q beside its nulls: excess, rejections, memorised labels, and how the tests behave on made-up layers."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import altair as alt

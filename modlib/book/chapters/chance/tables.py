@@ -1,7 +1,5 @@
 """Is Q more than chance? Its excess over the nulls, seed by seed, and memorised against true labels."""
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from typing import Any
 

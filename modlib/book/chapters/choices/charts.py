@@ -1,7 +1,5 @@
 """The multiverse: both effects under every analysis choice."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import altair as alt
@@ -23,10 +21,7 @@ KINDS = {
     "images": "#5b7f2b",
     "optimiser": "#a0522d",
 }
-TITLES = {
-    Q_EFFECT: "Q, best dropout − best L1 or L2",
-    AGREEMENT_EFFECT: "ECS, within − across families",
-}
+TITLES = {Q_EFFECT: "Q, best dropout − best L1 or L2", AGREEMENT_EFFECT: "ECS, within − across families"}
 
 
 def _rows(table: pd.DataFrame) -> pd.DataFrame:

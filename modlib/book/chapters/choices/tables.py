@@ -4,8 +4,6 @@ Most choices are tried on the base experiment. Other optimisers and fewer images
 which the experiment ``close-up`` has, for a third of the levels; its effects stand beside its own default.
 """
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from typing import Any
 

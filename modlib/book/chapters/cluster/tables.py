@@ -1,7 +1,5 @@
 """What networks cost: processor time and room on a disk, as the base experiment took them."""
 
-from __future__ import annotations
-
 import pandas as pd
 
 from modlib.book.numbers import offered

@@ -1,7 +1,5 @@
 """What deviations from the paper change: steps tried on networks at hand, and charts of a closer look."""
 
-from __future__ import annotations
-
 import altair as alt
 import numpy as np
 import pandas as pd

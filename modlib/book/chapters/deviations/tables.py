@@ -4,8 +4,6 @@ The deviations are listed on the page; steps of the released code are tried on n
 `modlib.paper.released_code`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -135,11 +133,7 @@ def shared_noise(results: Results) -> dict[str, float]:
     correlation = np.stack(
         [group.corr(min_periods=3).to_numpy(dtype=float) for _, group in wide.groupby(GRAPH)]
     )
-    pairs = {
-        "dropout": same & either,
-        "one penalty": same & ~either,
-        "dropout and a penalty": ~same & either,
-    }
+    pairs = {"dropout": same & either, "one penalty": same & ~either, "dropout and a penalty": ~same & either}
     chosen = {name: correlation[:, pair & once].ravel() for name, pair in pairs.items()}
     return {name: float(pd.Series(values).mean()) for name, values in chosen.items()}
 

@@ -3,8 +3,6 @@
 Each chart draws a table of `modlib.book.chapters.elsewhere.tables`, with the experiments that it has.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

@@ -3,8 +3,6 @@
 Only `base` is ever computed; of the other experiments, those that are stored take part.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from functools import partial

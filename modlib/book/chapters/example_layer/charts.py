@@ -1,7 +1,5 @@
 """One hidden layer drawn twice, in two orders: an interactive pair of matrices, small enough for a page."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """What travels to the browser: the graphs of a layer as text, its partitions, and how far they agree."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from itertools import pairwise, product
 from typing import Any

@@ -1,7 +1,5 @@
 """The graphs of one hidden layer, their partitions, and how far two partitions agree beyond chance."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """How far two sets of similarity matrices lie apart."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import pandas as pd

@@ -1,7 +1,5 @@
 """The two findings in one picture."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Q against the strength of regularisation."""
 
-from __future__ import annotations
-
 import altair as alt
 import numpy as np
 import pandas as pd

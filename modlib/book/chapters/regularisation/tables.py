@@ -1,7 +1,5 @@
 """Tables of the chapter on regularisation: Q at the levels compared, who wins, how far the paper's Q is."""
 
-from __future__ import annotations
-
 import pandas as pd
 
 from modlib.book.numbers import offered

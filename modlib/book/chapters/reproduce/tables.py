@@ -1,7 +1,5 @@
 """What the page on reproducing cites: how far the tables of other processors lie from those stored."""
 
-from __future__ import annotations
-
 import pandas as pd
 
 from modlib.book import benchmark_records

@@ -1,7 +1,5 @@
 """What comes of damaged files, and which faults in the code the tests notice."""
 
-from __future__ import annotations
-
 import altair as alt
 from IPython.display import HTML
 

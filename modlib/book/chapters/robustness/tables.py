@@ -1,7 +1,5 @@
 """How hard modlib is to break: damaged files, killed runs, bad arguments, faults in the code."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pandas as pd

@@ -1,7 +1,5 @@
 """How fast modlib is: curves of growth, what fewer images cost, and the pages of the book."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import altair as alt

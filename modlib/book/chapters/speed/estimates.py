@@ -1,7 +1,5 @@
 """Ratios, spreads and powers, from the tables that benchmarks put on record."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -1,7 +1,5 @@
 """How fast modlib is, as the benchmarks put it on record; the records are the same at both profiles."""
 
-from __future__ import annotations
-
 import math
 from typing import NamedTuple
 

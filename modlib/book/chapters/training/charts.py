@@ -1,7 +1,5 @@
 """Charts of the training: accuracy, epochs and size against the strength of regularisation."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

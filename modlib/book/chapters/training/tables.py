@@ -1,7 +1,5 @@
 """Tables of the chapter on training: how many networks there are, and what became of them, level by level."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

@@ -1,7 +1,5 @@
 """The tables and the chart of the verdict: words and marks, which need neither colour nor script."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 

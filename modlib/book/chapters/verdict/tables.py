@@ -1,7 +1,5 @@
 """The judged claims as pages show them: verdicts side by side, what speaks against them, and the rule."""
 
-from __future__ import annotations
-
 import pandas as pd
 
 from modlib.book.numbers import offered

@@ -1,7 +1,5 @@
 """Charts of toy problems: a graph, a network with one hidden layer, Q by size, and restarts of the search."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import altair as alt

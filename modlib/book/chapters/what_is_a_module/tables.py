@@ -1,7 +1,5 @@
 """Known pitfalls of Q, each as the table of an experiment small enough to watch."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np
