@@ -1,10 +1,13 @@
 """Ours against the paper's figures, point by point; like for like by their own protocol, arXiv v1."""
 
+from collections.abc import Callable
+
 import altair as alt
 import pandas as pd
 from IPython.display import Markdown
 
 from modlib.book import theme
+from modlib.book.stored import not_yet
 from modlib.paper import distance_from_paper
 from modlib.study.runner import run
 from modlib.study.store import Results
@@ -35,10 +38,7 @@ def q_against_paper(results: Results) -> theme.Layered:
             shape=shape.scale(theme.scale_of({name: theme.SHAPES[name] for name in ("dropout", "l1", "l2")})),
             opacity=alt.condition(pick, alt.value(0.85), alt.value(0.06)),
             tooltip=[
-                "graph:N",
-                "layer:N",
-                "regularizer:N",
-                alt.Tooltip("strength:Q", format="~g"),
+                *("graph:N", "layer:N", "regularizer:N", theme.STRENGTH_TIP),
                 *theme.formatted(".3f", q="ours", q_paper="the paper's"),
             ],
         )
@@ -75,7 +75,7 @@ def ecs_against_paper(results: Results) -> theme.Layered:
                 alt.Tooltip("b:N", title="other"),
                 "networks:N",
                 alt.Tooltip("ours:Q", format=".3f"),
-                alt.Tooltip("paper:Q", title="the paper's", format=".3f"),
+                *theme.formatted(".3f", paper="the paper's"),
             ],
         )
     )
@@ -94,7 +94,7 @@ def _around_diagonal(dot: alt.Chart, scale: alt.Scale, *, size: int) -> theme.La
 def q_like_for_like(profile: str) -> Comparison:
     """Our Q against the paper's, once the tables of ``base-v1`` are stored; until then, how to make them."""
     if not distance_from_paper.has_like_for_like(profile):
-        return not_yet(profile)
+        return not_yet("base-v1", profile=profile)
     results = run("base-v1", profile=profile)
     apart = distance_from_paper.q_beside_paper(results).difference.abs()
     return q_against_paper(
@@ -105,25 +105,26 @@ def q_like_for_like(profile: str) -> Comparison:
     )
 
 
-def ecs_like_for_like(profile: str) -> Comparison:
-    """Our element-centric similarities against the paper's, as `q_like_for_like`."""
+def ecs_like_for_like(
+    profile: str,
+    recomputed: Callable[[Results], Results] | None = None,
+    *,
+    rule: str = "",
+    name: str = "ecs-like-for-like",
+) -> Comparison:
+    """Our element-centric similarities against the paper's, as `q_like_for_like`.
+
+    They may be `recomputed` by another rule, which `rule` puts into the words of the caption.
+    """
     if not distance_from_paper.has_like_for_like(profile):
-        return not_yet(profile)
+        return not_yet("base-v1", profile=profile)
     results = run("base-v1", profile=profile)
+    results = recomputed(results) if recomputed else results
     table = distance_from_paper.ecs_beside_paper(results)
     mean = (table.trained - table.ecs_trained).abs().mean()
     return ecs_against_paper(
         results,
-        name="ecs-like-for-like",
-        caption="Element-centric similarity of every two graphs, ours against the paper's, both by the arXiv "
-        f"v1 protocol. Trained networks lie {mean:.3f} apart on average.",
-    )
-
-
-def not_yet(profile: str) -> Markdown:
-    """Say that `base-v1` is not stored, and how to compute it."""
-    command = f"python -m modlib run base-v1 --profile {profile}"
-    return Markdown(  # type: ignore[no-untyped-call]
-        f"*Its tables are not stored yet. `{command}` computes them (minutes on a large GPU, hours on two "
-        "cores), and this section then fills itself.*"
+        name=name,
+        caption=f"Element-centric similarity of every two graphs{rule}, ours against the paper's, both by "
+        f"the arXiv v1 protocol. Trained networks lie {mean:.3f} apart on average.",
     )

@@ -85,10 +85,7 @@ def heatmaps(
     colours: Mapping[str, str] = COLOURS,
     size: int = 200,
 ) -> alt.ConcatChart:
-    """Draw several heatmaps, two in a row, each titled by its measure or by another name.
-
-    There is one partition for all matrices, or one for each; see `heatmap`.
-    """
+    """Draw several heatmaps, two in a row, titled by their names, with one partition for all or for each."""
     charts = []
     for title, S in matrices.items():
         own = labels[title] if isinstance(labels, Mapping) else labels

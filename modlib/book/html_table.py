@@ -50,8 +50,5 @@ def text_table(table: pd.DataFrame, widths: Sequence[int | float]) -> HTML:
 def cited_rows(
     columns: Sequence[str], rows: Sequence[Sequence[str]], *, labels: int, ids: Sequence[str]
 ) -> str:
-    """Write rows of a table as HTML, each with an identifier that a link can name.
-
-    The first columns, so many as there are `labels`, name the row.
-    """
+    """Write rows, named by their first columns, as many as `labels`, as HTML, each with an identifier."""
     return _TEMPLATE.render(classes="table", columns=columns, rows=rows, labels=labels, ids=ids)

@@ -10,10 +10,7 @@ from modlib.study import catalogue, project
 
 
 def files(profile: str) -> dict[str, Path]:
-    """Manifests, which hold the hashes of an experiment's tables, and whatever none of them names, by name.
-
-    The latter are the paper's values, tables of simulations, and records of benchmarks.
-    """
+    """Manifests, the paper's values, tables of simulations and records of benchmarks, by name."""
     _checks.one_of(profile, "profile", catalogue.PROFILES)
     manifests = sorted(project.results_folder().glob(f"*-{profile}/manifest.json"))
     found = {path.parent.name: path for path in manifests}

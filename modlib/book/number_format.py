@@ -9,18 +9,8 @@ _OF_NOTHING = re.compile(r"-[0.,]+%?")
 def format_number(value: int | float | str | None, spec: str = "") -> str:
     """Return `value` as the text of a page, with a true minus sign, which a zero does not have.
 
-    Parameters
-    ----------
-    value
-        A finite number, or a text (which `spec` may only pad), or None (JSON null) where there is nothing to
-        measure it from yet, which is "n/a" whatever the `spec`.
-    spec
-        A format specification of Python, such as ``.2f``, ``,d`` or ``.1%``.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `value` is of another type or not finite, or `spec` does not fit it.
+    The `value` is a finite number, a text (which `spec` may only pad), or None where there is nothing to
+    measure it from yet; a TypeError or ValueError says that it is not, or that `spec` does not fit it.
 
     Examples
     --------

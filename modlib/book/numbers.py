@@ -15,10 +15,12 @@ from dataclasses import dataclass
 from functools import lru_cache, wraps
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Self, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import pandas as pd
+
+from modlib.book.stored import NotStoredError
 
 Number = int | float | str | None
 Maker = Callable[[str], pd.DataFrame]
@@ -45,7 +47,7 @@ class Cell:
         return f"{self.chapter}.{self.table}{labels}.{self.column}"
 
     @classmethod
-    def parse(cls, text: str) -> Self:
+    def parse(cls, text: str) -> "Cell":
         """Read a cell's name; a CellError says that it is none.
 
         >>> Cell.parse("elsewhere.effects[wide, matched].value").row
@@ -85,8 +87,7 @@ OFFERED: dict[tuple[str, str], Offered] = {}
 def once(make: Made) -> Made:
     """Let a function answer the same call once only while the numbers of a book are gathered (`gathering`).
 
-    Tables that prose cites follow from one another, and each would be computed again for the next. At other
-    times nothing is kept, since stored results may change.
+    Tables that prose cites follow from one another. At other times stored results may change.
     """
 
     @wraps(make)
@@ -111,12 +112,12 @@ def gathering() -> Iterator[None]:
         _KEPT.reset(token)
 
 
-def offered(*by: str) -> Callable[[Maker], Maker]:
+def offered(*by: str) -> Callable[[Made], Made]:
     """Offer the table that a function of ``tables.py`` makes to prose, under the function's name.
 
     The function takes the profile and returns a tidy table. Columns in `by` name its rows; their labels are
     written as they are (text), with ``%g`` (numbers), or as ``raw`` and ``normalised`` (the truth value
-    ``normalized``). Experiments that are not stored have no rows.
+    ``normalized``). What is not stored (`modlib.book.stored.there`) has no rows.
 
     Examples
     --------
@@ -128,10 +129,18 @@ def offered(*by: str) -> Callable[[Maker], Maker]:
     370
     """
 
-    def register(make: Maker) -> Maker:
+    def register(make: Made) -> Made:
+        @wraps(make)
+        def table(*arguments: Any) -> pd.DataFrame:
+            try:
+                found: pd.DataFrame = make(*arguments)
+            except NotStoredError:
+                return pd.DataFrame()
+            return found
+
         parts = make.__module__.split(".")  # modlib.book.chapters.<chapter>.tables
-        OFFERED[parts[-2] if parts[-1] == "tables" else parts[-1], make.__name__] = Offered(make, by)
-        return make
+        OFFERED[parts[-2] if parts[-1] == "tables" else parts[-1], make.__name__] = Offered(table, by)
+        return cast("Made", table)
 
     return register
 

@@ -1,8 +1,7 @@
 """Whether the verdicts and numbers on record are still what the tables say.
 
-Four files in ``results/verdicts``: ``claims.csv`` (items), ``verdicts.csv``, ``numbers.json`` (the numbers
-that the prose of the book cites) and ``tables.json`` (SHA-256 of each manifest, which lists those of its
-tables, and of the tables of simulations and of the paper's values).
+Four files in ``results/verdicts``: ``claims.csv`` (items), ``verdicts.csv``, ``numbers.json`` (which the
+prose of the book cites) and ``tables.json`` (SHA-256 of manifests and of what none of them lists).
 """
 
 import hashlib
@@ -61,10 +60,9 @@ def write() -> list[Path]:
 def problems(*, book: Path | None = None) -> list[str]:
     """Everything on record that the tables no longer say, a sentence each; none if all is well.
 
-    Every stored table of the paper profile is verified against its manifest; the manifests, the tables of
-    simulations and the paper's values against their check sums on record; items, verdicts and numbers are
-    computed again and compared, numbers to a relative 1e-9. The numbers of the built book, by default
-    `BOOK_NUMBERS`, are compared too, if they are there and of the paper profile.
+    Stored tables of the paper profile are verified against their manifests, and these against their check
+    sums on record; items, verdicts and numbers are computed again and compared. The numbers of the built book
+    are compared too, if they are there and of the paper profile.
     """
     if not folder().is_dir():
         return [f"there is no {folder()}: nothing is on record"]
@@ -84,10 +82,7 @@ def compare(items: pd.DataFrame, verdict: pd.DataFrame, values: Mapping[str, Any
 
 
 def compare_book(path: Path, values: Mapping[str, Any]) -> list[str]:
-    """Everything that the built book says otherwise than numbers computed again, a sentence each.
-
-    There is nothing to compare where no book was built, or one at another profile.
-    """
+    """Everything that a built book of the paper profile says otherwise than numbers computed again."""
     if not path.is_file():
         return []
     with suppress(*_DAMAGE, TypeError):  # of which the comparison tells

@@ -32,6 +32,19 @@ TOP_LEGEND = alt.Legend(title=None, orient="top")
 #: Names of rows of panels run upwards beside them; names of columns and of wrapped panels stand above.
 ROW_HEADER = alt.Header(title=None, labelAngle=-90, labelFontSize=12)
 HEADER = alt.Header(title=None, labelFontSize=12)
+NO_TITLE = alt.Header(title=None)
+#: A column for each regulariser, of a table that `on_strength_axis` made.
+BY_REGULARIZER = alt.Column(
+    "by:N", sort=["dropout probability", "L1 strength", "L2 strength"], header=NO_TITLE
+)
+#: What many tooltips tell.
+MEASURE_TIP = alt.Tooltip("name:N", title="measure")
+REGULARIZER_TIP = alt.Tooltip("by:N", title="regulariser")
+STRENGTH_TIP = alt.Tooltip("strength:Q", format="~g")
+FAMILIES_TIP = alt.Tooltip("family_pair:N", title="pairs")
+METRIC_TIP = alt.Tooltip("metric:N", title="agreement")
+VALUE_TIP = alt.Tooltip("value:Q", format=".3f")
+GAPS = {"row": 10, "column": 14}  # between panels
 SHAPES = {"dropout": "circle", "l1": "triangle-up", "l2": "square", "none": "cross"}
 
 
@@ -55,27 +68,12 @@ def setup() -> None:
     vega.enable()
 
 
-def properties(*, description: str, caption: str = "", name: str = "") -> dict[str, Any]:
-    """Properties that every chart has: what it shows, for readers who cannot see it, and its caption.
-
-    Raises
-    ------
-    ValueError
-        If the description is empty.
-    """
-    if not description.strip():
-        raise ValueError("description must say what the chart shows")
-    found: dict[str, Any] = {"description": description}
-    if caption:
-        found["usermeta"] = {"caption": caption, "name": name}
-    return found
-
-
 def described(description: str = "") -> Callable[[Drawn], Callable[..., Any]]:
     """Give the chart that a function draws its description, and the name and the caption that a page passes.
 
-    The function itself takes none of the three; a page may pass a `description` that says it better. What is
-    not a chart, such as the words that stand for one that cannot be drawn, is passed on as it is.
+    The description, for readers who cannot see the chart, may be passed by a page or set by the function
+    instead; a ValueError says that there is none. What is not a chart, such as the words that stand for one
+    that cannot be drawn, is passed on as it is.
     """
 
     def decorate(draw: Drawn) -> Callable[..., Any]:
@@ -86,7 +84,15 @@ def described(description: str = "") -> Callable[[Drawn], Callable[..., Any]]:
             chart = draw(*args, **options)
             if not isinstance(chart, alt.TopLevelMixin):
                 return chart
-            return chart.properties(**properties(description=description, caption=caption, name=name))
+            said: Any = description.strip() or getattr(chart, "description", alt.Undefined)
+            if said is alt.Undefined:
+                raise ValueError("description must say what the chart shows")
+            chart = chart.properties(description=said)
+            if not caption:
+                return chart
+            own: Any = getattr(chart, "usermeta", alt.Undefined)
+            usermeta = {"caption": caption, "name": name} | ({} if own is alt.Undefined else own)
+            return chart.properties(usermeta=usermeta)
 
         return drawn
 
@@ -103,16 +109,8 @@ def panels(
 ) -> alt.FacetChart:
     """Draw the same layers in panels, one for each part of the data.
 
-    Parameters
-    ----------
-    size
-        Width and height of a panel; None for as high as its rows need.
-    params
-        Drop-downs and selections.
-    independent
-        The axis that each panel has for itself: ``"x"``, ``"y"``, or none.
-    facets
-        As for `altair.Chart.facet`: the columns by which the data are parted, and how panels are arranged.
+    The `size` is the width and height of a panel, whose height is that of its rows if it is None. Each panel
+    may have an axis for itself, the `independent` one. The `facets` are as for `altair.Chart.facet`.
     """
     panel = alt.layer(*layers, data=data).properties(width=size[0])
     chart = (panel if size[1] is None else panel.properties(height=size[1])).facet(**facets)
@@ -167,10 +165,15 @@ def estimate(column: str, title: str, form: str = ".3f") -> list[alt.Tooltip]:
     return formatted(form, **{column: title, "low": "95 % from", "high": "to"})
 
 
-def on_strength_axis(table: pd.DataFrame) -> pd.Series:
-    """Where levels lie on `strength_axis`: the probability of dropout, and log₁₀ of a penalty, below 0."""
+def on_strength_axis(table: pd.DataFrame) -> pd.DataFrame:
+    """Place levels on `strength_axis`, in a column `x`, and name its panels, in a column `by`.
+
+    The place is the probability of dropout, and log₁₀ of a penalty, below 0.
+    """
     penalty = table.regularizer != "dropout"
-    return table.strength.where(~penalty, np.log10(table.strength.where(penalty, 1.0))).round(4)
+    x = table.strength.where(~penalty, np.log10(table.strength.where(penalty, 1.0))).round(4)
+    by: pd.Series = table.regularizer.map(REGULARIZERS) + np.where(penalty, " strength", " probability")
+    return table.assign(x=x, by=by)
 
 
 def strength_axis() -> alt.X:

@@ -42,11 +42,7 @@ PAPER = {**LIGHT, "background": "white"}
 
 
 def render(spec: dict[str, Any], **_options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Turn a Vega-Lite specification into a notebook output: its MIME bundle and metadata.
-
-    The ``description`` of the specification is the alternative text; ``usermeta={"caption": ..., "name":
-    ...}`` makes it a numbered figure that ``{numref}`` can cite.
-    """
+    """Turn a Vega-Lite specification into a notebook output: its MIME bundle and metadata."""
     still = {**spec, "width": CONTAINER_WIDTH} if spec.get("width") == "container" else spec
     png = vl_convert.vegalite_to_png(still, scale=PIXELS, config=PAPER)
     width, height = struct.unpack(">II", png[16:24])  # the first two fields of a PNG's header

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import altair as alt
 import pandas as pd
 import pytest
 import synthetic
@@ -50,7 +51,7 @@ def test_no_chart_names_a_colour_of_text_or_page(chart):
 
 def test_a_chart_without_description_is_refused():
     with pytest.raises(ValueError, match="description must say what the chart shows"):
-        theme.properties(description=" ")
+        theme.described(" ")(alt.Chart)()
 
 
 def test_curves_hold_our_means_the_papers_points_and_the_band():

@@ -56,20 +56,9 @@ def build(
     an argument is not allowed. A BookError says that a notebook is missing, takes no such parameter or fails,
     that rendering gives a warning, or that a folder cannot be written; what was built before then stays.
 
-    Parameters
-    ----------
-    only
-        Names of the chapters to run, for example ``["training"]``; by default all that ``_toc.yml`` lists.
-    force
-        Run also what has not changed.
-    jobs
-        Notebooks to run side by side; by default one a core, as far as there is memory for them.
-    root
-        The folder of ``_toc.yml`` and ``_config.yml``.
-    out
-        The folder in which ``_build/html`` is made; by default `root`.
-    prepare
-        Called with the profile before any notebook is run.
+    By default all chapters that ``_toc.yml``, in the folder `root`, lists are run, unless nothing changed
+    (`force`): one notebook a core, as far as there is memory (`jobs`), after `prepare` was called with the
+    profile. The site is made in ``_build/html`` of the folder `out`, by default `root`.
     """
     root = Path(root).resolve()
     _checks.one_of(profile, "profile", PROFILES)
@@ -108,16 +97,14 @@ def build(
 
 
 def notebook(root: Path, name: str, profile: str) -> Notebook:
-    """Return a chapter's notebook; a BookError says that it is not there or does not take the parameters.
-
-    Papermill itself would only log the name of such a parameter, and run on.
-    """
+    """Return a chapter's notebook; a BookError says that it is not there or does not take the parameters."""
     import papermill
 
     source = root / "notebooks" / f"{name}.ipynb"
     if not source.is_file():
         raise BookError(f"_toc.yml lists the chapter {name}, but there is no notebooks/{name}.ipynb")
     logging.getLogger("papermill").setLevel(logging.WARNING)  # it would name each notebook that it looks into
+    # Papermill itself would only log the name of a parameter that the notebook does not take, and run on.
     if "profile" not in papermill.inspect_notebook(str(source)):
         raise BookError(f"notebooks/{name}.ipynb has no parameter named profile")
     return Notebook(name, source, {"profile": profile})

@@ -44,11 +44,7 @@ def write_if_changed(path: Path, text: str) -> None:
 
 
 class Cache:
-    """Executed notebooks and numbers of one profile, each with a record of what it was made from.
-
-    A record is written as soon as its file is, so that what is finished is kept, whatever happens next. All
-    is made from what the `root` of the book pins, too, and by the running Python.
-    """
+    """Executed notebooks and numbers of one profile, each with a record of what it was made from."""
 
     def __init__(self, folder: Path, root: Path):
         folder.mkdir(parents=True, exist_ok=True)
@@ -100,10 +96,7 @@ class Cache:
         self._write()
 
     def accept_results(self, names: Iterable[str], results: str) -> None:
-        """Take the results as they are now for those that files were made from.
-
-        Making the files may itself have stored results, which would otherwise look like a change.
-        """
+        """Let files be made from the results as they are now, which making them may itself have stored."""
         for name in names:
             self._records[name]["results"] = results
         self._write()

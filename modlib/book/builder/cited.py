@@ -9,10 +9,7 @@ from modlib.book.numbers import Cell, Number, as_json, citations, gathering, val
 
 
 def numbers(root: Path, cache: Cache, profile: str, *, force: bool) -> dict[str, Number]:
-    """Return the profile and all numbers, computed where a chapter's code, citations or results changed.
-
-    A CellError says that a page cites what is no cell.
-    """
+    """Return the profile and all numbers, computed where a chapter's code, citations or results changed."""
     cited: dict[str, set[Cell]] = {}
     for _, cell in citations(root):
         cited.setdefault(cell.chapter, set()).add(cell)
@@ -30,10 +27,7 @@ def numbers(root: Path, cache: Cache, profile: str, *, force: bool) -> dict[str,
 
 
 def _loaded(chapter: str) -> set[Path]:
-    """Return the files of modlib that a chapter's numbers may have come from.
-
-    They are all that are loaded, except those that cannot matter: of other chapters, and of the builder.
-    """
+    """Return the files of modlib that are loaded, but those of other chapters and of the builder."""
     chapters, package = "modlib.book.chapters.", __name__.rpartition(".")[0]
     return {
         Path(file)

@@ -11,10 +11,8 @@ from nbformat import NotebookNode
 def clean(notebook: NotebookNode, parameters: Mapping[str, Any]) -> NotebookNode:
     """Return an executed notebook without times, paths, random identifiers and progress bars.
 
-    Streams that arrived in pieces are joined. A progress bar is text that moves the cursor back. The values
-    that papermill was given, and wrote into a cell of its own, are written into the cell tagged
-    ``parameters``, so that the page shows once what was run, with its comments. The notebook is changed in
-    place.
+    Streams that arrived in pieces are joined. The values that papermill wrote into a cell of its own are
+    written into the cell tagged ``parameters``, with its comments. The notebook is changed in place.
     """
     notebook.metadata.clear()
     notebook.metadata.update(

@@ -98,10 +98,7 @@ def execute(
 
 
 def _kernel_environment(folder: Path, startup: str) -> dict[str, str]:
-    """Return the environment in which notebooks run: this interpreter, nobody's personal settings.
-
-    The description of the kernel, its start-up file and its connections lie in `folder`.
-    """
+    """Return the environment in which notebooks run, without personal settings; its files lie in `folder`."""
     kernel, startups = folder / "kernels" / "python3", folder / "ipython" / "profile_default" / "startup"
     for made in (kernel, startups):
         made.mkdir(parents=True)

@@ -1,8 +1,7 @@
 """Run one notebook, in a process of its own: ``python -P papermill_process.py OPTIONS``.
 
 The options are a JSON object: arguments of `papermill.execute_notebook`, and `sockets`, which begins the
-paths of the files through which papermill and kernel talk. Nothing of modlib is imported here, since that
-would cost each notebook its time and memory twice.
+paths of the files through which papermill and kernel talk. Modlib is not imported: it would cost twice.
 """
 
 import json

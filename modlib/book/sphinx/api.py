@@ -8,11 +8,7 @@ from sphinx.util.docutils import SphinxDirective
 
 
 def public_modules(package: str, *, first: list[str], without: list[str]) -> list[str]:
-    """Return the names of a package's modules, wings included: those in `first`, in that order, then others.
-
-    Private modules are left out, and so are modules and wings in `without`. What is in `first` but does not
-    exist is passed over.
-    """
+    """Return the names of the public modules of a package but those `without`, those in `first` first."""
     walked = pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}.")
     names = [module.name.removeprefix(f"{package}.") for module in walked if not module.ispkg]
     found = {name for name in names if name.split(".")[0] not in without and "._" not in f".{name}"}
@@ -28,12 +24,9 @@ class ModulesDirective(SphinxDirective):
 
     def run(self) -> list[Any]:
         """Return the sections."""
-        package = self.arguments[0]
-        names = public_modules(
-            package, first=" ".join(self.content).split(), without=self.options.get("without", [])
-        )
+        package, first = self.arguments[0], " ".join(self.content).split()
         lines: list[str] = []
-        for name in names:
+        for name in public_modules(package, first=first, without=self.options.get("without", [])):
             lines += [f"## `{package}.{name}`", "", "```{eval-rst}"]
             lines += [f".. automodule:: {package}.{name}", "   :members:", "```", ""]
         return self.parse_text_to_nodes("\n".join(lines), allow_section_headings=True)

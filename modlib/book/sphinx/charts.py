@@ -1,8 +1,7 @@
 """Charts: from a notebook to the page, without anything loaded from another site.
 
 A chart leaves a notebook as a Vega-Lite specification and a still image (`modlib.book.vega.render`), and
-enters the page as that image, which a script replaces by the interactive drawing (`ChartRenderer`). Readers
-without JavaScript, and viewers that know only images, keep the image with its description.
+enters the page as that image, which a script replaces by the interactive drawing where there is JavaScript.
 """
 
 import json
@@ -19,10 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 class ChartNode(nodes.container):  # type: ignore[misc]  # docutils is untyped
-    """A chart in the document: its specification as JSON text, and its image as the only child.
-
-    Formats other than HTML show the image, as that of any container.
-    """
+    """A chart in the document: its specification as JSON text, and its image as the only child."""
 
 
 class ChartRenderer:

@@ -1,11 +1,10 @@
 """Numbers in prose: roles that look a cell up, so that nobody types a number, and the page of their sources.
 
-``{num}`elsewhere.effects[wide, matched].value:.2f``` writes a number as Python's `format` does;
-``{word}`verdict.verdicts[dropout-raises-q, base].verdict``` writes a text; ``{side}`elsewhere.effects[wide,
-matched]``` says where a row's interval lies, from its columns `low` and `high`. The values are one flat JSON
-object, ``modlib_numbers`` in the configuration. A page is written anew when that file changes, and an unknown
-cell is a warning, which fails a strict build. Every number links to its row on the page that has the
-directive ``{sources}``, and says when pointed at which function made it.
+``{num}`elsewhere.effects[wide, matched].value:.2f``` writes a number as Python's `format` does, ``{word}`` a
+text, and ``{side}`elsewhere.effects[wide, matched]``` says where a row's interval lies. The values are one
+flat JSON object, ``modlib_numbers`` in the configuration. A page is written anew when that file changes, and
+an unknown cell is a warning, which fails a strict build. Every number links to its row on the page that has
+the directive ``{sources}``, and says when pointed at which function made it.
 """
 
 import inspect
@@ -53,10 +52,7 @@ def side(low: float | None, high: float | None) -> str:
 
 
 class NumberNode(nodes.inline):  # type: ignore[misc]  # docutils is untyped
-    """A number in the text, which knows its `cell` and, in `source`, what made it.
-
-    Formats other than HTML write the text alone, as that of any inline element.
-    """
+    """A number in the text, which knows its `cell` and, in `source`, what made it."""
 
 
 class NumberRole(SphinxRole):
@@ -153,7 +149,8 @@ class SourcesDirective(SphinxDirective):
             for table, of_table in groupby(of_chapter, key=lambda cell: cell.table):
                 cited = list(of_table)
                 offered = find(cited[0])
-                self.env.note_dependency(inspect.getfile(offered.make))  # whose docstring is shown
+                made = inspect.unwrap(offered.make)  # whose docstring is shown
+                self.env.note_dependency(inspect.getfile(made))
                 yield f"### `{chapter}.{table}`\n\n{offered.about} Made by `{offered.function}`.\n"
                 yield f"```{{raw}} html\n{_table(offered.by, cited, values)}\n```\n"
 
@@ -162,18 +159,14 @@ def _table(by: tuple[str, ...], cells: list[Cell], values: dict[str, Any]) -> st
     """Return the cited rows of a table as HTML, with an empty cell where none is cited."""
     columns = sorted({cell.column for cell in cells})
     rows = {cell.row: cell for cell in cells}
-    texts = [
-        [*row, *(_text(values.get(str(replace(cell, column=name)), "")) for name in columns)]
-        for row, cell in rows.items()
-    ]
+    texts = []
+    for cell in rows.values():
+        found = (values.get(str(replace(cell, column=name)), "") for name in columns)
+        texts.append([*cell.row, *(format_number(v, ".6g" if isinstance(v, float) else "") for v in found)])
     ids = [_anchor(cell) for cell in rows.values()]
     table = cited_rows((*by, *columns), texts, labels=len(by), ids=ids)
     # It scrolls on a phone, so the keyboard must be able to reach it.
     return f'<div class="num-sources" role="region" tabindex="0" aria-label="{cells[0].table}">{table}</div>'
-
-
-def _text(value: Any) -> str:
-    return format_number(value, ".6g" if isinstance(value, float) else "")
 
 
 def _forget(_app: Sphinx, env: Any, page: str) -> None:

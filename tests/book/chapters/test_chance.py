@@ -10,6 +10,7 @@ from modlib.book.chapters.chance import tables as chance
 from modlib.clustering import find_modules, modularity
 from modlib.measures import VARIANTS
 from modlib.nulls import random_graphs
+from modlib.study import store
 from modlib.study.store import Results
 
 SEEDS = range(5)
@@ -281,7 +282,7 @@ def stored(monkeypatch):
     """Store the made-up experiments; a test may take some away."""
     shuffled, true = memorised(level_shift={STRONGER: 0.1, PLAIN: -0.05})
     found = {"base": world(), "close-up": world(), "labels-shuffled": shuffled, "labels-kept": true}
-    monkeypatch.setattr(chance.store, "read_if_stored", lambda experiment: found.get(experiment.name))
+    monkeypatch.setattr(store, "read_if_stored", lambda experiment: found.get(experiment.name))
     return found
 
 

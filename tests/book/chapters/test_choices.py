@@ -7,6 +7,7 @@ import pytest
 import worlds
 
 from modlib.algorithms import OPTIMISERS
+from modlib.book import stored as stored_tables
 from modlib.book.chapters.choices import tables as choices
 from modlib.paper.multiverse import AGREEMENT_EFFECT, CHOSEN_METRICS, Q_EFFECT
 
@@ -164,7 +165,7 @@ def store(world, monkeypatch):
 
     def stored(base=world, close_up=None):
         monkeypatch.setattr(choices, "run", lambda *_, **__: base)
-        monkeypatch.setattr(choices.store, "read_if_stored", lambda _: close_up)
+        monkeypatch.setattr(stored_tables.store, "read_if_stored", lambda _: close_up)
 
     return stored
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import worlds
 
+from modlib.book import stored as stored_tables
 from modlib.book.chapters.deviations import tables as deviations
 from modlib.comparison import agreement_pairs
 from modlib.measures import UPSTREAM, VARIANTS
@@ -181,7 +182,9 @@ def store(world, monkeypatch):
     def stored(**found):
         monkeypatch.setattr(deviations, "run", lambda *_, **__: world)
         names = {name.replace("_", "-"): results for name, results in found.items()}
-        monkeypatch.setattr(deviations.store, "read_if_stored", lambda experiment: names.get(experiment.name))
+        monkeypatch.setattr(
+            stored_tables.store, "read_if_stored", lambda experiment: names.get(experiment.name)
+        )
 
     return stored
 

@@ -6,6 +6,7 @@ import worlds
 from bs4 import BeautifulSoup
 from test_deviations import DEAD, with_labels
 
+from modlib.book import against_paper
 from modlib.book.chapters.deviations import charts as figures
 from modlib.book.chapters.deviations import tables as deviations
 from modlib.paper import distance_from_paper
@@ -46,7 +47,7 @@ def test_the_protocol_is_named_and_is_that_of_the_tables(world, monkeypatch, sto
 
 
 def test_the_papers_rule_is_held_against_the_paper_once_there_are_tables(world, monkeypatch):
-    monkeypatch.setattr(figures, "run", lambda *_, **__: world)
+    monkeypatch.setattr(against_paper, "run", lambda *_, **__: world)
     monkeypatch.setattr(distance_from_paper, "has_like_for_like", lambda _: False)
     assert "python -m modlib run base-v1 --profile quick" in figures.ecs_by_their_rule("quick").data
     monkeypatch.setattr(distance_from_paper, "has_like_for_like", lambda _: True)

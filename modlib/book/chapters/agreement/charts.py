@@ -3,9 +3,10 @@
 import altair as alt
 import pandas as pd
 
+from modlib.book import theme
 from modlib.book.chapters.agreement.tables import STATES
 from modlib.book.theme import FAMILY_COLOURS, described, estimate, family_colour, scale_of
-from modlib.measures import VARIANTS
+from modlib.measures import MEASURES, VARIANTS
 from modlib.paper import family_pairs
 from modlib.study.store import Results
 
@@ -19,12 +20,7 @@ METRIC_NAMES = {
 }
 STATE_SHAPES = {"trained": "circle", "untrained": "cross"}
 LAYERS = ["both layers", "first layer", "second layer"]
-_SHORT = {
-    "input_cov": "in cov",
-    "input_grad": "in grad",
-    "output_grad": "out grad",
-    "output_hess": "out Hess",
-}
+_SHORT = {measure: measure.replace("put_", " ").replace("hess", "Hess") for measure in MEASURES}
 ORDER = [_SHORT[measure] + (" n" if normalized else "") for measure, normalized in VARIANTS]
 
 
@@ -68,9 +64,7 @@ def agreement_matrices(results: Results) -> alt.FacetChart:
         tooltip=[
             alt.Tooltip("a:N", title="one"),
             alt.Tooltip("b:N", title="other"),
-            "networks:N",
-            alt.Tooltip("metric:N", title="agreement"),
-            alt.Tooltip("value:Q", format=".3f"),
+            *("networks:N", theme.METRIC_TIP, theme.VALUE_TIP),
         ],
     )
     text = base.transform_filter("!datum.self").mark_text(fontSize=10)
@@ -107,9 +101,7 @@ def agreement_of_families(results: Results) -> alt.FacetChart:
         x="value:Q",
         shape=alt.Shape("networks:N", scale=scale_of(STATE_SHAPES), legend=None),
         tooltip=[
-            alt.Tooltip("family_pair:N", title="pairs"),
-            *("networks:N", "layer:N"),
-            alt.Tooltip("metric:N", title="agreement"),
+            *(theme.FAMILIES_TIP, "networks:N", "layer:N", theme.METRIC_TIP),
             *(*estimate("value", "value"), "seeds:Q"),
         ],
     )
@@ -117,6 +109,6 @@ def agreement_of_families(results: Results) -> alt.FacetChart:
     panel = alt.layer(span, dot).properties(width=155, height=52)
     return panel.facet(
         row=alt.Row("family_pair:N", sort=list(FAMILY_COLOURS), header=header),
-        column=alt.Column("layer:N", sort=LAYERS, header=alt.Header(title=None)),
+        column=alt.Column("layer:N", sort=LAYERS, header=theme.NO_TITLE),
         spacing=10,
     ).add_params(_choice_of_metric("family_metric"))

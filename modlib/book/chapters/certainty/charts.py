@@ -13,7 +13,7 @@ from modlib.stats import intervals
 UNIT_NAMES = dict(
     zip(UNITS, ("seed", "network", "network and layer", "network, layer and graph"), strict=True)
 )
-CLEAR, UNCLEAR = "told from no trend", "not told from no trend"
+CLEAR = "told from no trend"
 TRUTHS = {
     "mean": "a mean",
     "difference": "difference of two groups",
@@ -22,7 +22,6 @@ TRUTHS = {
     "difference_of_best": "best of a less best of b",
 }
 KINDS = ["used in this book", "used, on data that it is not made for", "not used"]
-_BY = alt.Tooltip("by:N", title="regulariser")
 
 
 @described(
@@ -41,8 +40,7 @@ def counted_units(units: pd.DataFrame) -> alt.FacetChart:
     dot = base.mark_point(filled=True, size=50, opacity=1).encode(
         x=alt.X("q:Q", title="mean Q", scale=scale, axis=alt.Axis(tickCount=3)),
         tooltip=[
-            _BY,
-            alt.Tooltip("unit:N", title="one observation"),
+            *(theme.REGULARIZER_TIP, alt.Tooltip("unit:N", title="one observation")),
             alt.Tooltip("n:Q", title="observations"),
             alt.Tooltip("worth:Q", title="worth", format=".0f"),
             *estimate("q", "mean Q"),
@@ -69,7 +67,7 @@ def trends(table: pd.DataFrame) -> alt.FacetChart:
         graph=theme.graph_names(table),
         layer=table.layer.map({1: "first layer", 2: "second layer"}),
         by=table.regularizer.map(theme.REGULARIZERS),
-        holm=table.p_holm.map(lambda p: CLEAR if p <= contrasts.SIGNIFICANT else UNCLEAR),
+        holm=(table.p_holm <= contrasts.SIGNIFICANT).map({True: CLEAR, False: f"not {CLEAR}"}),
     )
     colour = measure_colour(legend=None)
     base = alt.Chart().encode(
@@ -81,7 +79,7 @@ def trends(table: pd.DataFrame) -> alt.FacetChart:
         x=alt.X("rho:Q", title="rank correlation with strength", scale=scale, axis=alt.Axis(tickCount=5)),
         fill=alt.condition(f"datum.holm == '{CLEAR}'", colour, alt.value("transparent")),
         tooltip=[
-            *("graph:N", "layer:N", _BY),
+            *("graph:N", "layer:N", theme.REGULARIZER_TIP),
             alt.Tooltip("levels:Q", title="levels"),
             *estimate("rho", "rank correlation"),
             alt.Tooltip("n:Q", title="seeds"),
@@ -94,7 +92,7 @@ def trends(table: pd.DataFrame) -> alt.FacetChart:
         data=points.drop(columns="regularizer").round(4),
         size=(205, 150),
         row=_by_regularizer(),
-        column=alt.Column("layer:N", header=alt.Header(title=None)),
+        column=alt.Column("layer:N", header=theme.NO_TITLE),
         spacing=12,
     )
 

@@ -1,7 +1,4 @@
-"""How sure the findings are: what counts as one observation, what choosing the best costs, which way Q goes.
-
-All of it is about the networks of `base` that pass the accuracy filter.
-"""
+"""How sure the findings of `base` are: what is an observation, what choosing the best costs, where Q goes."""
 
 import numpy as np
 import pandas as pd
@@ -36,14 +33,10 @@ def units(profile: str) -> pd.DataFrame:
     of units that differ in nothing but their seed, pooled over levels, layers and graphs as far as the unit
     tells these apart: differences between levels are no scatter, whatever the unit.
 
-    There are `n` units; `times` says by how much the interval over seeds is wider than this one; and `worth`,
-    how many independent units of the same scatter would have the standard error that there is over seeds.
-
-    Notes
-    -----
-    If k networks of a seed move up and down together, "network" has √k times too small a standard error, and
-    its n is worth n / k. Part of `times` is owed to Student's t, which is wider for few seeds than for many
-    networks; `worth` leaves that out.
+    `times` says by how much the interval over seeds is wider than this one, partly since Student's t is wider
+    for few; and `worth`, how many independent units of the same scatter would have the standard error that
+    there is over seeds. If k networks of a seed move up and down together, "network" has √k times too small a
+    standard error, and its n is worth n / k.
     """
     table = _q_of_levels(profile)
     rows = []
@@ -62,9 +55,9 @@ def units(profile: str) -> pd.DataFrame:
 
 def _error(values: pd.DataFrame, cells: list[str]) -> tuple[float, float]:
     """Return the standard error of mean `q` and half its interval, by units that differ in seed only."""
-    groups = values.groupby(cells).q if cells else None
-    within = values.q - (groups.transform("mean") if groups is not None else values.q.mean())
-    n, df = len(values), len(values) - (groups.ngroups if groups is not None else 1)
+    groups = values.groupby(cells or np.zeros(len(values))).q
+    within = values.q - groups.transform("mean")
+    n, df = len(values), len(values) - groups.ngroups
     if df < 1:
         return np.nan, np.nan
     se = float(np.sqrt((within**2).sum() / df / n))
@@ -73,11 +66,7 @@ def _error(values: pd.DataFrame, cells: list[str]) -> tuple[float, float]:
 
 @offered("layer", "measure", "normalized")
 def times_plain(profile: str) -> pd.DataFrame:
-    """How many times as large Q is at the strongest dropout as at the weakest L2: a ratio, by bootstrap.
-
-    Mean Q of each graph is `plain` and, at the strongest level, `dropout`. The 95 % interval of their `ratio`
-    is that of `modlib.stats.intervals.bootstrap`, and nan with fewer than 3 seeds that have both.
-    """
+    """How many times as large Q is at the strongest dropout as at the weakest L2: a ratio, by bootstrap."""
     table = _q_of_levels(profile)
     dropout = table[table.regularizer == "dropout"]
     levels = [contrasts.weakest_l2(table), ("dropout", float(dropout.strength.max()))]
@@ -104,9 +93,8 @@ def winners_curse(
 ) -> pd.DataFrame:
     """How much better the best of several levels looks than it is, where all are equally good.
 
-    For each number of `levels` to choose from, experiments of so many `seeds` are simulated. The table says
-    what choosing adds on average, in standard deviations of a network, on the `same seeds` and on `other
-    seeds` (`modlib.stats.selection.held_out_best`).
+    The table says what choosing among so many `levels` adds on average in simulated experiments, in standard
+    deviations of a network, on the `same seeds` and on `other seeds` (`held_out_best`).
     """
     rng = np.random.default_rng(seed)
     rows = []
@@ -119,10 +107,9 @@ def winners_curse(
 
 
 def optimism(profile: str) -> pd.DataFrame:
-    """How much Q at the best level falls when that level is chosen on the other seeds.
+    """How much Q at the best level falls when that level is chosen on the other seeds: the `optimism`.
 
-    The `side` is "dropout", or "weights": L1 and L2. `same` is mean Q at the one of its `levels` that is best
-    on all seeds; `optimism` is `same` less `held_out`.
+    The `side` is "dropout", or "weights": L1 and L2.
     """
     results = run("base", profile=profile)
     rows = []
@@ -136,10 +123,7 @@ def optimism(profile: str) -> pd.DataFrame:
 
 @offered("side")
 def optimism_by_side(profile: str) -> pd.DataFrame:
-    """Fall of Q at the best level, by mean and at most, when that level is chosen on other seeds.
-
-    `levels` is the largest number of levels to choose from; see `optimism`.
-    """
+    """Fall of Q at the best level, by mean and at most, when that level is chosen on other seeds."""
     table = optimism(profile)
     table = pd.concat([table, table.assign(side="either")])
     fall = {"mean": ("optimism", "mean"), "largest": ("optimism", "max"), "levels": ("levels", "max")}
@@ -150,8 +134,7 @@ def optimism_by_side(profile: str) -> pd.DataFrame:
 def ways_to_count(profile: str) -> pd.DataFrame:
     """Of how many graphs one can say that dropout or a weight penalty does more, by three ways of saying so.
 
-    Each `way` is one of `WAYS`, which `short` abbreviates, the first of them what one should not do; `levels`
-    are those of `modlib.paper.contrasts.LEVELS_COMPARED`.
+    Each `way` is one of `WAYS`, which `short` abbreviates; the first of them is what one should not do.
     """
     results = run("base", profile=profile)
     both = contrasts.both_ways(results)
@@ -185,10 +168,7 @@ def _signs(table: pd.DataFrame) -> np.ndarray:
 
 
 def contrast_tables(profile: str) -> dict[str, pd.DataFrame]:
-    """`modlib.paper.contrasts.both_ways` for reading: a table a choice of levels, in it a row a graph.
-
-    Hedges' `g` stands beside the `difference` and its 95 % interval. Both p-values are given down to .0001.
-    """
+    """`modlib.paper.contrasts.both_ways` for reading: a table a choice of levels, in it a row a graph."""
     table = graph_names.with_graph_names(contrasts.both_ways(run("base", profile=profile)))
     table = table.set_index("graph").rename(columns={"low": "from", "high": "to"})
     p_values = {"p": table.p.map(_p_text), "p (Holm)": table.p_holm.map(_p_text)}
@@ -204,9 +184,8 @@ def _p_text(p: float) -> str:
 def trends(profile: str) -> pd.DataFrame:
     """Spearman's rank correlation of Q with the strength of a regulariser, seed by seed.
 
-    A mean correlation `rho` of 1 says that Q never falls as strength grows, not that it grows by much. Levels
-    are those of the grid; no regularisation at all is not among them. Without 3 `levels` that pass the filter
-    there is no trend. `p` is against no trend, and `p_holm` corrected for all rows (Holm 1979).
+    A mean correlation `rho` of 1 says that Q never falls as strength grows, not that it grows by much. No
+    regularisation at all is not among the levels. `p_holm` is p corrected for all rows (Holm 1979).
     """
     rows = []
     for key, group in _q_of_levels(profile).groupby(["regularizer", *GRAPH]):
@@ -222,10 +201,7 @@ def trends(profile: str) -> pd.DataFrame:
 
 @offered("regularizer")
 def directions(profile: str) -> pd.DataFrame:
-    """Of how many `trends` Q is rising, falling or undecided after Holm's correction, and their range.
-
-    The `lowest` and `highest` are mean rank correlations. The row ``all`` is of all regularisers together.
-    """
+    """Of how many `trends` Q is rising, falling or undecided after Holm's correction, and their range."""
     table = trends(profile)
     clear = table.p_holm <= contrasts.SIGNIFICANT
     table = table.assign(rising=clear & (table.rho > 0), falling=clear & (table.rho < 0), undecided=~clear)
@@ -238,8 +214,8 @@ def directions(profile: str) -> pd.DataFrame:
 def coverages(profile: str) -> pd.DataFrame:
     """Lowest and highest share of simulated intervals that hold the truth, in groups of methods and data.
 
-    The simulation is stored, and the same at every profile. Its `repetitions` are those of each share. Groups
-    that begin with ``limit`` are intervals in use, on data for which they fall short.
+    The simulation is the same at every profile; its `repetitions` are those of each share. Groups that begin
+    with ``limit`` are intervals in use, on data for which they fall short.
     """
     table = coverage.stored()
     used, limit, method = table.used, table.limit, table.method

@@ -9,6 +9,7 @@ from IPython.display import Markdown
 
 from modlib.book import theme
 from modlib.book.chapters.chance import tables as chance
+from modlib.book.stored import not_yet
 from modlib.book.theme import COLOURS, GREY, NAMES, described, estimate, measure_colour, panels, scale_of
 from modlib.paper.graph_names import graph_key, graph_name
 from modlib.study.accuracy_filter import GRAPH, LEVEL
@@ -17,17 +18,9 @@ SETTING_SHAPES = {"untrained": "cross", "weakest L2": "square", "strongest dropo
 LABEL_SHAPES = {"true labels": "circle", "permuted labels": "square"}
 LAYER = "layer"  # a made-up layer, beside the measures of networks
 PURPLE = "#8b5fbf"
-_NO_TITLE = alt.Header(title=None)
 _Q = alt.Tooltip("q:Q", title="Q", format=".3f")
 _Z = alt.Tooltip("z:Q", title="mean z", format=".1f")
 _SHARE = alt.Tooltip("share:Q", title="networks with p ≤ .05", format=".0%")
-
-
-def _not_stored(*names: str) -> Markdown:
-    """Say which experiments are not stored and how to compute them."""
-    commands = " and ".join(f"`python -m modlib run {name}`" for name in names)
-    said = f"*Not stored yet. {commands} (with `--profile quick` or `paper`) computes what is shown here.*"
-    return Markdown(said)  # type: ignore[no-untyped-call]
 
 
 # --- tables for reading
@@ -36,7 +29,7 @@ def _not_stored(*names: str) -> Markdown:
 def not_above(levels: pd.DataFrame | None) -> pd.DataFrame | Markdown:
     """Count the graphs whose Q is not above a null, by level and null, in `tables.levels`."""
     if levels is None:
-        return _not_stored("close-up")
+        return not_yet("close-up")
     table = chance.where_not_above(levels)
     table.index = pd.Index([_level(*level) for level in table.index], name="level")
     return table
@@ -45,7 +38,7 @@ def not_above(levels: pd.DataFrame | None) -> pd.DataFrame | Markdown:
 def lowest(levels: pd.DataFrame | None, n: int = 12) -> pd.DataFrame | Markdown:
     """Tabulate the `n` levels and graphs of `tables.levels` with the lowest excess over a null."""
     if levels is None:
-        return _not_stored("close-up")
+        return not_yet("close-up")
     rows = chance.not_above(levels).head(n)
     shown = {
         "null": rows.null.map(chance.NULL_NAMES),
@@ -95,12 +88,12 @@ def rescored(table: pd.DataFrame) -> alt.Chart:
 def excess(levels: pd.DataFrame | None) -> alt.FacetChart | Markdown:
     """Plot Q less the mean of each null in `tables.levels`, by graph and layer, for the three settings."""
     if levels is None:
-        return _not_stored("close-up")
+        return not_yet("close-up")
     table, names = _at_settings(levels)
     pick = alt.selection_point(fields=["setting"], bind="legend")
     shown = alt.condition(pick, alt.value(1.0), alt.value(0.1))
     base = alt.Chart().encode(y=_graphs())
-    zero = alt.Chart().mark_rule(strokeDash=[3, 3], color=GREY).encode(x=alt.datum(0))
+    zero = theme.zero_line(alt.Chart(), "x")
     span = base.mark_rule(strokeWidth=1.5).encode(
         x="low:Q", x2="high:Q", color=measure_colour(legend=None), opacity=shown
     )
@@ -128,7 +121,7 @@ def excess(levels: pd.DataFrame | None) -> alt.FacetChart | Markdown:
 def shares(levels: pd.DataFrame | None) -> alt.FacetChart | Markdown:
     """Plot the share of networks with p ≤ .05 in `tables.levels`, a field of cells a null and layer."""
     if levels is None:
-        return _not_stored("close-up")
+        return not_yet("close-up")
     table = _named(levels).assign(level=_level_names(levels))
     order = table.sort_values(LEVEL).level.unique().tolist()
     axis = alt.Axis(labelAngle=-60, labelFontSize=11, grid=False)
@@ -157,7 +150,7 @@ def shares(levels: pd.DataFrame | None) -> alt.FacetChart | Markdown:
 def labels(table: pd.DataFrame | None) -> alt.FacetChart | Markdown:
     """Plot Q with true and with permuted labels of `tables.memorised`, by graph, layer and setting."""
     if table is None:
-        return _not_stored("labels-shuffled", "labels-kept")
+        return not_yet("labels-shuffled", "labels-kept")
     named, names = _at_settings(table)
     long = pd.concat(
         [
@@ -187,10 +180,7 @@ def labels(table: pd.DataFrame | None) -> alt.FacetChart | Markdown:
 
 
 def _at_settings(table: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Return the rows at the settings, named as charts show them, and the settings' names.
-
-    A chart names the strongest dropout by its probability.
-    """
+    """Return the rows at the settings, named as charts show them, and the names of the settings there."""
     names = {
         setting: _level(*level) if setting == "strongest dropout" else setting
         for setting, level in chance.settings(table).items()
@@ -224,9 +214,9 @@ def _points(base: alt.Chart, by: str, shapes: dict[str, str], *, filled: str, **
 def _by_layer(row: str, **options: Any) -> dict[str, Any]:
     """Arrange panels with a column for each layer."""
     return {
-        "row": alt.Row(row, header=_NO_TITLE, **options),
-        "column": alt.Column("layer:N", header=_NO_TITLE),
-        "spacing": {"row": 10, "column": 14},
+        "row": alt.Row(row, header=theme.NO_TITLE, **options),
+        "column": alt.Column("layer:N", header=theme.NO_TITLE),
+        "spacing": theme.GAPS,
     }
 
 
@@ -241,9 +231,8 @@ def size(table: pd.DataFrame) -> alt.FacetChart:
     """Plot rates of rejection on layers without modules (`rejections.size`), with the band around 5 %."""
     claimed, limit = "as the null has it", "not what the null draws"
     networks = table.data == "random networks"
-    layers: pd.Series = table.data.str.removeprefix("units as vectors in ") + np.where(
-        table.graph == "raw", ", raw", ""
-    )
+    form = np.where(table.graph == "raw", ", raw", "")
+    layers: pd.Series = table.data.str.removeprefix("units as vectors in ") + form
     null_name = table.null.map(chance.NULL_NAMES)
     found = table.drop(columns="limit").assign(
         row=table.graph.str.removesuffix(", raw").replace(theme.NAMES, regex=True).where(networks, layers),
@@ -257,13 +246,9 @@ def size(table: pd.DataFrame) -> alt.FacetChart:
     colours = scale_of({claimed: COLOURS["input_cov"], limit: COLOURS["output_grad"]})
     colour = alt.Color("kind:N", scale=colours, legend=legend)
     span = base.mark_rule(strokeWidth=1.5).encode(x="low:Q", x2="high:Q", color=colour)
+    axis = alt.Axis(format=".0%", values=[0.05, 0.25, 0.5, 0.75, 1])
     dot = base.mark_point(size=46, strokeWidth=1.5).encode(
-        x=alt.X(
-            "rate:Q",
-            title="share rejected at 5 %",
-            scale=alt.Scale(domain=[0, 1]),
-            axis=alt.Axis(format=".0%", values=[0.05, 0.25, 0.5, 0.75, 1]),
-        ),
+        x=alt.X("rate:Q", title="share rejected at 5 %", scale=alt.Scale(domain=[0, 1]), axis=axis),
         color=colour,
         shape=alt.Shape("kind:N", scale=scale_of({claimed: "circle", limit: "cross"}), legend=legend),
         tooltip=[
@@ -306,7 +291,7 @@ def power(table: pd.DataFrame) -> alt.FacetChart:
         y="rate:Q",
         tooltip=["on:N", "graph:N", "strength:Q", *estimate("rate", "rejected", ".0%"), "repetitions:Q"],
     )
-    facets: dict[str, Any] = {"facet": alt.Facet("on:N", header=_NO_TITLE), "columns": 2, "spacing": 14}
+    facets: dict[str, Any] = {"facet": alt.Facet("on:N", header=theme.NO_TITLE), "columns": 2, "spacing": 14}
     return panels(level, line, dot, data=found.round(4), size=(205, 130), independent="x", **facets)
 
 
@@ -316,13 +301,10 @@ def power(table: pd.DataFrame) -> alt.FacetChart:
 )
 def spectra(table: pd.DataFrame) -> alt.FacetChart:
     """Plot Q of layers beside the similarity null and rotations (`rotations.of_networks`), mean ± 2 sd."""
-    named = pd.DataFrame(
-        {
-            "network": table.network.str.split(",").str[0],
-            "layer": "layer " + table.layer.astype(str),
-            "measure": table.measure,
-            "measure_name": table.measure.map(NAMES),
-        }
+    named = table[["measure"]].assign(
+        network=table.network.str.split(",").str[0],
+        layer="layer " + table.layer.astype(str),
+        measure_name=table.measure.map(NAMES),
     )
     drawn: dict[str, Any] = {
         "the layer": (table.q, 0.0),
@@ -346,8 +328,7 @@ def spectra(table: pd.DataFrame) -> alt.FacetChart:
         shape=alt.Shape("kind:N", scale=scale_of(shapes), legend=theme.TOP_LEGEND),
         tooltip=[
             *("network:N", "layer:N", "measure_name:N", "kind:N", _Q),
-            alt.Tooltip("low:Q", title="mean − 2 sd", format=".3f"),
-            alt.Tooltip("high:Q", title="mean + 2 sd", format=".3f"),
+            *theme.formatted(".3f", low="mean − 2 sd", high="mean + 2 sd"),
         ],
     )
     return panels(span, dot, data=pd.concat(parts).round(4), size=(170, 120), **_by_layer("network:N"))

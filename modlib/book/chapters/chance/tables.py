@@ -9,25 +9,21 @@ import torch
 from jaxtyping import Float
 
 from modlib.book.numbers import offered
+from modlib.book.stored import experiments, there
 from modlib.book.theme import REGULARIZERS
 from modlib.clustering import find_modules, modularity
 from modlib.measures import adjacency, family
-from modlib.nulls import null_test, random_graphs
+from modlib.nulls import NULLS, null_test, random_graphs
 from modlib.paper.contrasts import weakest_l2
 from modlib.paper.graph_names import graph_key, graph_name
 from modlib.paper.simulations import rejections, rotations
 from modlib.stats.intervals import holm, mean
-from modlib.study import catalogue, store
 from modlib.study.accuracy_filter import GRAPH, LEVEL, kept_networks
 from modlib.study.store import Results
 
 ALPHA = 0.05
 #: Nulls that every network is held against, in the order of what they keep.
-NULL_NAMES = {
-    "untrained": "untrained networks",
-    "weights-permuted": "permuted weights",
-    "similarity": "similarity null",
-}
+NULL_NAMES = {"untrained": "untrained networks"} | {null.name: null.label for null in NULLS.values()}
 UNTRAINED = ("none", 0.0)  # the level of networks that were never trained
 NOT_ABOVE = ("below", "not told apart")
 
@@ -36,17 +32,15 @@ NOT_ABOVE = ("below", "not told apart")
 
 
 def network_tests(profile: str) -> pd.DataFrame | None:
-    """Gather the tests of the networks of ``close-up``, and of ``untrained`` if stored, against all nulls.
+    """Gather `against_all_nulls` of ``close-up``; None if it is not stored.
 
-    The table is that of `against_all_nulls`, with untrained networks as one more level, which is held against
-    the two drawn nulls only. It is None if ``close-up`` is not stored.
+    Untrained networks, if stored, are one more level, which is held against the drawn nulls only.
     """
-    close_up, base, untrained = (
-        store.read_if_stored(catalogue.get(name, profile)) for name in ("close-up", "base", "untrained")
-    )
+    found = experiments(profile, "close-up", "base", "untrained")
+    close_up, untrained = found.get("close-up"), found.get("untrained")
     if close_up is None or close_up.nulls.empty:
         return None
-    tables = [against_all_nulls(close_up, base)]
+    tables = [against_all_nulls(close_up, found.get("base"))]
     if untrained is not None and len(untrained.nulls):
         tables.append(_with_excess(untrained.nulls, untrained.networks[~untrained.networks.trained]))
     return pd.concat(tables, ignore_index=True)
@@ -56,8 +50,7 @@ def against_all_nulls(tested: Results, base: Results | None = None) -> pd.DataFr
     """Hold every trained network that passes the accuracy filter against every null that it has rows for.
 
     The untrained networks of `base` are one more null, called ``"untrained"``; the Q held against it is that
-    of the experiment's own search, which its draws got as well. To the columns of `nulls` come regulariser,
-    strength, seed and `excess`, Q less the mean of the draws.
+    of the experiment's own search, which its draws got as well.
     """
     kept = kept_networks(tested)
     kept = kept[kept.trained & kept.network.isin(tested.nulls.network)]
@@ -69,13 +62,7 @@ def against_all_nulls(tested: Results, base: Results | None = None) -> pd.DataFr
 
 
 def against_untrained(tested: Results, base: Results) -> pd.DataFrame:
-    """Hold Q of trained networks against Q of the untrained ones of `base`, in the columns of `nulls`.
-
-    Raises
-    ------
-    ValueError
-        If `base` has fewer than two untrained networks.
-    """
+    """Hold Q of trained networks against Q of the untrained ones of `base`, in the columns of `nulls`."""
     untrained = base.networks[~base.networks.trained][["network"]]
     if len(untrained) < 2:
         raise ValueError(f"base must have two untrained networks or more, got {len(untrained)}")
@@ -109,9 +96,8 @@ def levels(profile: str) -> pd.DataFrame | None:
 def by_level(tests: pd.DataFrame) -> pd.DataFrame:
     """Excess over each null by level of regularisation and graph, 95 % over seeds.
 
-    Means over seeds of `q`, of `null_mean`, of `excess` with `low` and `high`, and of `z`; `share`, the share
-    of networks with p ≤ .05; `seeds`; `p` of the hypothesis that the mean excess is 0, and `holm`, that p
-    corrected for the graphs of the same null and level.
+    `share` is that of networks with p ≤ .05; `p` is of the hypothesis that the mean excess is 0, and `holm`
+    that p corrected for the graphs of the same null and level.
     """
     keys = ["null", *LEVEL, *GRAPH]
     groups = tests.dropna(subset="p").assign(share=lambda table: table.p <= ALPHA).groupby(keys)
@@ -156,8 +142,7 @@ def at_settings(table: pd.DataFrame) -> pd.DataFrame:
 def not_above(levels: pd.DataFrame) -> pd.DataFrame:
     """Rows of `by_level` whose 95 % interval of the excess reaches 0 or less, the lowest excess first.
 
-    The `verdict` is ``"below"`` where the interval lies below 0, else ``"not told apart"``. Untrained
-    networks are left out: the nulls themselves are judged by them.
+    Untrained networks are left out: the nulls themselves are judged by them.
     """
     found = levels[_trained(levels) & ~(levels.low > 0)].sort_values("excess")
     return found.assign(verdict=np.where(found.high < 0, *NOT_ABOVE)).reset_index(drop=True)
@@ -200,19 +185,16 @@ def rescored(
 
 def memorised(profile: str) -> pd.DataFrame | None:
     """`beside_true_labels` of ``labels-shuffled`` and ``labels-kept``; None until both are stored."""
-    shuffled, true = (
-        store.read_if_stored(catalogue.get(name, profile)) for name in ("labels-shuffled", "labels-kept")
-    )
-    return None if shuffled is None or true is None else beside_true_labels(shuffled, true)
+    found = experiments(profile, "labels-shuffled", "labels-kept")
+    return beside_true_labels(*found.values()) if len(found) == 2 else None
 
 
 def beside_true_labels(shuffled: Results, true: Results) -> pd.DataFrame:
     """Q of networks that learned permuted labels beside the same networks with true ones, paired by seed.
 
-    One row a level and graph: means over seeds of Q, `shuffled` and `true`, of the `difference`, shuffled
-    less true, with its 95 % interval `low` to `high` and `p`, and of the training accuracies `train_shuffled`
-    and `train_true`; `holm` is p corrected for the graphs of the level. No network is left out by its test
-    accuracy: with permuted labels there is nothing to generalise.
+    One row a level and graph: means over seeds of Q, of the `difference`, shuffled less true, with its 95 %
+    interval, and of the training accuracies; `holm` is p corrected for the graphs of the level. No network is
+    left out by its test accuracy: with permuted labels there is nothing to generalise.
     """
     keys = [*LEVEL, *GRAPH]
     tables = []
@@ -233,9 +215,7 @@ def beside_true_labels(shuffled: Results, true: Results) -> pd.DataFrame:
 @offered("state")
 def tested(profile: str) -> pd.DataFrame:
     """How many networks, levels, graphs and draws the tests against nulls have, and the strongest dropout."""
-    tests = network_tests(profile)
-    if tests is None:
-        return pd.DataFrame()
+    tests = there(network_tests(profile))
     trained = _trained(tests)
     rows = [
         {
@@ -259,9 +239,7 @@ def excess(profile: str) -> pd.DataFrame:
     count the graphs whose mean excess is not 0 after Holm's correction for the graphs of a setting; `lowest`
     names the graph of the `lowest_excess`.
     """
-    tests = network_tests(profile)
-    if tests is None:
-        return pd.DataFrame()
+    tests = there(network_tests(profile))
     keys = ["null", "setting", "family"]
     graphs = dict(iter(_by_family(at_settings(by_level(tests))).groupby(keys)))
     rows = []
@@ -285,15 +263,12 @@ def excess(profile: str) -> pd.DataFrame:
 @offered("null")
 def most_below(profile: str) -> pd.DataFrame:
     """Find the level with the most graphs surely below each null (Holm's correction), and their number."""
-    found = levels(profile)
     rows = []
-    for null, group in () if found is None else found.groupby("null"):
+    for null, group in there(levels(profile)).groupby("null"):
         below = group[(group.holm < ALPHA) & (group.excess < 0)].groupby(LEVEL).size()
-        graphs, level = 0, "no level"
-        if len(below):
-            most: Any = below.idxmax()
-            graphs, level = below.max(), f"{REGULARIZERS[most[0]]} of {most[1]:g}"
-        rows.append({"null": null, "graphs": graphs, "level": level})
+        most: Any = below.idxmax() if len(below) else None
+        level = f"{REGULARIZERS[most[0]]} of {most[1]:g}" if most else "no level"
+        rows.append({"null": null, "graphs": below.max() if most else 0, "level": level})
     return pd.DataFrame(rows)
 
 
@@ -303,9 +278,7 @@ def labels(profile: str) -> pd.DataFrame:
 
     `lower` and `higher` count the graphs whose Q with permuted labels differs after Holm's correction.
     """
-    found = memorised(profile)
-    if found is None:
-        return pd.DataFrame()
+    found = there(memorised(profile))
     sure, less = found.holm < ALPHA, found.difference < 0
     found = found.assign(lower=sure & less, higher=sure & ~less)
     groups = _by_family(at_settings(found)).groupby(["setting", "family"])
@@ -324,10 +297,13 @@ def _by_family(table: pd.DataFrame) -> pd.DataFrame:
 def rejection_rates(_profile: str) -> pd.DataFrame:
     """Share of made-up layers without modules that the nulls reject at 5 %, by kind of layer.
 
-    `claimed` are the layers that the nulls themselves describe, also by null; the others have no modules, but
-    are not what the null draws. `outside` counts rates outside 5 ± 2 %, `surely_outside` whole intervals.
+    `claimed` are the layers that the nulls themselves describe, also by null; the others are not what nulls
+    draw. `outside` counts rates outside 5 ± 2 %, `surely_outside` whole intervals.
     """
     table = rejections.read("size")
+    low, high = ALPHA - rejections.BAND, ALPHA + rejections.BAND
+    table["outside"] = ~table.rate.between(low, high)
+    table["surely_outside"] = (table.high < low) | (table.low > high)
     claimed, limits = table[~table.limit], table[table.limit]
     kinds = {
         "claimed": claimed,
@@ -335,21 +311,10 @@ def rejection_rates(_profile: str) -> pd.DataFrame:
         "unequal dimensions": limits[limits.data.str.contains("variance")],
         "random networks": limits[limits.data.str.contains("networks")],
     }
-    low, high = ALPHA - rejections.BAND, ALPHA + rejections.BAND
-    rows = [
-        {
-            "layers": name,
-            "rows": len(group),
-            "repetitions": group.repetitions.min(),
-            "lowest": group.rate.min(),
-            "mean": group.rate.mean(),
-            "highest": group.rate.max(),
-            "outside": (~group.rate.between(low, high)).sum(),
-            "surely_outside": ((group.high < low) | (group.low > high)).sum(),
-        }
-        for name, group in kinds.items()
-    ]
-    return pd.DataFrame(rows)
+    groups = pd.concat([group.assign(layers=name) for name, group in kinds.items()]).groupby("layers")
+    rates = groups.rate.agg(rows="size", lowest="min", mean="mean", highest="max")
+    rates = rates.join(groups[["outside", "surely_outside"]].sum())
+    return rates.assign(repetitions=groups.repetitions.min()).reset_index()
 
 
 @offered("setting")
@@ -359,11 +324,9 @@ def spectra(_profile: str) -> pd.DataFrame:
     `size` is the mean share of rotations, which have no modules, that the similarity null rejects.
     """
     table = rotations.read()
-    setting = table.network.str.extract("^(untrained|l2=|dropout=)", expand=False)
-    setting = setting.map({"untrained": "untrained", "l2=": "weakest L2", "dropout=": "dropout"})
+    setting = table.network.str.extract("^(untrained|l2|dropout)", expand=False).replace("l2", "weakest L2")
     table = table.assign(similarity=table.similarity_p <= ALPHA, rotated=table.rotated_p <= ALPHA)
-    groups = table.assign(setting=setting).groupby("setting")
+    groups = table.groupby(setting.rename("setting"))
     counts = groups[["similarity", "rotated"]].sum()
-    return counts.assign(
-        graphs=groups.size(), draws=groups.draws.min(), size=groups["size"].mean()
-    ).reset_index()
+    counts = counts.assign(graphs=groups.size(), draws=groups.draws.min(), size=groups["size"].mean())
+    return counts.reset_index()

@@ -6,7 +6,7 @@ import altair as alt
 import pandas as pd
 
 from modlib.book.chapters.choices import tables as choices
-from modlib.book.theme import GREY, Layered, described, estimate, scale_of
+from modlib.book.theme import GREY, Layered, described, estimate, formatted, scale_of
 from modlib.paper.multiverse import AGREEMENT_EFFECT, Q_EFFECT
 
 #: One shade a kind of choice; the hues of the two families are left to the measures.
@@ -55,11 +55,8 @@ def _panel(rows: pd.DataFrame, effect: str, title: str) -> Layered:
     base = alt.Chart(rows).transform_filter(alt.FieldEqualPredicate(field="effect", equal=effect))
     y = _rows_of(order, scale=alt.Scale(domain=order))
     tooltip = [
-        alt.Tooltip("label:N", title="choice"),
-        alt.Tooltip("choice_kind:N", title="kind"),
-        alt.Tooltip("experiment:N"),
-        *estimate("value", "effect"),
-        alt.Tooltip("reference:Q", title="by default", format=".3f"),
+        *(alt.Tooltip("label:N", title="choice"), alt.Tooltip("choice_kind:N", title="kind"), "experiment:N"),
+        *(*estimate("value", "effect"), *formatted(".3f", reference="by default")),
     ]
     default = base.mark_tick(thickness=1.5, size=14, color=GREY).encode(x="reference:Q", y=y)
     return _dots(base, default, y=y, title=title, tooltip=tooltip, kind="choice_kind")
@@ -71,14 +68,11 @@ def _panel(rows: pd.DataFrame, effect: str, title: str) -> Layered:
 )
 def metrics(table: pd.DataFrame) -> Layered:
     """Plot `tables.metrics`, the share of agreement within families that is lost across them."""
-    rows = table.assign(
-        label=table.metric.map(choices.METRIC_NAMES),
-        kind=["default" if m == "ecs" else "metric" for m in table.metric],
-    ).round(5)
+    kind = ["default" if metric == "ecs" else "metric" for metric in table.metric]
+    rows = table.assign(label=table.metric.map(choices.METRIC_NAMES), kind=kind).round(5)
     tooltip = [
         alt.Tooltip("label:N", title="metric"),
-        alt.Tooltip("within:Q", title="within families", format=".3f"),
-        alt.Tooltip("across:Q", title="across", format=".3f"),
+        *formatted(".3f", within="within families", across="across"),
         *estimate("value", "share lost"),
     ]
     title = "share of agreement lost across families"
@@ -90,9 +84,7 @@ def _rows_of(order: list[str], **options: Any) -> alt.Y:
     return alt.Y("label:N", sort=order, title=None, axis=axis, **options)
 
 
-def _dots(
-    base: alt.Chart, *below: alt.Chart, y: alt.Y, title: str, tooltip: list[alt.Tooltip], kind: str
-) -> Layered:
+def _dots(base: alt.Chart, *below: alt.Chart, y: alt.Y, title: str, tooltip: list[Any], kind: str) -> Layered:
     """Draw a row a choice: its value, with its interval, above what lies `below`, and a dashed line at 0."""
     zero = base.mark_rule(strokeDash=[3, 3]).encode(x=alt.datum(0))
     colour = alt.Color(f"{kind}:N", scale=scale_of(KINDS), legend=None)

@@ -4,7 +4,6 @@ Most choices are tried on the base experiment. Other optimisers and fewer images
 which the experiment ``close-up`` has, for a third of the levels; its effects stand beside its own default.
 """
 
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -12,10 +11,10 @@ import pandas as pd
 
 from modlib.algorithms import OPTIMISERS
 from modlib.book.numbers import offered, once
+from modlib.book.stored import experiments, there
 from modlib.paper import family_pairs, multiverse
 from modlib.paper.multiverse import CHOSEN_METRICS
 from modlib.stats import intervals
-from modlib.study import catalogue, store
 from modlib.study.accuracy_filter import GRAPH, kept_networks
 from modlib.study.runner import run
 from modlib.study.store import Results
@@ -68,11 +67,9 @@ def label(kind: str, choice: str) -> str:
 def effects(base: Results, close_up: Results | None = None) -> pd.DataFrame:
     """Both effects under every choice, each beside the same effect without it.
 
-    Only the choices of images and of optimiser are those of `close_up`. To the columns of
-    `modlib.paper.multiverse.effects` come the `experiment`; `reference`, the effect by the default choices in
-    the same experiment; `change`, the effect less the reference as a share of the reference (both nan for
-    other metrics, whose units differ); and `kept`, whether the effect has the reference's sign and its 95 %
-    interval leaves out 0.
+    Only the choices of images and of optimiser are those of `close_up`. The `reference` is the effect by the
+    default choices in the same experiment, the `change` a share of it (both nan for other metrics, whose
+    units differ); `kept` says whether the effect has its sign and an interval that leaves out 0.
     """
     table = multiverse.effects(base).assign(experiment="base")
     tables = [table[~table.choice_kind.isin(_CLOSE_UP_ONLY)]]
@@ -91,9 +88,8 @@ def effects(base: Results, close_up: Results | None = None) -> pd.DataFrame:
 def metrics(results: Results) -> pd.DataFrame:
     """Agreement within less across families in a unit that all metrics share.
 
-    The `value` is the mean over seeds of (within − across) / within, where `within` is the mean of both
-    families. A value of 0 says that agreement does not care about families, 1 that nothing of it is left
-    across them. For the variation of information, a distance, it is (across − within) / across.
+    The `value` is the mean over seeds of (within − across) / within: 0 if agreement does not care about
+    families, 1 if nothing of it is left across them. For a distance it is (across − within) / across.
     """
     rows = []
     for metric in CHOSEN_METRICS:
@@ -110,10 +106,8 @@ def metrics(results: Results) -> pd.DataFrame:
 def optimisers(results: Results) -> pd.DataFrame:
     """Q that other searches reach on the same graphs, against that of the default search.
 
-    The `value`, Q less the default's, is the mean over all graphs of a seed, then over seeds; `relative` is
-    the same as a share of the default's mean Q; `worst` and `best` are the lowest and the highest difference
-    of any graph; `equal_or_better` and `better` are the shares of graphs for which the search reaches the
-    default's Q, or exceeds it by more than rounding.
+    The `value`, Q less the default's, is the mean over all graphs of a seed, then over seeds, and `relative`
+    a share of the default's mean Q; `equal_or_better` and `better` are shares of graphs.
     """
     groups = dict(iter(_beside_default(results, "optimiser").groupby("choice")))
     rows = []
@@ -131,11 +125,7 @@ def optimisers(results: Results) -> pd.DataFrame:
 
 
 def images(results: Results) -> pd.DataFrame:
-    """Q of graphs averaged over fewer test images, against that of all of them.
-
-    The `value`, Q less that over all images, is the mean over networks and layers of a seed, then over seeds;
-    `relative` is the same as a share of the mean Q over all images.
-    """
+    """Q of graphs averaged over fewer test images, against that of all of them, as in `optimisers`."""
     table = _beside_default(results, "images")
     keys = ["images", "measure", "normalized"]
     groups = table.assign(images=table.choice.astype(int)).groupby(keys)
@@ -144,13 +134,7 @@ def images(results: Results) -> pd.DataFrame:
 
 
 def agreement(results: Results, metric: str = "ecs") -> pd.DataFrame:
-    """Agreement within and across families by each choice of images and optimiser, means over seeds.
-
-    Raises
-    ------
-    ValueError
-        If the metric is neither ``"ecs"`` nor ``"ami"``.
-    """
+    """Agreement within and across families by each choice of images and optimiser, means over seeds."""
     if metric not in ("ecs", "ami"):
         raise ValueError(f"metric must be ecs or ami, got {metric!r}")
     kept = _trained(results)
@@ -187,8 +171,8 @@ def _mean_difference(table: pd.DataFrame) -> dict[str, int | float]:
 
 
 def _estimate(seeds: pd.Series) -> dict[str, int | float]:
-    found = asdict(intervals.mean(seeds.to_numpy(dtype=float)))
-    return {name: found[name] for name in ESTIMATE}
+    found = intervals.mean(seeds.to_numpy(dtype=float))
+    return {name: getattr(found, name) for name in ESTIMATE}
 
 
 # --- tables that prose cites
@@ -196,7 +180,7 @@ def _estimate(seeds: pd.Series) -> dict[str, int | float]:
 
 def _close_up(profile: str) -> Results | None:
     """Read the experiment with other optimisers and fewer images, if it is stored."""
-    return store.read_if_stored(catalogue.get("close-up", profile))
+    return experiments(profile, "close-up").get("close-up")
 
 
 @offered("experiment", "effect", "choice_kind", "choice")
@@ -224,10 +208,7 @@ def counts(profile: str) -> pd.DataFrame:
 
 @offered("effect", "extreme")
 def extremes(profile: str) -> pd.DataFrame:
-    """Find the choice that changes an effect most, and the one that leaves least of it.
-
-    `percent` is the change as a share of the effect by default in the same experiment.
-    """
+    """Find the choice that changes an effect most, by how many `percent`, and the one that leaves least."""
     rows = []
     at: Any
     for effect, group in _changed(both_effects(profile)).dropna(subset="change").groupby("effect"):
@@ -257,19 +238,14 @@ def metric_range(profile: str) -> pd.DataFrame:
 @offered("optimiser")
 def searches(profile: str) -> pd.DataFrame:
     """Q by other optimisers in per cent of the default's, and how many per cent of graphs reach it."""
-    close_up = _close_up(profile)
-    if close_up is None:
-        return pd.DataFrame()
-    table = optimisers(close_up).set_index("optimiser")
+    table = optimisers(there(_close_up(profile))).set_index("optimiser")
     return (100 * table[["relative", "equal_or_better", "better"]]).add_suffix("_percent").reset_index()
 
 
 @offered("images")
 def few_images(profile: str) -> pd.DataFrame:
     """Bias of Q over fewer images in per cent of Q over all: on average, and the range over graphs."""
-    close_up = _close_up(profile)
-    if close_up is None:
-        return pd.DataFrame()
+    close_up = there(_close_up(profile))
     by_graph = images(close_up)
     rows = []
     for number, group in _beside_default(close_up, "images").groupby("choice"):
@@ -282,8 +258,5 @@ def few_images(profile: str) -> pd.DataFrame:
 @offered("choice")
 def ecs(profile: str) -> pd.DataFrame:
     """Element-centric similarity within and across families by optimiser and number of images."""
-    close_up = _close_up(profile)
-    if close_up is None:
-        return pd.DataFrame()
-    table = agreement(close_up)
+    table = agreement(there(_close_up(profile)))
     return table.assign(choice=table.choice.str.rpartition("=")[2])

@@ -12,8 +12,7 @@ GRIDS = {"one": 1, "a thousand": 10**3, "a hundred thousand": 10**5, "ten millio
 def cost(profile: str) -> pd.DataFrame:
     """Processor time and room that grids of networks like those of base cost.
 
-    In proportion to what base took to train a network, to analyse one, and to store its rows; nan until base
-    is stored, or if a GPU made its tables.
+    They are in proportion to what base took; nan until it is stored, or if a GPU made its tables.
     """
     results = store.read_if_stored(catalogue.get("base", profile))
     seconds = size = float("nan")

@@ -1,12 +1,11 @@
 """What deviations from the paper change: steps tried on networks at hand, and charts of a closer look."""
 
 import altair as alt
-import numpy as np
 import pandas as pd
 from IPython.display import HTML
 
 from modlib.book import theme
-from modlib.book.against_paper import Comparison, ecs_against_paper, not_yet
+from modlib.book.against_paper import Comparison, ecs_like_for_like
 from modlib.book.chapters.deviations import tables as deviations
 from modlib.book.html_table import text_table
 from modlib.book.number_format import format_number
@@ -97,10 +96,7 @@ def splits(first: pd.DataFrame) -> pd.DataFrame:
 
 
 def dead_units_of_figures(profile: str, *, name: str, caption: str) -> alt.FacetChart:
-    """`dead_units` for the protocol of the paper's figures, or, until its tables are stored, the final one.
-
-    The caption gets the protocol's name added.
-    """
+    """`dead_units` for the protocol of the paper's figures, or, until it is stored, for the final one."""
     like = distance_from_paper.has_like_for_like(profile)
     protocol = "arXiv v1 protocol, that of the paper's figures" if like else "final protocol"
     results = run("base-v1" if like else "base", profile=profile)
@@ -108,22 +104,9 @@ def dead_units_of_figures(profile: str, *, name: str, caption: str) -> alt.Facet
 
 
 def ecs_by_their_rule(profile: str, *, name: str = "") -> Comparison:
-    """Our element-centric similarity with all dead units in one module, against the paper's, by its protocol.
-
-    Until the tables of ``base-v1`` are stored, how to make them.
-    """
-    if not distance_from_paper.has_like_for_like(profile):
-        return not_yet(profile)
-    shared = deviations.with_shared_dead_units(run("base-v1", profile=profile))
-    pairs = distance_from_paper.ecs_beside_paper(shared)
-    distance = (pairs.trained - pairs.ecs_trained).abs().mean()
-    return ecs_against_paper(
-        shared,
-        name=name,
-        caption="Element-centric similarity of every two graphs with all dead units in one module, ours "
-        "against the paper's, both by the arXiv v1 protocol. Trained networks lie "
-        f"{distance:.3f} apart on average.",
-    )
+    """Our element-centric similarity with all dead units in one module, against the paper's."""
+    rule = " with all dead units in one module"
+    return ecs_like_for_like(profile, deviations.with_shared_dead_units, rule=rule, name=name)
 
 
 @described(
@@ -131,52 +114,39 @@ def ecs_by_their_rule(profile: str, *, name: str = "") -> Comparison:
     "of dropout, L1 and L2, once with dead units left out and once with all of them in one module."
 )
 def dead_units(results: Results) -> alt.FacetChart:
-    """Element-centric similarity by level of regularisation, dead units left out or in a shared module.
-
-    Tooltips tell how many units are dead in a graph of the upstream family.
-    """
+    """Element-centric similarity by level of regularisation, dead units left out or in a shared module."""
     rows = deviations.ecs_by_level(results).merge(deviations.dead_units(results), on=LEVEL)
-    unit = np.where(rows.regularizer == "dropout", " probability", " strength")
-    rows = rows.assign(x=theme.on_strength_axis(rows), by=rows.regularizer.map(theme.REGULARIZERS) + unit)
-    rows = rows.drop(columns="regularizer").round({"ecs": 4, "low": 4, "high": 4, "dead": 2})
-    x, colour = theme.strength_axis(), theme.family_colour()
+    rows = theme.on_strength_axis(rows).drop(columns="regularizer")
+    rows = rows.round({"ecs": 4, "low": 4, "high": 4, "dead": 2})
+    colour = theme.family_colour()
+    low = alt.Y("low:Q", title="ECS")
     y = alt.Y("ecs:Q", title="ECS", scale=alt.Scale(zero=True), axis=alt.Axis(tickCount=4))
-    base = alt.Chart()
+    base = alt.Chart().encode(x=theme.strength_axis())
     shared = "datum.rule == 'one shared module'"
-    rule = base.mark_rule(strokeWidth=1.5).encode(
-        x=x, y=alt.Y("low:Q", title="ECS"), y2="high:Q", color=colour
-    )
+    rule = base.mark_rule(strokeWidth=1.5).encode(y=low, y2="high:Q", color=colour)
     dash = alt.condition(shared, alt.value([4, 3]), alt.value([1, 0]))
-    line = base.mark_line(strokeWidth=1.5).encode(x=x, y=y, color=colour, detail="rule:N", strokeDash=dash)
+    line = base.mark_line(strokeWidth=1.5).encode(y=y, color=colour, detail="rule:N", strokeDash=dash)
+    shapes = scale_of(dict(zip(deviations.RULES, ("circle", "square"), strict=True)))
+    legend = alt.Legend(
+        title="dead units", orient="top", symbolStrokeColor="#7f7f7f", symbolFillColor="transparent"
+    )
     point = base.mark_point(size=38, strokeWidth=1.3).encode(
-        x=x,
         y=y,
         stroke=colour,
         fill=alt.condition(shared, alt.value("transparent"), colour),
-        shape=alt.Shape(
-            "rule:N",
-            scale=scale_of(dict(zip(deviations.RULES, ("circle", "square"), strict=True))),
-            legend=alt.Legend(
-                title="dead units", orient="top", symbolStrokeColor="#7f7f7f", symbolFillColor="transparent"
-            ),
-        ),
+        shape=alt.Shape("rule:N", scale=shapes, legend=legend),
         tooltip=[
-            alt.Tooltip("family_pair:N", title="pairs"),
-            alt.Tooltip("rule:N", title="dead units"),
-            alt.Tooltip("by:N", title="regulariser"),
-            alt.Tooltip("strength:Q", format="~g"),
-            *estimate("ecs", "ECS"),
-            "seeds:Q",
+            *(theme.FAMILIES_TIP, alt.Tooltip("rule:N", title="dead units"), theme.REGULARIZER_TIP),
+            *(theme.STRENGTH_TIP, *estimate("ecs", "ECS"), "seeds:Q"),
             alt.Tooltip("dead:Q", title="dead units a graph, upstream", format=".1f"),
         ],
     )
-    order = ["dropout probability", "L1 strength", "L2 strength"]
     return panels(
         *(rule, line, point),
         data=rows,
         size=(165, 110),
         independent="x",
         row=alt.Row("family_pair:N", sort=list(FAMILY_COLOURS), header=theme.HEADER),
-        column=alt.Column("by:N", sort=order, header=alt.Header(title=None)),
-        spacing={"row": 10, "column": 14},
+        column=theme.BY_REGULARIZER,
+        spacing=theme.GAPS,
     )

@@ -1,8 +1,4 @@
-"""What each deviation from the paper's protocol and code changes in the numbers, as far as tables can tell.
-
-The deviations are listed on the page; steps of the released code are tried on networks at hand in
-`modlib.paper.released_code`.
-"""
+"""What each deviation from the paper's protocol and code changes in the numbers, as far as tables tell."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,12 +9,12 @@ from jaxtyping import Int
 
 from modlib._contingency import METRICS, contingency_tables
 from modlib.book.numbers import offered
+from modlib.book.stored import experiments, there
 from modlib.measures import UPSTREAM, VARIANTS
 from modlib.paper import by_level, distance_from_paper, family_pairs, multiverse, published
 from modlib.paper.by_level import trained_rows
 from modlib.paper.multiverse import AGREEMENT_EFFECT, Q_EFFECT
 from modlib.paper.released_code import greedy_matching
-from modlib.study import catalogue, store
 from modlib.study.accuracy_filter import GRAPH, LEVEL, PAIR, kept_networks
 from modlib.study.rows import PAIRS
 from modlib.study.runner import run
@@ -36,10 +32,9 @@ Labels = Int[np.ndarray, "layer unit"]
 
 
 def with_shared_dead_units(results: Results) -> Results:
-    """Recompute agreement with all dead units of a partition in one module, as the released code has them.
+    """Recompute agreement, ECS alone, with all dead units of a partition in one module, as the released code.
 
-    A dead unit (label −1) has no edges. Here it is left out of a comparison; there all dead units are one
-    more module, which measures of one family share. The only metric of the table `agreement` is `ecs`.
+    Here a dead unit (label −1) is left out of a comparison; there all dead units are one more module.
     """
 
     def shared(labels: Labels) -> Labels:
@@ -105,10 +100,7 @@ def ecs_by_level(results: Results) -> pd.DataFrame:
 
 
 def protocols(final: Results, v1: Results) -> pd.DataFrame:
-    """Q by the arXiv v1 protocol less Q by the final one, seed by seed, mean over networks and graphs.
-
-    One row a `regularizer`: `change` with its 95 % interval over seeds, and `networks`, those kept by both.
-    """
+    """Q by the arXiv v1 protocol less Q by the final one, seed by seed, mean over networks and graphs."""
     keys = ["network", *GRAPH, "regularizer", "seed"]
     before, after = (trained_rows(found.modules, found)[[*keys, "q"]] for found in (final, v1))
     both = before.merge(after, on=keys, suffixes=("_final", "_v1"))
@@ -121,9 +113,8 @@ def protocols(final: Results, v1: Results) -> pd.DataFrame:
 def shared_noise(results: Results) -> dict[str, float]:
     """Correlation over seeds of Q at two levels, mean over graphs and pairs of levels.
 
-    All networks of a seed share initialisation and batches; those with dropout also the noise of dropout. If
-    that tied their Q together, levels of dropout would go up and down with the seed more than levels of L1 or
-    L2 do. The correlation is nan where there are no such pairs.
+    Networks of a seed that have dropout share its noise. If that tied their Q together, levels of dropout
+    would go up and down with the seed more than levels of L1 or L2 do.
     """
     table = trained_rows(results.modules, results)
     wide = table.pivot_table(index=[*GRAPH, "seed"], columns=LEVEL, values="q")
@@ -141,19 +132,17 @@ def shared_noise(results: Results) -> dict[str, float]:
 def wider_intervals(results: Results) -> dict[str, int | float]:
     """How many times wider both effects' intervals are with the paper's three seeds than with all `seeds`."""
     few = results.networks[~results.networks.trained | (results.networks.seed < PAPER_SEEDS)]
-    some = replace(
-        results,
-        networks=few,
-        modules=results.modules[results.modules.network.isin(few.network)],
-        agreement=results.agreement[results.agreement.network.isin(few.network)],
+    modules, agreement = (
+        table[table.network.isin(few.network)] for table in (results.modules, results.agreement)
     )
-    wide, narrow = multiverse.default_effects(some), multiverse.default_effects(results)
-    q, agreement = (
-        (wide[effect].high - wide[effect].low) / (narrow[effect].high - narrow[effect].low)
-        for effect in (Q_EFFECT, AGREEMENT_EFFECT)
+    some = replace(results, networks=few, modules=modules, agreement=agreement)
+    wide, narrow = (
+        {effect: e.high - e.low for effect, e in multiverse.default_effects(found).items()}
+        for found in (some, results)
     )
     seeds = results.networks[results.networks.trained].seed.nunique()
-    return {"seeds": seeds, "q_wider": q, "agreement_wider": agreement}
+    names = {"q_wider": Q_EFFECT, "agreement_wider": AGREEMENT_EFFECT}
+    return {"seeds": seeds} | {name: wide[effect] / narrow[effect] for name, effect in names.items()}
 
 
 def unreached(nulls: pd.DataFrame) -> dict[str, int | float]:
@@ -170,25 +159,19 @@ def unreached(nulls: pd.DataFrame) -> dict[str, int | float]:
 # --- tables that prose cites
 
 
-def _stored(profile: str, *names: str) -> dict[str, Results]:
-    """Read those of the experiments that are stored, by name."""
-    found = {name: store.read_if_stored(catalogue.get(name, profile)) for name in names}
-    return {name: results for name, results in found.items() if results is not None}
-
-
 def _protocols(profile: str) -> dict[str, Results]:
     """Tables by the final protocol, computed if need be, and by that of arXiv v1, if they are stored."""
-    final, v1 = run("base", profile=profile), _stored(profile, "base-v1")
-    return {"final": final} if not v1 else {"final": final, "v1": v1["base-v1"]}
+    v1 = experiments(profile, "base-v1").get("base-v1")
+    return {"final": run("base", profile=profile)} | ({} if v1 is None else {"v1": v1})
 
 
 @offered("protocol", "rule")
 def by_rule(profile: str) -> pd.DataFrame:
     """Agreement by protocol, dead units left out or in one shared module, and without the Hessian.
 
-    Element-centric similarity of trained networks within and across families, its mean `distance` from the
-    paper's figures, the `gap` within less across, the `gain` in Q of dropout over weight penalties, and
-    `q_distance`, the median distance of Q from the figures.
+    Beside element-centric similarity of trained networks stand its mean `distance` from the paper's figures,
+    the `gap` within less across families, the `gain` in Q of dropout over weight penalties, and `q_distance`,
+    the median distance of Q from the figures.
     """
     rows = []
     for protocol, results in _protocols(profile).items():
@@ -226,7 +209,7 @@ def by_regularizer(profile: str) -> pd.DataFrame:
 def protocol_change(profile: str) -> pd.DataFrame:
     """Change of mean Q from the final protocol to that of arXiv v1."""
     found = _protocols(profile)
-    return protocols(**found) if "v1" in found else pd.DataFrame()
+    return protocols(found["final"], there(found.get("v1")))
 
 
 @offered("levels")
@@ -239,14 +222,14 @@ def noise(profile: str) -> pd.DataFrame:
 @offered("experiment")
 def few_seeds(profile: str) -> pd.DataFrame:
     """Seeds of the wide and the deep networks, and how many times wider intervals of three seeds are."""
-    found = _stored(profile, "wide", "deep")
+    found = experiments(profile, "wide", "deep")
     return pd.DataFrame([{"experiment": name, **wider_intervals(table)} for name, table in found.items()])
 
 
 @offered("experiment")
 def null_tests(profile: str) -> pd.DataFrame:
     """Count the tests against nulls, and how many per cent of them no draw reaches."""
-    found = {name: results.nulls for name, results in _stored(profile, "base-v1", "close-up").items()}
+    found = {name: results.nulls for name, results in experiments(profile, "base-v1", "close-up").items()}
     rows = [{"experiment": name, **unreached(nulls)} for name, nulls in found.items() if len(nulls)]
     return pd.DataFrame(rows)
 

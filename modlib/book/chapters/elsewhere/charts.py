@@ -1,7 +1,4 @@
-"""Both findings in other networks and on other data, side by side.
-
-Each chart draws a table of `modlib.book.chapters.elsewhere.tables`, with the experiments that it has.
-"""
+"""Both findings in other networks and on other data, side by side, of the experiments that are stored."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -13,6 +10,7 @@ from IPython.display import Markdown
 
 from modlib.book import theme
 from modlib.book.chapters.elsewhere.tables import COMPARED, EFFECTS
+from modlib.book.stored import not_yet
 from modlib.paper import by_level, graph_names
 from modlib.study.accuracy_filter import LEVEL
 from modlib.study.store import Results
@@ -30,16 +28,9 @@ _LAYER = alt.X("layer:O", title="hidden layer", axis=alt.Axis(labelAngle=0, grid
 
 def not_stored(found: Iterable[str], profile: str) -> Markdown:
     """Say which experiments are missing from the page, and the commands that compute them."""
-    missing = [name for name in COMPARED if name not in found]
-    said = "*All experiments of this page are stored.*"
-    if missing:
-        commands = "; ".join(f"`python -m modlib run {name} --profile {profile}`" for name in missing)
-        said = (
-            f"*Shown here: {', '.join(found)}. Not stored, and left out of every chart and table: "
-            f"{', '.join(missing)}. Computed by {commands} (minutes on a large GPU, hours on two cores); the "
-            "page then fills itself.*"
-        )
-    return Markdown(said)  # type: ignore[no-untyped-call]
+    if missing := [name for name in COMPARED if name not in found]:
+        return not_yet(*missing, profile=profile)
+    return Markdown("*All experiments of this page are stored.*")  # type: ignore[no-untyped-call]
 
 
 @theme.described(
@@ -48,12 +39,15 @@ def not_stored(found: Iterable[str], profile: str) -> Markdown:
 )
 def q_side_by_side(curves: pd.DataFrame) -> alt.FacetChart:
     """Q against dropout and against L1 or L2, a line an experiment; layer, penalty and scale by drop-down."""
-    points = curves.assign(
-        x=theme.on_strength_axis(curves),
-        by=np.where(curves.regularizer == "dropout", *_BY),
-        scale=curves.scale.map(SCALES),
-        name=curves.measure.map(theme.NAMES),
-    ).round(4)
+    points = (
+        theme.on_strength_axis(curves)
+        .assign(
+            by=np.where(curves.regularizer == "dropout", *_BY),
+            scale=curves.scale.map(SCALES),
+            name=curves.measure.map(theme.NAMES),
+        )
+        .round(4)
+    )
     points["interval"] = [  # as text, since Vega's numbers in tooltips would show none as 0
         "none: too few seeds" if np.isnan(low) else f"{low:.3f} to {high:.3f}".replace("-", "−")
         for low, high in zip(points.low, points.high, strict=True)
@@ -72,15 +66,10 @@ def q_side_by_side(curves: pd.DataFrame) -> alt.FacetChart:
     }
     low, value = alt.Y("low:Q", title="Q"), alt.Y("value:Q", title="Q", axis=alt.Axis(tickCount=4))
     tooltip = [
-        "experiment:N",
-        alt.Tooltip("name:N", title="measure"),
-        alt.Tooltip("regularizer:N", title="regulariser"),
-        alt.Tooltip("strength:Q", format="~g"),
-        alt.Tooltip("scale:N", title="shown"),
-        alt.Tooltip("value:Q", format=".3f"),
+        *("experiment:N", theme.MEASURE_TIP, alt.Tooltip("regularizer:N", title="regulariser")),
+        *(theme.STRENGTH_TIP, alt.Tooltip("scale:N", title="shown"), theme.VALUE_TIP),
         alt.Tooltip("interval:N", title="95 %"),
-        alt.Tooltip("untrained:Q", title="Q, untrained", format=".3f"),
-        "seeds:Q",
+        *(*theme.formatted(".3f", untrained="Q, untrained"), "seeds:Q"),
     ]
     shape = _by_experiment(alt.Shape, points, SHAPES)
     return theme.panels(
@@ -91,8 +80,8 @@ def q_side_by_side(curves: pd.DataFrame) -> alt.FacetChart:
         data=points,
         size=(200, 120),
         row=alt.Row("name:N", sort=list(theme.NAMES.values()), header=theme.ROW_HEADER),
-        column=alt.Column("by:N", sort=_BY, header=alt.Header(title=None)),
-        spacing={"row": 10, "column": 14},
+        column=alt.Column("by:N", sort=_BY, header=theme.NO_TITLE),
+        spacing=theme.GAPS,
         independent="x",
         params=[
             theme.drop_down("elsewhere_layer", "Hidden layer ", range(1, depth + 1), _ORDINALS[:depth]),
@@ -128,10 +117,7 @@ def q_by_depth(best: pd.DataFrame) -> alt.FacetChart:
             y=alt.Y("excess:Q", title="Q less untrained", axis=alt.Axis(tickCount=4)),
             shape=alt.Shape("level:N", scale=shapes, legend=theme.TOP_LEGEND),
             tooltip=[
-                "experiment:N",
-                alt.Tooltip("name:N", title="measure"),
-                "layer:O",
-                "level:N",
+                *("experiment:N", theme.MEASURE_TIP, "layer:O", "level:N"),
                 *(alt.Tooltip(f"{column}:Q", format=".3f") for column in ("excess", "q", "untrained")),
             ],
             **shown,
@@ -170,13 +156,8 @@ def agreement_side_by_side(table: pd.DataFrame) -> alt.FacetChart:
             y=alt.Y("value:Q", title="agreement", axis=alt.Axis(tickCount=5)),
             shape=alt.Shape("networks:N", scale=shapes, legend=legend),
             tooltip=[
-                "experiment:N",
-                "layer:O",
-                alt.Tooltip("family_pair:N", title="pairs"),
-                "networks:N",
-                alt.Tooltip("metric:N", title="agreement"),
-                *theme.estimate("value", "value"),
-                "seeds:Q",
+                *("experiment:N", "layer:O", theme.FAMILIES_TIP, "networks:N", theme.METRIC_TIP),
+                *(*theme.estimate("value", "value"), "seeds:Q"),
             ],
             **shown,
         ),
@@ -213,10 +194,7 @@ def effects(table: pd.DataFrame) -> alt.FacetChart:
             size=alt.condition("datum.over == 'all layers'", alt.value(55), alt.value(18)),
             shape=_by_experiment(alt.Shape, points, SHAPES, legend=None),
             tooltip=[
-                "experiment:N",
-                "over:N",
-                "effect:N",
-                *theme.estimate("value", "value"),
+                *("experiment:N", "over:N", "effect:N", *theme.estimate("value", "value")),
                 alt.Tooltip("n:Q", title="seeds"),
                 alt.Tooltip("p:Q", title="p, one test by itself", format=".2g"),
             ],

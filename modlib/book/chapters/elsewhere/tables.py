@@ -10,11 +10,11 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from modlib.book import stored
 from modlib.book.numbers import offered, once
 from modlib.paper import by_level, contrasts, family_pairs
 from modlib.stats import intervals, selection
 from modlib.stats.intervals import Estimate
-from modlib.study import catalogue, store
 from modlib.study.accuracy_filter import GRAPH, MIN_ACCURACY, kept_networks
 from modlib.study.runner import run
 from modlib.study.shard import N_CLASSES
@@ -41,9 +41,7 @@ CHANCE = 1 / N_CLASSES  # accuracy of a network that has learned nothing; both d
 @once
 def load_experiments(profile: str) -> dict[str, Results]:
     """Return the tables of `base`, computed if they must be, and of the other experiments that are stored."""
-    stored = {name: store.read_if_stored(catalogue.get(name, profile)) for name in COMPARED[1:]}
-    others = {name: results for name, results in stored.items() if results is not None}
-    return {"base": run("base", profile=profile), **others}
+    return {"base": run("base", profile=profile)} | stored.experiments(profile, *COMPARED[1:])
 
 
 def of_each(profile: str, table_of: Callable[[Results], pd.DataFrame]) -> pd.DataFrame:
@@ -63,11 +61,10 @@ def plain_accuracy(results: Results) -> float:
 def experiments(profile: str) -> pd.DataFrame:
     """Describe each experiment: what it trained, how accurate its networks are, and what it cost.
 
-    Accuracies are those of the weakest L2, `plain`, and of the `strongest` level of `dropout`, over all
-    networks, whether or not the filter keeps them. `training` and `analysis` are minutes, and `each` is the
-    seconds of analysis a network, which `times_v1` tells in multiples of that of `base-v1`. On a CPU these
-    are seconds of one core, summed over processes; beside a GPU they are seconds on the clock, the analysis
-    spread over all cores.
+    Accuracies, at the weakest L2 (`plain`) and at the `strongest` level of `dropout`, are those of all
+    networks, whether or not the filter keeps them. `training` and `analysis` are minutes, `each` is the
+    seconds of analysis a network. On a CPU they are of one core, summed over processes; beside a GPU they are
+    on the clock, the analysis spread over all cores.
     """
     rows = []
     for name, results in load_experiments(profile).items():
@@ -106,11 +103,10 @@ def q_curves(profile: str) -> pd.DataFrame:
     """Q of raw graphs by strength, and the same less the mean Q of untrained networks.
 
     Q of graphs of different size cannot be compared: what a search finds where there is nothing falls with
-    the number of units. So there are two scales: ``q``, as in `by_level.q_by_strength`, and ``excess``, less
-    the mean Q of the experiment's own untrained networks (`untrained`), same layer and measure. The error of
-    that mean is small beside the interval over seeds. Dead units, which upstream graphs lose, are not allowed
-    for. Where fewer than `intervals.FEWEST_SEEDS` seeds pass the filter there is no interval (nan): that of
-    two would be longer than the range of Q.
+    the number of units. So there are two scales: ``q``, and ``excess``, less the mean Q of the experiment's
+    own untrained networks, whose error is small beside the interval over seeds. Dead units, which upstream
+    graphs lose, are not allowed for. Where fewer than `intervals.FEWEST_SEEDS` seeds pass the filter there is
+    no interval: that of two would be longer than the range of Q.
     """
     q = of_each(profile, lambda results: _beside_untrained(by_level.q_by_strength(results), results))
     q = q[~q.normalized].rename(columns={"q": "value"}).drop(columns=["normalized", "effective_modules"])
@@ -128,10 +124,7 @@ def strongest_dropout(profile: str) -> pd.DataFrame:
 
 
 def agreement_by_layer(profile: str) -> pd.DataFrame:
-    """Agreement within and across families by layer: `family_pairs.family_agreement` of all experiments.
-
-    The `value` of a row is in the `metric` that it names.
-    """
+    """Agreement within and across families by layer: `family_pairs.family_agreement` of all experiments."""
     tables = [
         of_each(profile, partial(family_pairs.family_agreement, metric=metric))
         .query("layer > 0")
@@ -194,11 +187,9 @@ def effects_of(
 ) -> pd.DataFrame:
     """Both findings of an experiment in one number each, `EFFECTS`.
 
-    The first and the last are those of `modlib.paper.multiverse.default_effects`. The contrasts of Q are
-    means over all eight graphs of a layer, each side at its best level for each graph, chosen on other seeds.
-
-    Layer 0 stands for all layers together; with `by_layer` every layer follows by itself. `rivals` counts the
-    levels of L1 and L2 that stand against dropout.
+    The contrasts of Q are means over all eight graphs of a layer, each side at its best level for each graph,
+    chosen on other seeds. Layer 0 stands for all layers together; with `by_layer` every layer follows by
+    itself. `rivals` counts the levels of L1 and L2 that stand against dropout.
     """
     kept = kept_networks(results, min_accuracy=min_accuracy)
     kept = kept[kept.trained]
@@ -244,9 +235,8 @@ def sides(profile: str) -> pd.DataFrame:
 def best_levels(profile: str) -> pd.DataFrame:
     """Q at the best levels among those as accurate as dropout, beside untrained networks, for each graph.
 
-    Beside the columns of `modlib.paper.contrasts.by_graph` stand the mean Q of `untrained` networks, Q less
-    that at each level, ``<level>_excess``, and the `outcome`: the side that the interval of the difference is
-    on, or "undecided".
+    Beside the columns of `contrasts.by_graph` stand the mean Q of `untrained` networks, Q less that at each
+    level, and the `outcome`: the side that the interval of the difference is on, or "undecided".
     """
 
     def matched(results: Results) -> pd.DataFrame:
@@ -270,32 +260,21 @@ def scores(profile: str) -> pd.DataFrame:
 
 
 def scaled_filter(results: Results, base: Results) -> float:
-    """Least accuracy that asks as much on these data as 0.8 asks on those of `base`.
-
-    The same share of the way from chance to plain networks: c + (0.8 − c) (p − c) / (b − c), with c a tenth,
-    p and b the accuracies at the weakest L2.
-    """
+    """Least accuracy, as large a share of the way from chance to plain networks as 0.8 is for `base`."""
     share = (MIN_ACCURACY - CHANCE) / (plain_accuracy(base) - CHANCE)
     return CHANCE + share * (plain_accuracy(results) - CHANCE)
 
 
 @offered("filter", "effect")
-def filters(profile: str, experiment: str = "fashion") -> pd.DataFrame:
-    """Both findings on Fashion-MNIST by the paper's accuracy filter, one scaled to the data, and none.
-
-    `least` is the accuracy that a filter asks for, `kept` the networks that pass it. Another `experiment` may
-    be named; there are no rows if it is not stored.
-    """
+def filters(profile: str) -> pd.DataFrame:
+    """Both findings on Fashion-MNIST by the paper's accuracy filter, one scaled to the data, and none."""
     found = load_experiments(profile)
-    if experiment not in found:
-        return pd.DataFrame(columns=["filter", "effect"])
-    results = found[experiment]
+    results = stored.there(found.get("fashion"))
     asked = {"paper": MIN_ACCURACY, "scaled": scaled_filter(results, found["base"]), "none": 0.0}
     tables = []
     for name, least in asked.items():
         kept = int(kept_networks(results, min_accuracy=least).trained.sum())
-        table = effects_of(results, min_accuracy=least)
-        tables.append(table.assign(filter=name, least=least, kept=kept))
+        tables.append(effects_of(results, min_accuracy=least).assign(filter=name, least=least, kept=kept))
     return pd.concat(tables, ignore_index=True)
 
 

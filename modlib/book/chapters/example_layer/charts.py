@@ -6,43 +6,33 @@ from typing import Any
 import altair as alt
 
 from modlib.book import theme
-from modlib.book.chapters.example_layer.payload import (
-    ALPHABET,
-    FAMILY_NAMES,
-    TOP_LEVEL,
-    VARIANT_NAMES,
-    payload,
-    variant_name,
-)
+from modlib.book.chapters.example_layer import payload
 from modlib.book.chapters.example_layer.tables import OPENING, Layer
 from modlib.book.theme import Layered
 from modlib.measures import VARIANTS
+from modlib.paper.graph_names import variant_name
 
 CELL = 4  # width and height of a matrix cell in whole pixels, so that cells meet without seams
 
 
+@theme.described()
 def sorted_matrices(
-    layers: Mapping[tuple[str, int], Layer], *, shuffles: int = 500, seed: int = 0, **page: str
+    layers: Mapping[tuple[str, int], Layer], *, shuffles: int = 500, seed: int = 0
 ) -> alt.VConcatChart:
     """Draw a graph of a layer sorted by upstream modules and, beside it, by downstream modules.
 
     Controls choose network, layer, which of the eight graphs is shown and which two partitions sort it; the
     first layer is the one that the figure opens with. Below stand the table of units that the modules share,
     and the partitions' agreement beside what shuffled labels give. Graphs travel as text (`encode`) and are
-    spread out in the browser. The `page` is described as for `modlib.book.theme.properties`.
-
-    Raises
-    ------
-    ValueError
-        If there is no layer, or the layers differ in their number of units.
+    spread out in the browser.
     """
     n = next(iter(layers.values())).labels.shape[1]
     matrices = alt.hconcat(_panel("upstream", n), _panel("downstream", n), spacing=36)
     below = alt.hconcat(_table(n), _scores(), spacing=36)
     values = {
-        "layers": payload(layers, shuffles=shuffles, seed=seed),
+        "layers": payload.payload(layers, shuffles=shuffles, seed=seed),
         "colours": {variant_name(*variant): theme.COLOURS[variant[0]] for variant in VARIANTS},
-        "alphabet": ALPHABET,
+        "alphabet": payload.ALPHABET,
         "units": n,
     }
     params = [
@@ -50,14 +40,14 @@ def sorted_matrices(
         *(alt.param(name=name, value=value) for name, value in values.items()),
         alt.param(name="at", expr="layers[network + ', layer ' + layer]"),
     ]
-    properties = theme.properties(**page)
-    # Two matrices are thousands of cells: a canvas draws them faster than as many SVG elements.
-    properties["usermeta"] = {**properties.get("usermeta", {}), "embedOptions": {"renderer": "canvas"}}
-    # The table grows and shrinks with the partitions chosen, and the drawing with it.
-    properties |= {"padding": 8, "autosize": alt.AutoSizeParams(type="pad", resize=True)}
     chart: alt.VConcatChart = alt.vconcat(matrices, below, spacing=30).resolve_scale(opacity="independent")
-    found: alt.VConcatChart = chart.add_params(*params).properties(**properties)
-    return found
+    return chart.add_params(*params).properties(
+        # Two matrices are thousands of cells: a canvas draws them faster than as many SVG elements.
+        usermeta={"embedOptions": {"renderer": "canvas"}},
+        # The table grows and shrinks with the partitions chosen, and the drawing with it.
+        autosize=alt.AutoSizeParams(type="pad", resize=True),
+        padding=8,
+    )
 
 
 def _controls(layers: Mapping[tuple[str, int], Layer]) -> list[alt.Parameter]:
@@ -67,9 +57,9 @@ def _controls(layers: Mapping[tuple[str, int], Layer]) -> list[alt.Parameter]:
     menus: dict[str, tuple[str, list[Any], Any]] = {
         "network": ("network ", list(dict.fromkeys(network for network, _ in layers)), first_network),
         "layer": ("layer ", sorted({number for _, number in layers}), first_layer),
-        "shown": ("graph shown ", VARIANT_NAMES, opening["upstream"]),
-        "upstream": ("upstream modules of ", FAMILY_NAMES["upstream"], opening["upstream"]),
-        "downstream": ("downstream modules of ", FAMILY_NAMES["downstream"], opening["downstream"]),
+        "shown": ("graph shown ", payload.VARIANT_NAMES, opening["upstream"]),
+        "upstream": ("upstream modules of ", payload.FAMILY_NAMES["upstream"], opening["upstream"]),
+        "downstream": ("downstream modules of ", payload.FAMILY_NAMES["downstream"], opening["downstream"]),
     }
     return [
         alt.param(name=name, value=value, bind=alt.binding_select(options=options, name=label))
@@ -85,7 +75,7 @@ def _panel(family: str, n: int) -> Layered:
     """Draw the matrix in the order of the partition that the menu named like the family has chosen."""
     x: dict[str, Any] = {"scale": alt.Scale(domain=[0, n], nice=False, zero=False), "axis": None}
     y: dict[str, Any] = {"scale": alt.Scale(domain=[n, 0], nice=False, zero=False), "axis": None}
-    cuts = alt.Chart(alt.sequence(1, n, as_="cut"))
+    cuts = alt.Chart(alt.sequence(1, n, as_="cut")).mark_rule(strokeWidth=1.2, opacity=0.9)
     cuts = cuts.transform_filter(f"indexof(at.cuts[{family}], datum.cut) >= 0")
     names = (
         alt.Chart(alt.sequence(n, as_="module"))
@@ -95,7 +85,6 @@ def _panel(family: str, n: int) -> Layered:
         )
         .mark_text(fontSize=11)
     )
-    line: dict[str, Any] = {"strokeWidth": 1.2, "opacity": 0.9}
     lines = [
         f"'sorted by {family} modules of'",
         family,
@@ -105,8 +94,8 @@ def _panel(family: str, n: int) -> Layered:
     title = alt.Title(alt.ExprRef(f"[{', '.join(lines)}]"), offset=18)
     return alt.layer(
         _cells(family, n).encode(x=alt.X("column:Q", **x), y=alt.Y("row:Q", **y)),
-        cuts.mark_rule(**line).encode(x=alt.X("cut:Q", **x)),
-        cuts.mark_rule(**line).encode(y=alt.Y("cut:Q", **y)),
+        cuts.encode(x=alt.X("cut:Q", **x)),
+        cuts.encode(y=alt.Y("cut:Q", **y)),
         names.encode(x=alt.value(-10), y=alt.Y("middle:Q", **y), text="name:N"),
         names.encode(x=alt.X("middle:Q", **x), y=alt.value(-8), text="name:N"),
     ).properties(width=n * CELL, height=n * CELL, title=title)
@@ -114,8 +103,7 @@ def _panel(family: str, n: int) -> Layered:
 
 def _cells(family: str, n: int) -> alt.Chart:
     """Draw the entries of the matrix, read from its text."""
-    place = "datum.lo * (2 * units - datum.lo - 1) / 2 + datum.hi - datum.lo - 1"
-    scale = alt.Scale(domain=[0, TOP_LEVEL], range=[0.02, 1])
+    scale = alt.Scale(domain=[0, payload.TOP_LEVEL], range=[0.02, 1])
     chart: alt.Chart = (
         alt.Chart(alt.sequence(n * n, as_="cell"))
         .transform_calculate(row=f"floor(datum.cell / {n})", column=f"datum.cell % {n}")
@@ -127,7 +115,7 @@ def _cells(family: str, n: int) -> alt.Chart:
             column2="datum.column + 1",
         )
         .transform_calculate(lo="min(datum.i, datum.j)", hi="max(datum.i, datum.j)")
-        .transform_calculate(place=place)
+        .transform_calculate(place="datum.lo * (2 * units - datum.lo - 1) / 2 + datum.hi - datum.lo - 1")
         .transform_calculate(
             level="indexof(alphabet, slice(at.code[shown], datum.place, datum.place + 1))",
             unit="datum.i + 1",
@@ -135,7 +123,7 @@ def _cells(family: str, n: int) -> alt.Chart:
             ours=_label(family, "datum.i"),
             theirs=_label(family, "datum.j"),
         )
-        .transform_calculate(value=f"at.top[shown] * pow(datum.level / {TOP_LEVEL}, 2)")
+        .transform_calculate(value=f"at.top[shown] * pow(datum.level / {payload.TOP_LEVEL}, 2)")
         .mark_rect()
         .encode(
             x2="column2:Q",
@@ -220,15 +208,13 @@ def _scores() -> Layered:
             ],
         )
     )
-    scale = alt.Scale(domain=[-0.1, 1], nice=False)
     axis = alt.Axis(values=[0, 0.2, 0.4, 0.6, 0.8, 1], format=".1f")
-    x = alt.X("found:Q", scale=scale, title="found (point), by chance (bar)", axis=axis)
+    x = alt.X("found:Q", title="found (point), by chance (bar)", axis=axis)
+    low, mean, x = (end.scale(domain=[-0.1, 1], nice=False) for end in (alt.X("low:Q"), alt.X("mean:Q"), x))
     grey = theme.FAMILY_COLOURS["across"]
     return alt.layer(
-        scores.mark_bar(height=12, color=grey, opacity=0.5).encode(
-            x=alt.X("low:Q", scale=scale), x2="high:Q"
-        ),
-        scores.mark_tick(height=18, thickness=2, color=grey).encode(x=alt.X("mean:Q", scale=scale)),
+        scores.mark_bar(height=12, color=grey, opacity=0.5).encode(x=low, x2="high:Q"),
+        scores.mark_tick(height=18, thickness=2, color=grey).encode(x=mean),
         scores.mark_point(filled=True, size=80, opacity=1, color=grey).encode(x=x),
         scores.mark_text(dy=-15, fontSize=11).encode(x=x, text="text:N"),
     ).properties(width=190, height=alt.Step(46), title="agreement of the two partitions")

@@ -7,19 +7,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from modlib.book import theme
 from modlib.book.chapters.example_layer.tables import Layer, crossing
 from modlib.comparison import transfers
 from modlib.measures import DOWNSTREAM, UPSTREAM, VARIANTS
+from modlib.paper.graph_names import variant_name
 
 #: One character for each level of brightness; none has a meaning in JSON, HTML or a regular expression.
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_~"
 TOP_LEVEL = len(ALPHABET) - 1
-
-
-def variant_name(measure: str, normalized: bool) -> str:
-    """Name one of the eight graphs of a layer, such as ``input gradient, normalised``."""
-    return theme.NAMES[measure] + (", normalised" if normalized else ", raw")
 
 
 VARIANT_NAMES = [variant_name(*variant) for variant in VARIANTS]
@@ -57,18 +52,11 @@ def payload(
 ) -> dict[str, dict[str, Any]]:
     """Give everything that the browser needs to draw the layers, as plain values.
 
-    Returns
-    -------
-    dict
-        Under ``"<network>, layer <number>"``: `code` and `top` of each graph (`encode`); `order`, `labels`,
-        `cuts` (positions where one module ends) and `middles` with `names` (where to write which module) of
-        each partition; `q` of every graph under every partition (``"<graph> under <partition>"``); and
-        `crossing` of every upstream with every downstream partition (``"<upstream> x <downstream>"``).
-
-    Raises
-    ------
-    ValueError
-        If there is no layer, or the layers differ in their number of units.
+    Under ``"<network>, layer <number>"`` stand `code` and `top` of each graph (`encode`); `order`, `labels`,
+    `cuts` (positions where one module ends) and `middles` with `names` (where to write which module) of each
+    partition; `q` of every graph under every partition (``"<graph> under <partition>"``); and `crossing` of
+    every upstream with every downstream partition (``"<upstream> x <downstream>"``). A ValueError says that
+    there is no layer, or that the layers differ in their number of units.
     """
     sizes = {layer.labels.shape[1] for layer in layers.values()}
     if len(sizes) != 1:

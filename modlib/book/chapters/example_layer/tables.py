@@ -24,11 +24,7 @@ class Layer(NamedTuple):
 
 
 def collect(S: Mapping[str, Sequence[Tensor]], partitions: pd.DataFrame) -> dict[tuple[str, int], Layer]:
-    """Put the graphs and partitions of several networks together, by network and number of the layer.
-
-    The partitions are those that `modlib.study.recompute.partitions` makes of `S`, of every network, layer
-    and variant. Networks keep the order of that table.
-    """
+    """Put the graphs of several networks and what `recompute.partitions` makes of them together, by layer."""
     names = partitions.network.unique()
     labels = partitions.set_index(["network", "layer", "measure", "normalized"]).labels
     stacked = [graphs(dict(S), layer) for layer in range(len(S["input_cov"]))]  # type: ignore[arg-type]
@@ -53,10 +49,9 @@ class Agreement(NamedTuple):
 def crossing(
     a: Int[np.ndarray, " unit"], b: Int[np.ndarray, " unit"], *, shuffles: int = 500, seed: int = 0
 ) -> dict[str, Agreement]:
-    """Compare two partitions, and the first with shuffles of the second: same module sizes, no relation.
+    """Compare two partitions by ECS and AMI, and the first with shuffles of the second, which keep its sizes.
 
-    The metrics are ``ecs``, element-centric similarity, and ``ami``, adjusted mutual information. Units
-    that are dead (−1) in either partition are left out of both, also of the shuffling.
+    Units that are dead (−1) in either partition are left out of both, also of the shuffling.
     """
     alive = (a >= 0) & (b >= 0)
     a, b = a[alive], b[alive]

@@ -9,10 +9,7 @@ from torch import Tensor
 def relative_differences(
     found: Mapping[str, Sequence[Tensor]], expected: Mapping[str, Sequence[Tensor]]
 ) -> pd.DataFrame:
-    """Compare similarity matrices measure by measure and layer by layer.
-
-    Each difference is the largest ``|found - expected|`` of a layer's matrices, divided by its largest
-    ``|expected|``: 0 where both are the same, nan where both are zero throughout.
+    """Largest ``|found - expected|`` of a layer's matrices as a share of its largest ``|expected|``.
 
     Examples
     --------
@@ -22,15 +19,10 @@ def relative_differences(
     >>> relative_differences(T, S).loc["input_cov", "layer 1"].item()
     0.25
     """
-    table = {
-        measure: {
-            f"layer {layer}": _relative_difference(a.detach().double(), b.detach().double())
-            for layer, (a, b) in enumerate(zip(found[measure], layers, strict=True), start=1)
-        }
-        for measure, layers in expected.items()
-    }
-    return pd.DataFrame(table).T
-
-
-def _relative_difference(found: Tensor, expected: Tensor) -> float:
-    return float((found - expected).abs().max() / expected.abs().max())
+    rows = {}
+    for measure, layers in expected.items():
+        pairs = zip(found[measure], layers, strict=True)
+        doubles = [(a.detach().double(), b.detach().double()) for a, b in pairs]
+        rows[measure] = [float((a - b).abs().max() / b.abs().max()) for a, b in doubles]
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    return table.rename(columns=lambda layer: f"layer {layer + 1}")

@@ -7,17 +7,8 @@ import altair as alt
 import pandas as pd
 import vl_convert
 
-from modlib.book.theme import (
-    GREY,
-    MEASURE_LABELS,
-    NAMES,
-    Layered,
-    described,
-    estimate,
-    family_colour,
-    measure_colour,
-    scale_of,
-)
+from modlib.book import theme
+from modlib.book.theme import GREY, Layered, described, estimate, family_colour, measure_colour, scale_of
 from modlib.book.vega import PAPER
 from modlib.paper import by_level, family_pairs
 from modlib.study.store import Results
@@ -40,12 +31,12 @@ def _dropout(results: Results) -> Layered:
     weakest = table[table.regularizer == "l2"].strength.min()
     plain = table[(table.regularizer == "l2") & (table.strength == weakest)].assign(strength=0.0)
     points = pd.concat([plain, table[table.regularizer == "dropout"]]).round(4)
-    points["name"] = points.measure.map(NAMES)
+    points["name"] = points.measure.map(theme.NAMES)
     untrained = by_level.q_untrained(results).query("layer == 1 and not normalized")
     band = pd.DataFrame({"low": [untrained["mean"].min()], "high": [untrained["mean"].max()]})
     x = alt.X("strength:Q", title="dropout probability", scale=alt.Scale(domain=[0, 0.72], nice=False))
     y = alt.Y("q:Q", title="modularity Q, first hidden layer", scale=alt.Scale(zero=True))
-    legend = alt.Legend(title=None, orient="top-left", labelExpr=MEASURE_LABELS, symbolOpacity=1)
+    legend = alt.Legend(title=None, orient="top-left", labelExpr=theme.MEASURE_LABELS, symbolOpacity=1)
     base = alt.Chart(points).encode(x=x, color=measure_colour(legend=legend))
     grey = alt.Chart(band).mark_rect(color=GREY, opacity=0.3).encode(y="low:Q", y2="high:Q")
     said = (
@@ -57,10 +48,8 @@ def _dropout(results: Results) -> Layered:
     line = base.mark_line(point=alt.OverlayMarkDef(size=34, filled=True)).encode(
         y=y,
         tooltip=[
-            alt.Tooltip("name:N", title="measure"),
-            alt.Tooltip("strength:Q", title="dropout", format="~g"),
-            *estimate("q", "Q"),
-            alt.Tooltip("seeds:Q"),
+            *(theme.MEASURE_TIP, alt.Tooltip("strength:Q", title="dropout", format="~g")),
+            *(*estimate("q", "Q"), "seeds:Q"),
         ],
     )
     return alt.layer(grey, said, spread, line).properties(width=260, height=240)
@@ -99,8 +88,7 @@ def _families(results: Results) -> Layered:
 def save_hero(results: Results, path: Path) -> None:
     """Write the picture of the README as SVG, on white, unless the one there says the same.
 
-    Each mark carries its values as a label. Only these are compared: where letters stand depends on the
-    machine's fonts.
+    Only the values in the labels of marks are compared: letters stand where the machine's fonts have them.
     """
     picture = vl_convert.vegalite_to_svg(hero(results).to_dict(), config=PAPER)
     if not path.exists() or _labels(path.read_text(encoding="utf-8")) != _labels(picture):

@@ -1,14 +1,13 @@
 """Q against the strength of regularisation."""
 
 import altair as alt
-import numpy as np
 import pandas as pd
 
 from modlib.book import theme
 from modlib.paper import by_level, contrasts, published
 from modlib.study.store import Results
 
-CLEAR, UNCLEAR = "told from no difference", "not told from no difference"
+CLEAR = "told from no difference"
 SERIES = {"raw": "circle", "normalised": "square", "paper, raw": "cross", "paper, normalised": "diamond"}
 
 
@@ -31,14 +30,8 @@ def _points(results: Results) -> pd.DataFrame:
     "the paper's points beside ours and a band for untrained networks."
 )
 def q_against_strength(results: Results) -> alt.FacetChart:
-    """Q against strength: a row a measure, a column a regulariser, layer by drop-down, series by legend.
-
-    Ours with 95 % intervals over seeds, the paper's points beside them, and mean ± sd of untrained networks.
-    """
-    points = _points(results)
-    penalty = points.regularizer != "dropout"
-    points["x"] = theme.on_strength_axis(points)
-    points["by"] = points.regularizer.map(theme.REGULARIZERS) + np.where(penalty, " strength", " probability")
+    """Q against strength: a row a measure, a column a regulariser, layer by drop-down, series by legend."""
+    points = theme.on_strength_axis(_points(results))
     pick = alt.selection_point(name="series", fields=["series"], bind="legend")
     base = alt.Chart().transform_filter("datum.layer == layer")
     ours = base.transform_filter(alt.FieldOneOfPredicate(field="series", oneOf=list(SERIES)[:2]))
@@ -62,22 +55,16 @@ def q_against_strength(results: Results) -> alt.FacetChart:
             fill=alt.condition("datum.series == 'raw'", colour, hidden),
             shape=alt.Shape("series:N", scale=theme.scale_of(SERIES), legend=legend),
             tooltip=[
-                alt.Tooltip("name:N", title="measure"),
-                alt.Tooltip("series:N"),
-                alt.Tooltip("by:N", title="regulariser"),
-                alt.Tooltip("strength:Q", format="~g"),
-                *theme.estimate("q", "Q"),
-                alt.Tooltip("seeds:Q"),
+                *(theme.MEASURE_TIP, "series:N", theme.REGULARIZER_TIP, theme.STRENGTH_TIP),
+                *(*theme.estimate("q", "Q"), "seeds:Q"),
             ],
             **shown,
         ),
         data=points.drop(columns="regularizer"),
         size=(165, 110),
         row=alt.Row("name:N", sort=list(theme.NAMES.values()), header=theme.ROW_HEADER),
-        column=alt.Column(
-            "by:N", sort=["dropout probability", "L1 strength", "L2 strength"], header=alt.Header(title=None)
-        ),
-        spacing={"row": 10, "column": 14},
+        column=theme.BY_REGULARIZER,
+        spacing=theme.GAPS,
         independent="x",
         params=[theme.drop_down("layer", "Hidden layer ", [1, 2], ["first", "second"]), pick],
     )
@@ -89,30 +76,22 @@ def q_against_strength(results: Results) -> alt.FacetChart:
     "more modular networks. Filled points are told from no difference after a correction for their number."
 )
 def difference_of_gains(results: Results) -> alt.FacetChart:
-    """How much higher the best level of dropout lies than the best of L1 and L2, graph by graph.
-
-    Once among levels that are as accurate as every level of dropout, once among all levels. Filled where the
-    difference is told from none after Holm's correction for the graphs of a column.
-    """
+    """How much higher the best level of dropout lies than the best of L1 and L2, graph by graph."""
     gain = contrasts.both_ways(results)
-    gain["holm"] = gain.p_holm.map(lambda p: CLEAR if p <= contrasts.SIGNIFICANT else UNCLEAR)
+    gain["holm"] = (gain.p_holm <= contrasts.SIGNIFICANT).map({True: CLEAR, False: f"not {CLEAR}"})
     gain["graph"] = theme.graph_names(gain)
     gain["layer"] = gain.layer.map({1: "first layer", 2: "second layer"})
     colour = theme.measure_colour(legend=None)
-    shown = {
-        "y": alt.Y("graph:N", sort=theme.GRAPHS, title=None, axis=alt.Axis(labelLimit=220)),
-        "color": colour,
-    }
-    base = alt.Chart()
+    y = alt.Y("graph:N", sort=theme.GRAPHS, title=None, axis=alt.Axis(labelLimit=220))
+    base = alt.Chart().encode(y=y, color=colour)
     return theme.panels(
-        base.mark_rule(strokeDash=[3, 3]).encode(x=alt.datum(0)),
-        base.mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q", **shown),
+        alt.Chart().mark_rule(strokeDash=[3, 3]).encode(x=alt.datum(0)),
+        base.mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q"),
         base.mark_point(size=60, opacity=1).encode(
             x=alt.X("difference:Q", title="Q, best dropout − best L1 or L2", axis=alt.Axis(tickCount=5)),
             fill=alt.condition(f"datum.holm == '{CLEAR}'", colour, alt.value("transparent")),
             tooltip=[
-                "graph:N",
-                "levels:N",
+                *("graph:N", "levels:N"),
                 *theme.formatted(".3f", plain="Q at the weakest L2", dropout="Q at the best dropout"),
                 alt.Tooltip("dropout_at:Q", title="dropout of", format="~g"),
                 alt.Tooltip("weights:Q", title="Q at the best L1 or L2", format=".3f"),
@@ -123,11 +102,10 @@ def difference_of_gains(results: Results) -> alt.FacetChart:
                 alt.Tooltip("p_holm:Q", title="p by Holm", format=".4f"),
                 alt.Tooltip("holm:N", title="after Holm"),
             ],
-            **shown,
         ),
         data=gain.round(4),
         size=(205, 170),
         row=alt.Row("layer:N", header=theme.HEADER),
-        column=alt.Column("levels:N", sort=list(contrasts.LEVELS_COMPARED), header=alt.Header(title=None)),
+        column=alt.Column("levels:N", sort=list(contrasts.LEVELS_COMPARED), header=theme.NO_TITLE),
         spacing=14,
     )

@@ -6,7 +6,7 @@ from IPython.display import HTML
 from modlib.book.benchmark_records import read
 from modlib.book.chapters.robustness import tables
 from modlib.book.html_table import text_table
-from modlib.book.theme import GREY, TOP_LEGEND, described, scale_of
+from modlib.book.theme import GREY, TOP_LEGEND, described, formatted, scale_of
 
 _GOOD, _REFUSED, _BAD = "#1b6ca8", "#4fb3d9", "#d95f02"
 
@@ -33,10 +33,8 @@ def hostile() -> alt.Chart:
             color=alt.Color("said:N", scale=colours, legend=legend),
             order="rank:Q",
             tooltip=[
-                "file:N",
-                alt.Tooltip("said:N", title="outcome"),
-                alt.Tooltip("number:Q", title="files", format=","),
-                alt.Tooltip("share:Q", title="share", format=".1%"),
+                *("file:N", alt.Tooltip("said:N", title="outcome")),
+                *(*formatted(",", number="files"), *formatted(".1%", share="share")),
             ],
         )
         .properties(width="container", height=alt.Step(22))

@@ -7,6 +7,7 @@ import pandas as pd
 from modlib.book import benchmark_records
 from modlib.book.benchmark_records import read, read_if_there
 from modlib.book.numbers import offered
+from modlib.book.stored import there
 
 #: Test files whose tests try to break something, and what they try.
 TRIALS = {
@@ -55,10 +56,7 @@ def mutants() -> pd.DataFrame:
 
 
 def survivors() -> pd.DataFrame:
-    """Faults that no test noticed, and why: the columns of `MUTANT` and `reason`.
-
-    Reasons are written by a person and stored beside the records; nan where there is none.
-    """
+    """Faults that no test noticed, and the reason that a person wrote beside the records, if there is one."""
     table = read("mutation", "cpu").table.fillna("")  # no function: the top of the module
     reasons = pd.read_csv(benchmark_records.FOLDER / "survivors.csv").fillna("")
     return table.loc[table.outcome == "survived", MUTANT].merge(reasons, on=MUTANT, how="left")
@@ -70,8 +68,7 @@ def survivors() -> pd.DataFrame:
 @offered()
 def damaged(_profile: str) -> pd.DataFrame:
     """How many damaged files were read, of how many kinds, and what came of reading them."""
-    if not read_if_there("hostile", "cpu"):
-        return pd.DataFrame()
+    there(read_if_there("hostile", "cpu"))
     table = hostile()
     return pd.DataFrame([{"kinds": len(table), **table[["files", *READINGS]].sum()}])
 
@@ -79,9 +76,7 @@ def damaged(_profile: str) -> pd.DataFrame:
 @offered()
 def suite(_profile: str) -> pd.DataFrame:
     """Cases of all tests, of bad arguments and of properties; minutes of both suites; and kills of a run."""
-    record = read_if_there("suite", "cpu")
-    if record is None:
-        return pd.DataFrame()
+    record = there(read_if_there("suite", "cpu"))
     table, minutes = record.table, {part: seconds / 60 for part, seconds in record.about["wall"].items()}
     killed: dict[str, Any] = next((found for found in record.about["found"].values() if "kills" in found), {})
     row = {
@@ -97,8 +92,7 @@ def suite(_profile: str) -> pd.DataFrame:
 @offered()
 def faults(_profile: str) -> pd.DataFrame:
     """How many faults were put into the code and caught, and the share caught (%), in all and at least."""
-    if not read_if_there("mutation", "cpu"):
-        return pd.DataFrame()
+    there(read_if_there("mutation", "cpu"))
     table = mutants()
     row = table[["mutants", "caught", "survived"]].sum()
     percent = 100 * row.caught / row.mutants

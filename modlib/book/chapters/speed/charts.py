@@ -10,6 +10,7 @@ from modlib.book import theme
 from modlib.book.chapters.speed import tables
 from modlib.book.chapters.speed.estimates import SMALLEST, exponents
 from modlib.book.html_table import text_table
+from modlib.book.stored import there
 
 #: Vega expression: a power of ten as one, other numbers not at all.
 _TENS = "format(round(log(datum.value) / LN10), 'd')"
@@ -27,10 +28,8 @@ CURVES: dict[str, tuple[str, ...]] = {
 }
 #: An error up to which a graph is that of all images: the last layer's output gradient looks at none.
 _SAME = 1e-9
-#: Columns of the record of pages, and their types.
-PAGES = {"page": "str", "window": "str"} | dict.fromkeys(
-    ("own_bytes", "shared_bytes", "requests", "seconds"), "float"
-)
+#: Columns of the record of pages.
+PAGES = ["page", "window", "own_bytes", "shared_bytes", "requests", "seconds"]
 _TWO_COLUMNS: dict[str, Any] = {"title": None, "orient": "top", "columns": 2, "symbolOpacity": 1}
 
 
@@ -46,7 +45,8 @@ def goals() -> HTML:
     return text_table(tables.goals(), (8, 3.5, 3.5, 3.5))
 
 
-def growth(by: str, **page: str) -> alt.HConcatChart:
+@theme.described()
+def growth(by: str) -> alt.HConcatChart:
     """Time and peak memory as units, images or networks grow, a key of `CURVES`; both axes logarithmic."""
     table = tables.growth("paper")
     table = table[table.what.str.endswith(f" by {by}")]
@@ -61,10 +61,8 @@ def growth(by: str, **page: str) -> alt.HConcatChart:
     scale = alt.Scale(domain=order, range=[*theme.COLOURS.values(), theme.GREY][: len(order)])
     legend = alt.Legend(**_TWO_COLUMNS) if len(order) > 1 else None
     tooltips = [
-        alt.Tooltip("curve:N", title="what"),
-        alt.Tooltip("size:Q", title=by, format=","),
-        alt.Tooltip("seconds:Q", format=".3g"),
-        alt.Tooltip("mib:Q", title="MiB", format=".3g"),
+        *(alt.Tooltip("curve:N", title="what"), *theme.formatted(",", size=by)),
+        *(alt.Tooltip("seconds:Q", format=".3g"), *theme.formatted(".3g", mib="MiB")),
     ]
     colour = alt.Color("curve:N", sort=order, scale=scale, legend=legend)
     panels = [
@@ -83,8 +81,7 @@ def growth(by: str, **page: str) -> alt.HConcatChart:
         )
     ]
     said = f"Seconds and most memory held by {', '.join(order)} as the number of {by} grows, on logarithmic "
-    chart: alt.HConcatChart = alt.hconcat(*panels, spacing=24)
-    return chart.properties(**theme.properties(description=f"{said}axes.", **page))
+    return alt.hconcat(*panels, spacing=24).properties(description=f"{said}axes.")
 
 
 @theme.described(
@@ -93,21 +90,14 @@ def growth(by: str, **page: str) -> alt.HConcatChart:
 )
 def fewer_images() -> alt.HConcatChart:
     """Error of graphs, and share of Q given up, when similarities are formed from fewer images."""
-    table = tables.on_record("growth-images")
+    table = there(tables.on_record("growth-images"))
     graphs = table[~table.normalized & (table.error > _SAME)].groupby(["images", "measure"])
-    rows = pd.concat(
-        [
-            graphs[field].quantile(level).rename(f"{end}{field}")
-            for field in ("error", "lost")
-            for end, level in (("", 0.5), ("low_", 0.25), ("high_", 0.75))
-        ],
-        axis=1,
-    ).reset_index()
+    ends = {"": 0.5, "low_": 0.25, "high_": 0.75}
+    quantiles = [graphs[["error", "lost"]].quantile(level).add_prefix(end) for end, level in ends.items()]
+    rows = pd.concat(quantiles, axis=1).reset_index()
     percent = alt.Axis(format="~%", tickCount=5)
-    tens, log = (
-        alt.Axis(format="~%", values=[0.001, 0.01, 0.1, 1]),
-        alt.Scale(type="log", nice=False, padding=8),
-    )
+    tens = alt.Axis(format="~%", values=[0.001, 0.01, 0.1, 1])
+    log = alt.Scale(type="log", nice=False, padding=8)
     error = _with_quartiles(rows, "error", "distance from the whole graph", axis=tens, scale=log)
     # What is lost can be nothing, which has no logarithm.
     lost = _with_quartiles(rows, "lost", "share of Q given up", axis=percent, scale=alt.Scale())
@@ -143,8 +133,7 @@ def pages() -> theme.Layered:
     The chart is empty until there is a record: to measure the pages, the book is built with this chart.
     """
     table = tables.on_record("book-pages")
-    if table.empty:
-        table = pd.DataFrame(columns=list(PAGES)).astype(PAGES)
+    table = pd.DataFrame(columns=PAGES, dtype=object) if table is None else table
     table = table.assign(
         megabytes=table.own_bytes / tables.MEGABYTE,
         shared=table.shared_bytes / tables.MEGABYTE,
@@ -164,11 +153,9 @@ def pages() -> theme.Layered:
             color=alt.Color("window:N", scale=colours, legend=theme.TOP_LEGEND),
             shape=alt.Shape("window:N", legend=None),
             tooltip=[
-                "page:N",
-                "window:N",
+                *("page:N", "window:N"),
                 *theme.formatted(".2f", megabytes="MB of its own", shared="MB shared"),
-                alt.Tooltip("requests:Q", title="requests"),
-                alt.Tooltip("seconds:Q", title="seconds", format=".2f"),
+                *(alt.Tooltip("requests:Q", title="requests"), *theme.formatted(".2f", seconds="seconds")),
             ],
         )
     )

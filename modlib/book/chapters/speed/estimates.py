@@ -1,26 +1,15 @@
 """Ratios, spreads and powers, from the tables that benchmarks put on record."""
 
-from typing import NamedTuple
-
 import numpy as np
 import pandas as pd
 
 SMALLEST = 0.1  # MiB; memory below it cannot be told from none, of which no power can be fitted
 
 
-class Spread(NamedTuple):
-    """Median, quartiles and extremes of some numbers."""
-
-    lowest: float
-    lower: float
-    median: float
-    upper: float
-    highest: float
-
-
-def spread(values: np.ndarray) -> Spread:
-    """Return median, quartiles and extremes."""
-    return Spread(*np.quantile(values, [0, 0.25, 0.5, 0.75, 1]).tolist())
+def quartiles(values: np.ndarray) -> tuple[float, float, float]:
+    """Return the median, and the lower and the upper quartile."""
+    median, lower, upper = np.quantile(values, [0.5, 0.25, 0.75]).tolist()
+    return median, lower, upper
 
 
 def ratios(table: pd.DataFrame, slow: str, fast: str) -> np.ndarray:

@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from modlib.book.benchmark_records import Device, read_if_there
-from modlib.book.chapters.speed.estimates import exponents, fastest, raced, ratios, spread
+from modlib.book.benchmark_records import Device, Record, read_if_there
+from modlib.book.chapters.speed.estimates import exponents, fastest, quartiles, raced, ratios
 from modlib.book.numbers import Maker, offered
+from modlib.book.stored import there
 
 #: Devices that benchmarks may be on record for.
 DEVICES: tuple[Device, ...] = ("cpu", "cuda")
@@ -26,22 +27,27 @@ MEGABYTE = 1e6  # bytes
 ROUNDING = 1e-9  # values of Q that differ by no more are the same
 
 
-def on_record(name: str, device: Device = "cpu") -> pd.DataFrame:
-    """Return the table of a record; an empty one if there is none."""
-    record = read_if_there(name, device)
-    return pd.DataFrame() if record is None else record.table
+def on_record(name: str) -> pd.DataFrame | None:
+    """Return the table of a record of the CPU; None if there is none."""
+    record = read_if_there(name, "cpu")
+    return None if record is None else record.table
+
+
+def _training() -> dict[Device, Record]:
+    """Return the records of training that there are, by device."""
+    found = {device: read_if_there("training", device) for device in DEVICES}
+    return {device: record for device, record in found.items() if record is not None}
 
 
 @offered("device")
 def machines(_profile: str) -> pd.DataFrame:
     """Describe the machines on which training was timed."""
     rows = []
-    for device in DEVICES:
-        if record := read_if_there("training", device):
-            of = record.machine
-            with_gpu = f"{of['device']} with " if device == "cuda" else ""
-            name = f"{with_gpu}{of['cpu']}, {of['cores']} cores, {of['memory_gib']:g} GiB"
-            rows.append({"device": device, "name": f"{name}; torch {of['versions']['torch']}"})
+    for device, record in _training().items():
+        of = record.machine
+        with_gpu = f"{of['device']} with " if device == "cuda" else ""
+        name = f"{with_gpu}{of['cpu']}, {of['cores']} cores, {of['memory_gib']:g} GiB"
+        rows.append({"device": device, "name": f"{name}; torch {of['versions']['torch']}"})
     return pd.DataFrame(rows)
 
 
@@ -49,12 +55,10 @@ def machines(_profile: str) -> pd.DataFrame:
 def training(_profile: str) -> pd.DataFrame:
     """Ratios of seconds in training, within rounds: medians and quartiles, as multiples and in per cent."""
     rows = []
-    for device in DEVICES:
-        table = on_record("training", device)
+    for device, record in _training().items():
         for ratio, (slow, fast) in TRAINING_RATIOS.items():
-            if not table.empty and raced(table, slow).any() and raced(table, fast).any():
-                times = spread(ratios(table, slow, fast))
-                rows.append([device, ratio, times.median, times.lower, times.upper])
+            if all(raced(record.table, contestant).any() for contestant in (slow, fast)):
+                rows.append([device, ratio, *quartiles(ratios(record.table, slow, fast))])
     found = pd.DataFrame(rows, columns=["device", "ratio", "times", "lower", "upper"])
     return found.assign(**{f"percent_{of}": 100 * found[of] for of in ("times", "lower", "upper")})
 
@@ -63,9 +67,9 @@ def training(_profile: str) -> pd.DataFrame:
 def epochs(_profile: str) -> pd.DataFrame:
     """Milliseconds that training takes for a network and epoch, in the fastest form of each contestant."""
     rows = []
-    for device in DEVICES:
-        table = on_record("training", device)
-        for contestant in () if table.empty else ("loop", "stack"):
+    for device, record in _training().items():
+        for contestant in ("loop", "stack"):
+            table = record.table
             seconds = table[table.contestant == fastest(table, contestant)].seconds
             rows.append({"device": device, "contestant": contestant, "milliseconds": 1000 * seconds.median()})
     return pd.DataFrame(rows)
@@ -74,9 +78,7 @@ def epochs(_profile: str) -> pd.DataFrame:
 @offered("stage")
 def base(_profile: str) -> pd.DataFrame:
     """Seconds of each stage of the experiment base on a GPU, and of the first time, compiling included."""
-    record = read_if_there("base", "cuda")
-    if record is None:
-        return pd.DataFrame()
+    record = there(read_if_there("base", "cuda"))
     medians = record.table.groupby("stage", as_index=False).seconds.median()
     found: pd.DataFrame = medians.assign(first=medians.stage.map(record.about["first"]))
     return found
@@ -84,53 +86,44 @@ def base(_profile: str) -> pd.DataFrame:
 
 @offered("part")
 def analysis(_profile: str) -> pd.DataFrame:
-    """Seconds of the analysis of a network, by part, and how many `times` longer the published method takes.
-
-    `modlib` and `published` are medians; `times` is the median of their ratio over networks and rounds, and
-    `from` and `to` are its quartiles.
-    """
-    table = on_record("analysis")
+    """Median seconds to analyse a network, by part, and how many `times` longer the published way takes."""
+    table = there(on_record("analysis"))
+    medians = table.groupby("contestant").seconds.median()
     rows = []
-    for part in () if table.empty else PARTS:
-        medians = table.groupby("contestant").seconds.median()
+    for part in PARTS:
         seconds = {side: medians[f"{side}: {part}"] for side in ("modlib", "published")}
-        times = spread(ratios(table, f"published: {part}", f"modlib: {part}"))
-        rows.append({"part": part, **seconds, "times": times.median, "from": times.lower, "to": times.upper})
+        times, low, high = quartiles(ratios(table, f"published: {part}", f"modlib: {part}"))
+        rows.append({"part": part, **seconds, "times": times, "from": low, "to": high})
     return pd.DataFrame(rows)
 
 
 @offered()
 def partitions(_profile: str) -> pd.DataFrame:
     """Graphs on which the Q of modlib's search is higher, lower or the same as that of the published one."""
-    table = on_record("analysis-q")
-    if table.empty:
-        return table
+    table = there(on_record("analysis-q"))
     gain = table.gain
-    return pd.DataFrame(
-        {
-            "networks": [table.network.nunique()],
-            "graphs": len(gain),
-            "higher": (gain > ROUNDING).sum(),
-            "lower": (gain < -ROUNDING).sum(),
-            "equal": gain.between(-ROUNDING, ROUNDING).sum(),
-            "most_higher": max(0.0, gain.max()),
-            "most_lower": max(0.0, -gain.min()),
-        }
-    )
+    row = {
+        "networks": table.network.nunique(),
+        "graphs": len(gain),
+        "higher": (gain > ROUNDING).sum(),
+        "lower": (gain < -ROUNDING).sum(),
+        "equal": gain.between(-ROUNDING, ROUNDING).sum(),
+        "most_higher": max(0.0, gain.max()),
+        "most_lower": max(0.0, -gain.min()),
+    }
+    return pd.DataFrame([row])
 
 
 @offered("what", "size")
 def growth(_profile: str) -> pd.DataFrame:
     """Seconds and most memory held (MiB) of every point of the curves of growth."""
-    return on_record("growth").dropna()
+    return there(on_record("growth")).dropna()
 
 
 @offered("what")
-def powers(profile: str) -> pd.DataFrame:
+def powers(_profile: str) -> pd.DataFrame:
     """Powers by which `time` and `memory` grow between two sizes, and `seconds` and `mib` at the larger."""
-    table = growth(profile)
-    if table.empty:
-        return table
+    table = there(on_record("growth")).dropna()
     largest = table.sort_values("size").groupby("what").last().rename(columns={"size": "to"})
     found = exponents(table).join(largest, on="what")
     return found[["what", "from", "to", "time", "memory", "seconds", "mib"]]
@@ -139,23 +132,15 @@ def powers(profile: str) -> pd.DataFrame:
 @offered("images")
 def fewer_images(_profile: str) -> pd.DataFrame:
     """Error of graphs from fewer images, and share of Q given up, in per cent: medians and a quartile."""
-    table = on_record("growth-images")
-    if table.empty:
-        return table
-    found = table.groupby("images").agg(
-        error=("error", "median"),
-        lost=("lost", "median"),
-        lost_upper=("lost", lambda lost: lost.quantile(0.75)),
-    )
-    return (100 * found).reset_index()
+    groups = there(on_record("growth-images")).groupby("images")
+    medians = groups[["error", "lost"]].median().assign(lost_upper=groups.lost.quantile(0.75))
+    return (100 * medians).reset_index()
 
 
 @offered("neighbours")
 def fewer_edges(_profile: str) -> pd.DataFrame:
     """How much faster a search is if each unit keeps its strongest edges, and the share of Q given up (%)."""
-    table = on_record("growth-sparse")
-    if table.empty:
-        return table
+    table = there(on_record("growth-sparse"))
     whole = table[table.neighbours == 0].seconds.item()
     return table.assign(times=whole / table.seconds, lost=100 * table.lost)
 
@@ -163,8 +148,9 @@ def fewer_edges(_profile: str) -> pd.DataFrame:
 @offered("build")
 def builds(_profile: str) -> pd.DataFrame:
     """Seconds to build the book; nan until they are measured, for which the book is built."""
-    table = on_record("book-builds").reindex(columns=["build", "seconds"])
-    return table.set_index("build").reindex(BUILDS).rename_axis("build").reset_index()
+    table = on_record("book-builds")
+    seconds = pd.Series(dtype=float) if table is None else table.set_index("build").seconds
+    return seconds.reindex(BUILDS).rename("seconds").rename_axis("build").reset_index()
 
 
 @offered()
@@ -172,7 +158,7 @@ def pages(_profile: str) -> pd.DataFrame:
     """Weight of the book's pages (MB) and seconds until they can be used; nan until they are measured."""
     table = on_record("book-pages")
     columns = ["pages", "heaviest", "typical_weight", "shared", "slowest", "typical_seconds"]
-    if table.empty:
+    if table is None:
         return pd.DataFrame([dict.fromkeys(columns, float("nan"))])
     desk = table[table.window == "desk"]
     weights, seconds = desk.own_bytes.agg(["max", "median"]) / MEGABYTE, table.seconds.agg(["max", "median"])
@@ -180,10 +166,10 @@ def pages(_profile: str) -> pd.DataFrame:
     return pd.DataFrame([row], columns=columns)
 
 
+@offered()
 def suite(_profile: str) -> pd.DataFrame:
     """Minutes that ``make test`` takes."""
-    record = read_if_there("suite", "cpu")
-    return pd.DataFrame([] if record is None else [{"minutes": record.about["wall"]["test"] / 60}])
+    return pd.DataFrame([{"minutes": there(read_if_there("suite", "cpu")).about["wall"]["test"] / 60}])
 
 
 # ---------------------------------------------------------------- what was asked for

@@ -10,6 +10,7 @@ from modlib.book import theme
 from modlib.book.chapters.training.tables import by_strength, still_training
 from modlib.book.theme import described
 from modlib.measures import VARIANTS
+from modlib.paper.graph_names import variant_name
 
 OURS = "here (final protocol)"
 THEIRS = "the paper's figures (arXiv v1)"
@@ -111,15 +112,7 @@ def accuracy(networks: pd.DataFrame, published: pd.DataFrame, *, threshold: floa
 
 @described()
 def against_strength(networks: pd.DataFrame, values: Mapping[str, str]) -> alt.ConcatChart:
-    """Draw quantities against strength: a row a quantity, a column a regulariser, mean and range of seeds.
-
-    The keys of `values` are columns to draw, its values their titles.
-
-    Raises
-    ------
-    ValueError
-        If there is nothing to draw, or no such column.
-    """
+    """Draw the columns that `values` has titles of against strength: a row each, a panel a regulariser."""
     if not values:
         raise ValueError("values must name a column or more")
     panels = []
@@ -148,15 +141,8 @@ def against_strength(networks: pd.DataFrame, values: Mapping[str, str]) -> alt.C
 
 @described()
 def live_against_stored(table: pd.DataFrame) -> alt.HConcatChart:
-    """Draw Q of networks trained again over Q as stored, in front of their level's other seeds.
-
-    The table is as `modlib.study.recompute.seeds_beside` returns it.
-    """
-    names = {
-        (measure, normalized): theme.NAMES[measure] + (", normalised" if normalized else ", raw")
-        for measure, normalized in VARIANTS
-    }
-    graph = [names[m, bool(n)] for m, n in zip(table.measure, table.normalized, strict=True)]
+    """Draw Q of networks trained again over stored Q, in front of other seeds (`recompute.seeds_beside`)."""
+    graph = [variant_name(*variant) for variant in zip(table.measure, table.normalized, strict=True)]
     table = table.assign(graph=graph, q=table.q.round(5))
     networks = list(dict.fromkeys(table.network))
     choice = alt.binding_select(options=networks, name="network ")
@@ -164,7 +150,7 @@ def live_against_stored(table: pd.DataFrame) -> alt.HConcatChart:
     scale = alt.Scale(domain=[0, float(table.q.max()) * 1.05], nice=False)
     kinds = theme.scale_of({"other seeds": "stroke", "stored": "circle", "live": "cross"})
     colour = theme.measure_colour(legend=None)
-    panels = []
+    grey, panels = theme.FAMILY_COLOURS["across"], []
     for layer in sorted(int(layer) for layer in table.layer.unique()):
         axis = alt.Axis(labels=layer == 1, ticks=False, labelLimit=220)
         base = (
@@ -172,19 +158,16 @@ def live_against_stored(table: pd.DataFrame) -> alt.HConcatChart:
             .transform_filter("datum.network == network")
             .encode(
                 x=alt.X("q:Q", title="Q", scale=scale),
-                y=alt.Y("graph:N", sort=list(names.values()), title=None, axis=axis),
+                y=alt.Y(
+                    "graph:N", sort=[variant_name(*variant) for variant in VARIANTS], title=None, axis=axis
+                ),
                 shape=alt.Shape("kind:N", scale=kinds, legend=alt.Legend(title=None, orient="bottom")),
-                tooltip=[
-                    alt.Tooltip("graph:N"),
-                    alt.Tooltip("kind:N"),
-                    alt.Tooltip("q:Q", title="Q", format=".4f"),
-                ],
+                tooltip=["graph:N", "kind:N", *theme.formatted(".4f", q="Q")],
             )
         )
         seeds, stored, live = (
             base.transform_filter(f"datum.kind == '{kind}'") for kind in ("other seeds", "stored", "live")
         )
-        grey = theme.FAMILY_COLOURS["across"]
         layers = (
             seeds.mark_point(size=90, angle=90, strokeWidth=1.5, color=grey, opacity=0.6),
             stored.mark_point(size=150, strokeWidth=2, opacity=1).encode(color=colour),

@@ -13,15 +13,14 @@ def networks(profile: str) -> pd.DataFrame:
     """Networks of `base`: trained, untrained, and trained ones that pass the accuracy filter (`kept`)."""
     results = run("base", profile=profile)
     trained = results.networks[results.networks.trained]
-    return pd.DataFrame(
-        {
-            "trained": [len(trained)],
-            "untrained": [int((~results.networks.trained).sum())],
-            "kept": [int(kept_networks(results).trained.sum())],
-            "seeds": [trained.seed.nunique()],
-            "levels": [len(trained[LEVEL].drop_duplicates())],
-        }
-    )
+    row = {
+        "trained": len(trained),
+        "untrained": len(results.networks) - len(trained),
+        "kept": kept_networks(results).trained.sum(),
+        "seeds": trained.seed.nunique(),
+        "levels": len(trained[LEVEL].drop_duplicates()),
+    }
+    return pd.DataFrame([row])
 
 
 @offered("regularizer")
@@ -42,13 +41,7 @@ def time(profile: str) -> pd.DataFrame:
 
 
 def by_strength(networks: pd.DataFrame, value: str) -> pd.DataFrame:
-    """Mean of a column over the trained networks of a level, with its smallest and largest value.
-
-    Raises
-    ------
-    ValueError
-        If there is no such column.
-    """
+    """Mean of a column over the trained networks of a level, with its smallest and largest value."""
     if value not in networks.columns:
         known = list(networks.columns)
         raise ValueError(f"value must be a column of networks, one of {known}; got {value!r}")
@@ -58,13 +51,7 @@ def by_strength(networks: pd.DataFrame, value: str) -> pd.DataFrame:
 
 
 def active_units(networks: pd.DataFrame) -> pd.DataFrame:
-    """Return `networks` with `active_1`, `active_2`, …: units of each layer that an image activates.
-
-    Raises
-    ------
-    ValueError
-        If networks differ in their number of layers.
-    """
+    """Return `networks` with `active_1`, `active_2`, …: units of each layer that an image activates."""
     counts = [np.asarray(units) for units in networks.active_units]
     if len({len(count) for count in counts}) != 1:
         raise ValueError("active_units must name the same number of layers for every network")
@@ -73,10 +60,7 @@ def active_units(networks: pd.DataFrame) -> pd.DataFrame:
 
 
 def still_training(networks: pd.DataFrame) -> pd.DataFrame:
-    """Count the networks of each seed that are still in training, epoch by epoch from 1.
-
-    Those count that trained so long or longer; a seed's rows end with the first epoch that none did.
-    """
+    """Count the networks of each seed that are still in training, epoch by epoch until none is."""
     rows = [
         [seed, epoch, int((group.epochs >= epoch).sum())]
         for seed, group in networks[networks.trained].groupby("seed")

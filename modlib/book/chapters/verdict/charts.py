@@ -10,7 +10,7 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from modlib.book.chapters.verdict.tables import NO_DATA, contradicted, every_verdict, with_paper_value
-from modlib.book.theme import GREY, Layered, described, formatted, scale_of
+from modlib.book.theme import GREY, VALUE_TIP, Layered, described, formatted, scale_of
 from modlib.paper.claims import BOTH_LABELS, CLAIMS, CLOSE_UP, ELSEWHERE, TESTED_IN, Claim
 from modlib.paper.verdicts import VERDICTS
 
@@ -172,12 +172,9 @@ def beside_paper(items: pd.DataFrame) -> Layered:
         x=alt.X("value:Q", scale=alt.Scale(zero=False, padding=8)),
         shape=alt.Shape("series:N", scale=shapes, legend=legend),
         tooltip=[
-            alt.Tooltip("item:N"),
-            alt.Tooltip("series:N", title="whose"),
-            alt.Tooltip("value:Q", format=".3f"),
+            *("item:N", alt.Tooltip("series:N", title="whose"), VALUE_TIP),
             *formatted(".3f", low="95 % from", high="to"),
-            alt.Tooltip("n:Q", title="seeds"),
-            alt.Tooltip("outcome:N"),
+            *(alt.Tooltip("n:Q", title="seeds"), "outcome:N"),
         ],
     )
     height = alt.Step(36, **{"for": "position"})

@@ -12,11 +12,10 @@ _COUNTS = ["n_supported", "n_contradicted", "n_items", "n_no_data"]
 
 
 def every_verdict(items: pd.DataFrame) -> pd.DataFrame:
-    """Verdict on every claim in every experiment in which it is tested, whether or not tables are stored.
+    """Verdict on every claim in every experiment that it names, whether or not tables are stored.
 
-    To `modlib.paper.verdicts.by_claim` this adds a row for each experiment that a claim names. Where nothing
-    is stored to judge by, `verdict` is "no data" and the counts are 0 (the rule alone would say "cannot be
-    said"). `n_no_data` counts the items that are not among `n_items`.
+    Where nothing is stored to judge by, `verdict` is "no data" and the counts are 0 (the rule alone would say
+    "cannot be said"). `n_no_data` counts the items that are not among `n_items`.
     """
     key = ["claim", "experiment"]
     found = rule_of_verdicts.by_claim(items).set_index(key)
@@ -28,11 +27,7 @@ def every_verdict(items: pd.DataFrame) -> pd.DataFrame:
 
 
 def contradicted(items: pd.DataFrame, *, of_paper: bool) -> pd.DataFrame:
-    """Return the items that are contradicted, of the paper's claims or of ours.
-
-    They stand claim by claim and experiment by experiment, within each the item farthest from its threshold
-    first.
-    """
+    """Return the contradicted items of the paper's claims or of ours, the farthest off first by claim."""
     ids = [claim.id for claim in CLAIMS if claim.of_paper == of_paper]
     found = items[items.claim.isin(ids) & (items.outcome == "contradicted")]
     keys = pd.DataFrame(

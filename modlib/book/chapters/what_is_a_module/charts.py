@@ -26,10 +26,7 @@ def node_link(
     title: str = "",
     size: int = 260,
 ) -> Layered:
-    """Draw a weighted graph: units as points, weights as the strength of the lines.
-
-    Colour and shape show the module of each unit. The height follows from the graph; `size` is the width.
-    """
+    """Draw a weighted graph, `size` wide: units as points, by module, weights as the strength of lines."""
     i, j = np.nonzero(np.triu(A, 1))
     place = _positions(len(A), i, j)
     reach = 1.2 * np.abs(place).max(axis=0)
@@ -127,10 +124,7 @@ def network_diagram(
 
 @described()
 def q_against_size(table: pd.DataFrame) -> Layered:
-    """Draw the best Q found against the size of the graph: means as lines, single graphs as faint points.
-
-    A row of the table is a graph; the column ``graphs`` names its line.
-    """
+    """Draw the best Q against the size of graphs: means as lines, each graph, a row, as a faint point."""
     encoding: dict[str, Any] = {
         "x": alt.X("units:Q", title="units in the graph", scale=alt.Scale(type="log", base=2, nice=False)),
         "y": alt.Y("q:Q", title="best Q found", scale=alt.Scale(domainMin=0)),
@@ -148,10 +142,7 @@ def q_against_size(table: pd.DataFrame) -> Layered:
 
 @described()
 def restarts_chart(table: pd.DataFrame) -> alt.Chart:
-    """Draw how alike the partitions of many restarts are to the best one, against their Q.
-
-    A row of the table is a restart; the column ``graph`` names its graph.
-    """
+    """Draw how alike the partitions of restarts, rows of the table, are to the best one, against their Q."""
     names = list(table["graph"].unique())
     return (
         alt.Chart(table)

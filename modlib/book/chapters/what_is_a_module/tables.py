@@ -25,11 +25,6 @@ def q_of_random_graphs(
     Guimerà, Sales-Pardo & Amaral (2004): the best partition of a random graph has a Q well above 0,
     and how far above depends on the size and the density of the graph. Graphs have either the same `density`,
     the probability of an edge, or the same mean `degree`, from which it follows as ``degree / (units - 1)``.
-
-    Raises
-    ------
-    ValueError
-        If both or neither of ``density`` and ``degree`` are given.
     """
     if (density is None) == (degree is None):
         raise ValueError(f"give one of density and degree, got density={density} and degree={degree}")
@@ -44,10 +39,7 @@ def q_of_random_graphs(
 
 
 def q_of_rings(cliques: Sequence[int], *, size: int = 5, restarts: int = 20, seed: int = 0) -> pd.DataFrame:
-    """Maximise Q over the partitions of rings of cliques: the resolution limit.
-
-    `q_cliques` is the Q of the partition into the cliques, each of `size` units, and `q` the largest found.
-    """
+    """Maximise Q over the partitions of rings of cliques, beside the Q of the cliques themselves."""
     rows = []
     for c in cliques:
         A, labels = ring_of_cliques(c, size)
@@ -64,9 +56,7 @@ def q_of_restarts(A: Float[np.ndarray, "unit unit"], *, restarts: int = 50, seed
     """
     parts = [find_modules(A, restarts=1, seed=seed + k) for k in range(restarts)]
     best = max(parts, key=lambda part: part.q)
-    rows = [
-        [k, part.q, part.n_modules, agreement(best.labels, part.labels)["ami"]]
-        for k, part in enumerate(parts)
-    ]
+    ami = [agreement(best.labels, part.labels)["ami"] for part in parts]
+    rows = [(k, part.q, part.n_modules, ami[k]) for k, part in enumerate(parts)]
     table = pd.DataFrame(rows, columns=["restart", "q", "n_modules", "ami"])
     return table.sort_values("q", ascending=False, kind="stable", ignore_index=True)
