@@ -52,7 +52,8 @@ def _experiment(name: str, *, quick: dict[str, Any], **paper: Any) -> dict[str, 
     otherwise, that profile has a third of the training and a fifth of the test images, 20 epochs, three
     seeds, 20 untrained networks, half the restarts, and neither nulls nor choices.
     """
-    full = Experiment(name, "paper", **{"seeds": tuple(range(9)), "protocol": PROTOCOLS["final"]} | paper)
+    shared: dict[str, Any] = {"seeds": tuple(range(9)), "protocol": PROTOCOLS["final"]}
+    full = Experiment(name, "paper", **shared | paper)
     smaller: dict[str, Any] = {
         "seeds": full.seeds[:3],
         "untrained": min(full.untrained, 20),
