@@ -107,8 +107,8 @@ def _estimates(results: Results) -> Iterator[_Row]:
         (AGREEMENT_EFFECT, _agreement_effect, all_pairs),
     )
     for effect, compute, table in others:
-        for name, rows in table.groupby("choice", sort=False):
-            kind, _, choice = str(name).partition("=")
+        for chosen, rows in table.groupby("choice", sort=False):
+            kind, _, choice = str(chosen).partition("=")
             yield kind, choice, effect, partial(compute, rows, kept)
 
 
