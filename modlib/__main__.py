@@ -1,7 +1,5 @@
 """The command line: ``python -m modlib data | run | book | check``."""
 
-from __future__ import annotations
-
 import errno
 import logging
 import os

@@ -1,7 +1,5 @@
 """Derivatives of networks on samples: of stacks in closed form, of any torch model by autograd."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import cast

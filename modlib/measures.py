@@ -4,8 +4,6 @@ Each function raises a ValueError or TypeError that names the argument which is 
 fit the others, or holds a number that is not finite or so large that a similarity is not.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial, reduce

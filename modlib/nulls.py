@@ -5,8 +5,6 @@ found elsewhere and only scored on the draw would make any graph look modular be
 a ValueError or TypeError that names the argument which is not as described.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 

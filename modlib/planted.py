@@ -3,8 +3,6 @@
 Each function raises a ValueError or TypeError that names the argument which is not as described.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Networks and Q by level of regularisation, as means with intervals over seeds."""
 
-from __future__ import annotations
-
 import pandas as pd
 
 from modlib.stats import intervals

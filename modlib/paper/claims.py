@@ -14,8 +14,6 @@ similarity null counts by how much trained networks exceed it beyond what untrai
 networks are compared with untrained ones of other seeds.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 

@@ -5,8 +5,6 @@ levels there are. Here each seed is read at the level selected on the other seed
 `modlib.stats.selection.difference_of_best`, which allow for the selections that seeds share.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

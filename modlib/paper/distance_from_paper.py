@@ -1,7 +1,5 @@
 """How far our Q and our agreement lie from the values in the paper's figures."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pandas as pd

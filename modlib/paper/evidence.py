@@ -1,7 +1,5 @@
 """What a claim rests on: the tables that it is tested on, and what several claims read off them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property

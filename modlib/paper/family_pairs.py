@@ -1,7 +1,5 @@
 """Agreement of partitions within and across the two families of measures."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

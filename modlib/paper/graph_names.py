@@ -1,7 +1,5 @@
 """Names of graphs: of a measure, raw or normalised, and of a layer's graph."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pandas as pd

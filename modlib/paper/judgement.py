@@ -1,7 +1,5 @@
 """The items of all claims, judged, from the tables that are stored."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import pandas as pd

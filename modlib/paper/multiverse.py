@@ -5,8 +5,6 @@ choice shows as a row that stands apart. One pair of choices is also changed tog
 L2 are compared with dropout, and in which graphs, since an average over all graphs hides how they differ.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Collection, Iterator
 from functools import partial
 

@@ -1,7 +1,5 @@
 """What the paper's own figures say, as read off them; see ``results/published/README.md`` for how."""
 
-from __future__ import annotations
-
 import pandas as pd
 
 from modlib.study import project

@@ -3,8 +3,6 @@
 Each function does a step once as that code does it and once as here, and says how far apart they end up.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 

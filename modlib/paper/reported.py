@@ -1,7 +1,5 @@
 """The claims' statistics as the paper's own figures give them, from the values in ``results/published``."""
 
-from __future__ import annotations
-
 from itertools import product
 
 import numpy as np

@@ -9,8 +9,6 @@ many, and layers, measures and levels share networks, so they are corrected toge
 independent evidence.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

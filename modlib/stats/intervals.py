@@ -5,8 +5,6 @@ network share the network. So the seed is the statistical unit: average within e
 these functions. `modlib.paper.simulations.coverage` measures how often the intervals hold the truth.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import comb

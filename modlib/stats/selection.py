@@ -4,8 +4,6 @@ The largest of many noisy means exceeds the true mean at the best level, because
 signal. So the level at which a seed is read is selected on the other seeds.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import Any
 

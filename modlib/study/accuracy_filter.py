@@ -1,7 +1,5 @@
 """Networks of an experiment that take part in its findings, and the columns that tables are grouped by."""
 
-from __future__ import annotations
-
 import pandas as pd
 
 from modlib import _checks

@@ -1,7 +1,5 @@
 """The experiments, each at full scale (``"paper"``) and for some minutes on two cores (``"quick"``)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any

@@ -1,7 +1,5 @@
 """A digest of the code that decides the numbers in the tables: of its meaning, not of its text."""
 
-from __future__ import annotations
-
 import ast
 import hashlib
 import json

@@ -4,8 +4,6 @@ Only plain values travel, so a scheduler need not have modlib. A worker must hav
 the caller, and says so if it has not.
 """
 
-from __future__ import annotations
-
 import asyncio
 import hashlib
 import json

@@ -1,7 +1,5 @@
 """Metrics of agreement that are newer than stored results, derived when the results are read."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

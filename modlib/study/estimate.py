@@ -1,7 +1,5 @@
 """How long shards will take on this machine, from a few steps of training and one analysis."""
 
-from __future__ import annotations
-
 import timeit
 from collections.abc import Callable, Sequence
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Files that are written whole or not at all, read with errors that name them, and a lock on their folder."""
 
-from __future__ import annotations
-
 import errno
 import logging
 import os

@@ -4,8 +4,6 @@ Nothing is unpickled. Whatever is wrong with bytes raises an exception of some k
 `modlib.study.files.damage_named` turns it into one that names the file.
 """
 
-from __future__ import annotations
-
 import io
 import zipfile
 from collections.abc import Callable, Mapping

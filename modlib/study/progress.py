@@ -1,7 +1,5 @@
 """A progress bar, fed by those who compute shards."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Where the project lies on the disk: the one place that knows how deep in it the package is."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """What tables were made with: the commit of the code, the versions of packages, and the device."""
 
-from __future__ import annotations
-
 import os
 import platform
 import subprocess

@@ -1,7 +1,5 @@
 """Compare a small part of an experiment, computed again in front of the reader, with what is stored."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """From networks to the rows of the tables: modules of every layer and measure, and how they agree."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, combinations, islice, product, repeat

@@ -1,7 +1,5 @@
 """Run an experiment: load what is stored, compute only what is missing, and continue where a run stopped."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Sequence
 from queue import Queue

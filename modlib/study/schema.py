@@ -4,8 +4,6 @@ This is the one place that knows the tables. A new table is entered here and fil
 results that were stored before it existed still load, and show it empty.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from math import inf
 from typing import Literal

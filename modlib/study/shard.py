@@ -3,8 +3,6 @@
 This module decides the numbers in the tables: the digest of the code is taken of it and of all it imports.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The files that a run keeps until its tables are made: finished shards, and trained networks before that."""
 
-from __future__ import annotations
-
 import io
 import json
 import zipfile

@@ -1,7 +1,5 @@
 """The store of results: tables are written whole or not at all, and verified when they are read."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Shards computed on this machine: one after the other, side by side in processes, or together on a GPU."""
 
-from __future__ import annotations
-
 import logging
 import os
 import threading

@@ -1,7 +1,5 @@
 """Launches on a GPU, recorded once and replayed."""
 
-from __future__ import annotations
-
 import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

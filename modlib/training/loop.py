@@ -1,7 +1,5 @@
 """Train a stack of networks at once, each as if it were alone."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """When a network's learning rate falls and when its training is over."""
 
-from __future__ import annotations
-
 import numpy as np
 from jaxtyping import Bool, Float, Int
 

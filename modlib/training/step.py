@@ -1,7 +1,5 @@
 """The arrays of a stack in training, and steps of Adam on all of its networks."""
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Callable
 from functools import cache, partial

@@ -98,7 +98,8 @@ def built(tmp_path_factory):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("executed"))
     for name in ("_config.yml", "_toc.yml", "requirements.txt"):
         shutil.copy(ROOT / name, root)
-    (root / "modlib").symlink_to(ROOT / "modlib")  # where the logo is
+    for name in ("modlib", "results"):  # the logo is in the one, the paper's values in the other
+        (root / name).symlink_to(ROOT / name)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MODLIB_RESULTS", str(folder / "results"))
         patch.setenv("OMP_NUM_THREADS", "1")

@@ -4,8 +4,6 @@ On simulated data, a 95 % interval should hold the truth in 95 of 100 repetition
 uses are compared with others that it might have used instead, to show why it does not.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial

@@ -5,8 +5,6 @@ look like, which is for the null to say. A row of the tables is marked `limit` w
 modules but are not what the null draws either: its rate then says what the null takes for modules.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial

@@ -5,8 +5,6 @@ units gather along them, and Q is above that null without any unit being special
 keeps its dimensions as unequal as they are.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from itertools import product, repeat
 from pathlib import Path
