@@ -25,7 +25,7 @@ from benchmarks import published
 from benchmarks.timing import race
 from modlib import data
 from modlib.book.benchmark_records import Device
-from modlib.book.chapters.speed.estimates import ratios, spread
+from modlib.book.chapters.speed.estimates import quartiles, ratios
 from modlib.clustering import find_modules, modularity
 from modlib.comparison import agreement_pairs, rank_correlations, transfers
 from modlib.measures import VARIANTS, graphs, similarity
@@ -106,7 +106,7 @@ def measure(
         "restarts": restarts,
         "shuffles": {"run": shuffles, "scaled_to": published.SHUFFLES},
         "similarities_apart": apart,
-        "ratios": {f"{slow} / {fast}": spread(ratios(found, slow, fast))._asdict() for slow, fast in RATIOS},
+        "ratios": {f"{slow} / {fast}": quartiles(ratios(found, slow, fast))._asdict() for slow, fast in RATIOS},
     }
     columns = ["network", "layer", "measure", "normalized", "q_modlib", "q_published", "gain"]
     return found, pd.concat(modules, ignore_index=True)[columns], about

@@ -15,7 +15,7 @@ import pandas as pd
 
 from benchmarks.project import ROOT
 from benchmarks.timing import race
-from modlib.book.chapters.speed.estimates import ratios, spread
+from modlib.book.chapters.speed.estimates import quartiles, ratios
 
 STATEMENTS = {"modlib": "import modlib", "libraries": "import torch, numpy, igraph"}
 #: Ratio that is asked about: at most 1.6.
@@ -26,7 +26,7 @@ def measure(*, rounds: int = 9) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Race the imports; return a table of `benchmarks.timing.race`, and how it was measured."""
     contestants = {name: partial(_run, statement) for name, statement in STATEMENTS.items()}
     table = race(contestants, rounds=rounds)
-    found = {f"{slow} / {fast}": spread(ratios(table, slow, fast))._asdict() for slow, fast in RATIOS}
+    found = {f"{slow} / {fast}": quartiles(ratios(table, slow, fast))._asdict() for slow, fast in RATIOS}
     return table, {"unit": "seconds", "statements": STATEMENTS, "ratios": found}
 
 

@@ -31,7 +31,7 @@ from benchmarks.loop import HOWS, How, train_alone
 from benchmarks.timing import race
 from modlib import data
 from modlib.book.benchmark_records import Device
-from modlib.book.chapters.speed.estimates import fastest, ratios, spread
+from modlib.book.chapters.speed.estimates import fastest, quartiles, ratios
 from modlib.study import catalogue
 from modlib.study.plan import Experiment, Setting, Shard
 from modlib.study.provenance import cores
@@ -124,7 +124,7 @@ def measure(
         "float32_products": torch.get_float32_matmul_precision(),  # "highest": no TF32
         **({"loop": {"how": how, "seconds_an_epoch_of_6000_images": tried}} if device == "cpu" else {}),
         "fastest": {name: fastest(table, name) for name in ("stack", "loop")},
-        "ratios": {f"{slow} / {fast}": spread(ratios(table, slow, fast))._asdict() for slow, fast in RATIOS},
+        "ratios": {f"{slow} / {fast}": quartiles(ratios(table, slow, fast))._asdict() for slow, fast in RATIOS},
     }  # fmt: skip
     return table, about
 

@@ -1,15 +1,24 @@
 """Ratios, spreads and powers, from the tables that benchmarks put on record."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 
 SMALLEST = 0.1  # MiB; memory below it cannot be told from none, of which no power can be fitted
 
 
-def quartiles(values: np.ndarray) -> tuple[float, float, float]:
-    """Return the median, and the lower and the upper quartile."""
-    median, lower, upper = np.quantile(values, [0.5, 0.25, 0.75]).tolist()
-    return median, lower, upper
+class Quartiles(NamedTuple):
+    """The median of some numbers, and their lower and upper quartile."""
+
+    median: float
+    lower: float
+    upper: float
+
+
+def quartiles(values: np.ndarray) -> Quartiles:
+    """Return the median and the quartiles of numbers."""
+    return Quartiles(*np.quantile(values, [0.5, 0.25, 0.75]).tolist())
 
 
 def ratios(table: pd.DataFrame, slow: str, fast: str) -> np.ndarray:
