@@ -106,7 +106,9 @@ def measure(
         "restarts": restarts,
         "shuffles": {"run": shuffles, "scaled_to": published.SHUFFLES},
         "similarities_apart": apart,
-        "ratios": {f"{slow} / {fast}": quartiles(ratios(found, slow, fast))._asdict() for slow, fast in RATIOS},
+        "ratios": {
+            f"{slow} / {fast}": quartiles(ratios(found, slow, fast))._asdict() for slow, fast in RATIOS
+        },
     }
     columns = ["network", "layer", "measure", "normalized", "q_modlib", "q_published", "gain"]
     return found, pd.concat(modules, ignore_index=True)[columns], about

@@ -124,7 +124,9 @@ def measure(
         "float32_products": torch.get_float32_matmul_precision(),  # "highest": no TF32
         **({"loop": {"how": how, "seconds_an_epoch_of_6000_images": tried}} if device == "cpu" else {}),
         "fastest": {name: fastest(table, name) for name in ("stack", "loop")},
-        "ratios": {f"{slow} / {fast}": quartiles(ratios(table, slow, fast))._asdict() for slow, fast in RATIOS},
+        "ratios": {
+            f"{slow} / {fast}": quartiles(ratios(table, slow, fast))._asdict() for slow, fast in RATIOS
+        },
     }  # fmt: skip
     return table, about
 
