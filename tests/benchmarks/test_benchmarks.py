@@ -107,9 +107,9 @@ def test_ratios_are_within_a_round_of_the_same_network():
     assert estimates.ratios(table, "b", "a").tolist() == [2.0, 8.0]
 
 
-def test_spread_of_numbers():
-    found = estimates.spread(np.array([5.0, 1.0, 2.0, 4.0, 3.0]))
-    assert found == (1.0, 2.0, 3.0, 4.0, 5.0)
+def test_quartiles_of_numbers():
+    found = estimates.quartiles(np.array([5.0, 1.0, 2.0, 4.0, 3.0]))
+    assert found == (3.0, 2.0, 4.0)  # the median, then the quartiles
 
 
 def test_a_crew_does_a_task_once_in_each_process():
