@@ -131,9 +131,9 @@ def offered(*by: str) -> Callable[[Made], Made]:
 
     def register(make: Made) -> Made:
         @wraps(make)
-        def table(*arguments: Any) -> pd.DataFrame:
+        def table(*arguments: Any, **options: Any) -> pd.DataFrame:
             try:
-                found: pd.DataFrame = make(*arguments)
+                found: pd.DataFrame = make(*arguments, **options)
             except NotStoredError:
                 return pd.DataFrame()
             return found

@@ -21,8 +21,9 @@ RUN_AGAIN = "delete it and run again"
 
 def shard_file(experiment: Experiment, shard: str) -> Path:
     """Give the place of a shard's file; another configuration or other code has another folder."""
+    shards = folder_of(experiment) / "shards"  # names a wrong experiment before its digest is asked for
     place = f"{experiment.digest[:12]}-{digest_of_code()[:12]}"
-    return folder_of(experiment) / "shards" / place / f"{_checks.file_name(shard, 'shard')}.zip"
+    return shards / place / f"{_checks.file_name(shard, 'shard')}.zip"
 
 
 def write_trained(experiment: Experiment, shard: str, trained: Trained) -> None:

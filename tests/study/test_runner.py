@@ -560,9 +560,18 @@ def fake_clock(monkeypatch):
     def analyse(stack, x, y, names, *, restarts):
         now[0] += 0.2
 
+    def repeat(run, *, repeat, number):
+        spent = []
+        for _ in range(repeat):
+            start = now[0]
+            for _ in range(number):
+                run()
+            spent.append(now[0] - start)
+        return spent
+
     monkeypatch.setattr(estimate, "train", train)
     monkeypatch.setattr(estimate, "analyse", analyse)
-    monkeypatch.setattr(estimate, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    monkeypatch.setattr(estimate, "timeit", SimpleNamespace(repeat=repeat))
 
 
 @pytest.mark.usefixtures("fake_clock")

@@ -266,10 +266,14 @@ def scaled_filter(results: Results, base: Results) -> float:
 
 
 @offered("filter", "effect")
-def filters(profile: str) -> pd.DataFrame:
-    """Both findings on Fashion-MNIST by the paper's accuracy filter, one scaled to the data, and none."""
+def filters(profile: str, experiment: str = "fashion") -> pd.DataFrame:
+    """Both findings on Fashion-MNIST by the paper's accuracy filter, one scaled to the data, and none.
+
+    `least` is the accuracy that a filter asks for, `kept` the networks that pass it. Another `experiment` may
+    be named.
+    """
     found = load_experiments(profile)
-    results = stored.there(found.get("fashion"))
+    results = stored.there(found.get(experiment))
     asked = {"paper": MIN_ACCURACY, "scaled": scaled_filter(results, found["base"]), "none": 0.0}
     tables = []
     for name, least in asked.items():
