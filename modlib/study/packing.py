@@ -105,7 +105,7 @@ def read_networks(content: bytes) -> dict[str, MLPStack]:
     """Give the stacks that `networks` packed."""
     found: dict[str, dict[str, list[np.ndarray]]] = {}
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        for key, array in arrays.items():  # in the order of the layers
+        for key in sorted(arrays.files, key=lambda key: int(key.rpartition("/")[2])):  # layer by layer
             name, kind, _ = key.rsplit("/", 2)
-            found.setdefault(name, {"weight": [], "bias": []})[kind].append(array[None])
+            found.setdefault(name, {"weight": [], "bias": []})[kind].append(arrays[key][None])
     return {name: MLPStack.from_arrays(parts["weight"], parts["bias"]) for name, parts in found.items()}

@@ -23,7 +23,7 @@ import torch
 
 from modlib._contingency import METRICS  # noqa: PLC2701
 from modlib.networks import MLPStack, concatenate
-from modlib.study import catalogue, project, schema, store
+from modlib.study import catalogue, packing, project, schema, store
 from modlib.study.files import StoreError, exclusive
 from modlib.study.plan import Experiment, Setting
 from modlib.study.shard import ShardResults, Trained
@@ -187,6 +187,15 @@ def test_weights_are_plain_npz(folder):
     with np.load(folder / "weights.npz", allow_pickle=False) as arrays:
         assert arrays["a/b/weight/0"].shape == (5, 4)
         assert len(arrays.files) == 2 * 2 * 2
+
+
+def test_weights_are_read_layer_by_layer_however_the_file_lists_them():
+    stack = MLPStack.initialise([4] * 13, seeds=[0])  # layers 10 and 11 follow 9, not 1
+    with zipfile.ZipFile(io.BytesIO(packing.networks({"a/b": stack}))) as packed:
+        members = {name: packed.read(name) for name in packed.namelist()}
+    found = packing.read_networks(packing.archive(dict(reversed(members.items()))))["a/b"]
+    for ours, theirs in zip(stack.weights + stack.biases, found.weights + found.biases, strict=True):
+        assert torch.equal(ours, theirs)
 
 
 def test_same_results_same_bytes(folder):
