@@ -14,7 +14,7 @@ from jaxtyping import Float
 from modlib.paper.graph_names import graph_key
 from modlib.stats import intervals
 from modlib.stats.selection import difference_of_best, held_out_best
-from modlib.study.accuracy_filter import GRAPH, LEVEL, WEIGHT_PENALTIES, kept_networks
+from modlib.study.accuracy_filter import GRAPH, LEVEL, WEIGHT_PENALTIES, kept_networks, with_levels
 from modlib.study.store import Results
 
 LEVELS_COMPARED = ("at matched accuracy", "all levels")
@@ -63,14 +63,14 @@ def levels(modules: pd.DataFrame, networks: pd.DataFrame, *, min_accuracy: float
         "dropout": [level for level in good if level[0] == "dropout"],
         "weights": [level for level in good if level[0] in WEIGHT_PENALTIES],
     }
-    table = modules.merge(trained[["network", *LEVEL, "seed"]], on="network")
+    table = with_levels(modules, trained)
     wide = table.groupby([*GRAPH, "seed", *LEVEL]).q.mean().unstack(LEVEL)
     seeds = np.unique(table.seed)
     found = []
     for key, group in wide.groupby(GRAPH, sort=True):
         q = np.full((len(seeds), wide.shape[1]), np.nan)
         q[np.searchsorted(seeds, group.index.get_level_values("seed"))] = group.to_numpy(dtype=float)
-        # Columns are found by number: pandas takes a hundred times longer to find levels by their names.
+        # Columns are found by number, since finding levels by name in pandas would take most of the time.
         column = {level: i for i, level in enumerate(wide.columns) if np.isfinite(q[:, i]).any()}
         there = {name: [level for level in some if level in column] for name, some in candidates.items()}
         plain, dropout, weights = (q[:, [column[level] for level in some]] for some in there.values())

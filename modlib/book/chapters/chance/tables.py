@@ -18,7 +18,7 @@ from modlib.paper.contrasts import weakest_l2
 from modlib.paper.graph_names import graph_key, graph_name
 from modlib.paper.simulations import rejections, rotations
 from modlib.stats.intervals import holm, mean
-from modlib.study.accuracy_filter import GRAPH, LEVEL, kept_networks
+from modlib.study.accuracy_filter import GRAPH, LEVEL, kept_networks, with_levels
 from modlib.study.store import Results
 
 ALPHA = 0.05
@@ -80,7 +80,7 @@ def against_untrained(tested: Results, base: Results) -> pd.DataFrame:
 
 def _with_excess(nulls: pd.DataFrame, networks: pd.DataFrame) -> pd.DataFrame:
     """Add the level, the seed and the excess of Q to the tests of networks."""
-    table = nulls.merge(networks[["network", *LEVEL, "seed"]], on="network")
+    table = with_levels(nulls, networks)
     return table.assign(excess=table.q - table["mean"])
 
 

@@ -15,7 +15,7 @@ from modlib.book.stored import experiments, there
 from modlib.paper import family_pairs, multiverse
 from modlib.paper.multiverse import CHOSEN_METRICS
 from modlib.stats import intervals
-from modlib.study.accuracy_filter import GRAPH, kept_networks
+from modlib.study.accuracy_filter import GRAPH, trained_networks
 from modlib.study.runner import run
 from modlib.study.store import Results
 
@@ -95,7 +95,9 @@ def metrics(results: Results) -> pd.DataFrame:
     for metric in CHOSEN_METRICS:
         if metric not in results.agreement:
             continue
-        seeds = family_pairs.families_by_seed(results.agreement, _trained(results), metric, by_layer=False)
+        seeds = family_pairs.families_by_seed(
+            results.agreement, trained_networks(results), metric, by_layer=False
+        )
         within, across = (seeds.upstream + seeds.downstream) / 2, seeds.across
         share = (across - within) / across if metric == "vi" else (within - across) / within
         means = {"metric": metric, "within": within.mean(), "across": across.mean()}
@@ -137,7 +139,7 @@ def agreement(results: Results, metric: str = "ecs") -> pd.DataFrame:
     """Agreement within and across families by each choice of images and optimiser, means over seeds."""
     if metric not in ("ecs", "ami"):
         raise ValueError(f"metric must be ecs or ami, got {metric!r}")
-    kept = _trained(results)
+    kept = trained_networks(results)
     rest = results.choices_agreement
     rest = rest[~rest.distinct.astype(bool)]
     tables = {"default": results.agreement} | dict(iter(rest.groupby("choice", sort=False)))
@@ -148,11 +150,6 @@ def agreement(results: Results, metric: str = "ecs") -> pd.DataFrame:
     return pd.DataFrame(means).T.rename_axis("choice").reset_index()
 
 
-def _trained(results: Results) -> pd.DataFrame:
-    kept = kept_networks(results)
-    return kept[kept.trained]
-
-
 def _beside_default(results: Results, kind: str) -> pd.DataFrame:
     """Rows of the table `choices` of one kind, with the default's Q and the difference from it, by seed."""
     names = results.choices.choice.astype(str)
@@ -160,7 +157,7 @@ def _beside_default(results: Results, kind: str) -> pd.DataFrame:
     table = table[names.str.startswith(f"{kind}=")]
     default = results.modules[["network", *GRAPH, "q"]]
     table = table.merge(default, on=["network", *GRAPH], suffixes=("", "_default"))
-    table = table.merge(_trained(results)[["network", "seed"]], on="network")
+    table = table.merge(trained_networks(results)[["network", "seed"]], on="network")
     return table.assign(difference=table.q - table.q_default).dropna(subset="difference")
 
 

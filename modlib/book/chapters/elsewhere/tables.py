@@ -15,7 +15,7 @@ from modlib.book.numbers import offered, once
 from modlib.paper import by_level, contrasts, family_pairs
 from modlib.stats import intervals, selection
 from modlib.stats.intervals import Estimate
-from modlib.study.accuracy_filter import GRAPH, MIN_ACCURACY, kept_networks
+from modlib.study.accuracy_filter import GRAPH, MIN_ACCURACY, kept_networks, trained_networks
 from modlib.study.runner import run
 from modlib.study.shard import N_CLASSES
 from modlib.study.store import Results
@@ -80,7 +80,7 @@ def experiments(profile: str) -> pd.DataFrame:
                 "protocol": "arXiv v1" if config["protocol"]["stop_after"] is None else "final",
                 "trained": len(trained),
                 "seeds": int(trained.seed.nunique()),
-                "kept": int(kept_networks(results).trained.sum()),
+                "kept": len(trained_networks(results)),
                 "untrained": int((~results.networks.trained).sum()),
                 "plain": plain_accuracy(results),
                 "dropout": strongest,
@@ -169,8 +169,7 @@ def change_with_depth(profile: str) -> pd.DataFrame:
     """
     rows = []
     for name, results in load_experiments(profile).items():
-        kept = kept_networks(results)
-        seeds = family_pairs.families_by_seed(results.agreement, kept[kept.trained])
+        seeds = family_pairs.families_by_seed(results.agreement, trained_networks(results))
         for pair in FAMILY_PAIRS:
             wide = seeds.pivot_table(index="seed", columns="layer", values=pair)
             layers, by_layer = wide.columns.to_numpy(dtype=float), wide.to_numpy(dtype=float)
@@ -191,8 +190,7 @@ def effects_of(
     chosen on other seeds. Layer 0 stands for all layers together; with `by_layer` every layer follows by
     itself. `rivals` counts the levels of L1 and L2 that stand against dropout.
     """
-    kept = kept_networks(results, min_accuracy=min_accuracy)
-    kept = kept[kept.trained]
+    kept = trained_networks(results, min_accuracy=min_accuracy)
     layers = [0, *sorted(results.modules.layer.unique())] if by_layer else [0]
     rows: list[dict[str, object]] = []
     known: dict[object, Estimate] = {}  # margins often leave the same levels
@@ -277,7 +275,7 @@ def filters(profile: str, experiment: str = "fashion") -> pd.DataFrame:
     asked = {"paper": MIN_ACCURACY, "scaled": scaled_filter(results, found["base"]), "none": 0.0}
     tables = []
     for name, least in asked.items():
-        kept = int(kept_networks(results, min_accuracy=least).trained.sum())
+        kept = len(trained_networks(results, min_accuracy=least))
         tables.append(effects_of(results, min_accuracy=least).assign(filter=name, least=least, kept=kept))
     return pd.concat(tables, ignore_index=True)
 

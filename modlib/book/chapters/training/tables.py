@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from modlib.book.numbers import offered
-from modlib.study.accuracy_filter import LEVEL, kept_networks
+from modlib.study.accuracy_filter import LEVEL, trained_networks
 from modlib.study.runner import run
 
 
@@ -16,7 +16,7 @@ def networks(profile: str) -> pd.DataFrame:
     row = {
         "trained": len(trained),
         "untrained": len(results.networks) - len(trained),
-        "kept": kept_networks(results).trained.sum(),
+        "kept": len(trained_networks(results)),
         "seeds": trained.seed.nunique(),
         "levels": len(trained[LEVEL].drop_duplicates()),
     }
@@ -27,8 +27,7 @@ def networks(profile: str) -> pd.DataFrame:
 def strongest(profile: str) -> pd.DataFrame:
     """Strongest level of each regulariser that passes the accuracy filter, and its mean test accuracy."""
     results = run("base", profile=profile)
-    kept = kept_networks(results)
-    levels = kept[kept.trained].groupby("regularizer").strength.max().reset_index()
+    levels = trained_networks(results).groupby("regularizer").strength.max().reset_index()
     accuracy = by_strength(results.networks, "test_accuracy").rename(columns={"mean": "accuracy"})
     return levels.merge(accuracy[[*LEVEL, "accuracy"]], on=LEVEL)
 
