@@ -71,6 +71,13 @@ def test_items_judged_by_their_margin_do_not_weigh_on_the_others():
     assert judge(both).p_holm.notna().sum() == 1
 
 
+def test_items_of_fewer_than_three_seeds_do_not_weigh_on_the_others():
+    both = items(("above", 0.0, 0.1, 0.2, 0.03, 3), *[("above", 0.0, 0.1, 0.2, 0.03, 2)] * 5)
+    judged = judge(both)
+    assert judged.outcome.tolist() == ["supported"] + ["undecided"] * 5
+    np.testing.assert_equal(judged.p_holm.to_numpy(), [0.03] + [np.nan] * 5)
+
+
 @pytest.mark.parametrize("n", [0, 1, 2])
 @pytest.mark.parametrize("direction", verdicts.DIRECTIONS)
 def test_fewer_than_three_seeds_decide_nothing(direction, n):

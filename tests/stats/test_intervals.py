@@ -1,5 +1,7 @@
 """Intervals, trends and corrections, on data whose answer is known."""
 
+from math import comb
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -60,6 +62,18 @@ def test_values_without_spread_are_judged_by_their_signs():
     assert same.p == 2.0**-8
     assert same.effect == np.inf
     assert mean(np.full(9, 0.1), null=0.1).p == 1.0
+
+
+def test_without_spread_p_is_that_of_the_exact_test():
+    """Of all ways to put five and four values into groups, or signs on nine, two are as extreme."""
+    assert difference(np.full(5, 0.3), np.full(4, 0.1)).p == 2 / comb(9, 5)
+    assert bootstrap(lambda s: s.mean(axis=1), np.full(9, 0.25)).p == 2 / 2**9
+
+
+def test_two_values_have_an_interval_but_no_corrected_effect():
+    """With one degree of freedom the correction of Hedges' g is 0, whatever the data."""
+    assert np.isfinite(interval(mean([0.1, 0.3]))).all()
+    assert np.isnan(mean([0.1, 0.3]).effect)
 
 
 # --- difference
@@ -180,9 +194,17 @@ def test_bootstrap_leaves_out_draws_that_have_no_value():
     x = np.array([0.1, 0.2, 0.4, 0.3])
     found = bootstrap(lambda s: np.where(s.max(axis=1) > s.min(axis=1), s.mean(axis=1), np.nan), x)
     assert np.isfinite(interval(found)).all()
-    mostly = bootstrap(lambda s: np.where(len(s) == 1, s.mean(axis=1), np.nan), x)
-    assert mostly.value == pytest.approx(0.25)
-    assert np.isnan([mostly.low, mostly.high, mostly.p]).all()
+
+
+@pytest.mark.parametrize(("share", "is_enough"), [(0.5, True), (0.505, False)])
+def test_bootstrap_needs_a_value_in_half_of_the_draws(share, is_enough):
+    """The first draws have none; the sample itself, a single one, has."""
+    x = np.array([0.1, 0.2, 0.4, 0.3])
+    found = bootstrap(
+        lambda s: np.where(np.arange(len(s)) < share * (len(s) - 1), np.nan, s.mean(axis=1)), x, draws=200
+    )
+    assert found.value == pytest.approx(0.25)
+    assert np.isfinite([found.low, found.high, found.p]).all() == is_enough
 
 
 # --- many claims
