@@ -52,6 +52,15 @@ def test_levels_are_sorted_into_plain_dropout_and_weights():
     )
 
 
+def test_a_graph_that_lacks_a_seed_has_nan_there_and_keeps_the_others_in_place():
+    q = np.arange(24.0).reshape(3, 8)
+    modules, networks = tables(q, LEVELS)
+    second = modules[~modules.network.str.endswith("seed=1")].assign(layer=2)
+    whole, part = contrasts.levels(pd.concat([modules, second]), networks)
+    np.testing.assert_array_equal(whole.plain[:, 0], q[:, 0])
+    np.testing.assert_array_equal(part.plain[:, 0], [q[0, 0], np.nan, q[2, 0]])
+
+
 def test_levels_below_an_accuracy_cannot_be_chosen_and_plain_stays():
     accuracy = [0.8, 0.9, 0.7, 0.95, 0.95, 0.95, 0.95, 0.9]
     modules, networks = tables(np.ones((3, 8)), LEVELS, accuracy)
