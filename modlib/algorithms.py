@@ -36,7 +36,7 @@ def find_modules_by(A: ArrayLike, optimiser: str, *, seed: int = 0) -> Partition
     """Search for the partition of largest modularity by one run of a named optimiser, at resolution 1.
 
     ``leiden-once``
-        One Leiden run (Traag, Waltman & van Eck 2019): `find_modules` with one restart and no kicks.
+        One Leiden run (Traag, Waltman & van Eck 2019): `find_modules` with one restart.
     ``louvain``
         One Louvain run (Blondel et al. 2008, arXiv 0803.0476), through igraph.
     ``spectral``
@@ -102,9 +102,9 @@ def _leiden_once(weights: Matrix, B: Matrix, generator: random.Random) -> Labels
 
 
 def _louvain(weights: Matrix, B: Matrix, generator: random.Random) -> Labels:
-    graph, edge_weights = weighted_graph(weights)
+    graph = weighted_graph(weights)
     with igraph_draws_from(generator):
-        found = graph.community_multilevel(weights=edge_weights)
+        found = graph.community_multilevel(weights="weight")
     return np.array(found.membership, dtype=np.int64)
 
 

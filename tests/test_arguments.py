@@ -97,7 +97,7 @@ def test_the_culprit_is_named(name, culprit):
 OF_TABLES = ("paper", "book")
 #: Machinery behind the calls above, with tests of its own.
 BEHIND = {
-    "data.folders", "data.idx", "data.mirrors", "data.sources", "data.wheel", "derivatives",
+    "annealing", "data.folders", "data.idx", "data.mirrors", "data.sources", "data.wheel", "derivatives",
     "study.code_digest", "study.dask", "study.estimate", "study.files", "study.packing",
     "study.progress", "study.project", "study.provenance", "study.recompute", "study.schema",
     "study.shard", "study.workers",
@@ -108,7 +108,8 @@ FUNCTIONS_BEHIND = {
     "algorithms.drawn_choice", "algorithms.inverse_temperature", "bounds.dual_value",
     "clustering.alive_units", "clustering.canonical_labels", "clustering.checked_integers",
     "clustering.checked_weights", "clustering.element_centric", "clustering.igraph_draws_from",
-    "clustering.kicked", "clustering.leiden_runs", "clustering.modularity_matrix", "clustering.sum_within",
+    "clustering.annealed_runs", "clustering.distinct", "clustering.kicked", "clustering.leiden_runs",
+    "clustering.modularity_matrix", "clustering.sum_within",
     "clustering.weighted_graph",
     "data.datasets.available", "measures.batch_size", "measures.graphs", "stats.intervals.checked_levels",
     "study.accuracy_filter.checked_metric", "study.accuracy_filter.trained_networks",
