@@ -1,4 +1,4 @@
-"""The command line: ``python -m benchmarks training | analysis | growth | imports | book | …``."""
+"""The command line: ``python -m benchmarks training | analysis | search | growth | imports | book | …``."""
 
 from __future__ import annotations
 
@@ -83,6 +83,23 @@ def analysis(
     )
     if save:
         click.echo(benchmark_records.write("analysis-q", device, modules, about))
+
+
+@main.command()
+@_SAVE
+@click.option("--graphs", type=click.IntRange(min=1), help="How many of the 64; by default all.")
+def search(save: bool, graphs: int | None) -> None:
+    """Count how often find_modules and its peers miss the best known Q, given equal time."""
+    from threadpoolctl import threadpool_limits
+
+    from benchmarks import search
+    from modlib.study.workers import torch_threads
+
+    with torch_threads(1), threadpool_limits(1):
+        table, about = search.measure(graphs=graphs)
+    click.echo(search.summary(table).to_string())
+    if save:
+        click.echo(benchmark_records.write("search", "cpu", table, about))
 
 
 @main.command()

@@ -26,7 +26,7 @@ from benchmarks.timing import race
 from modlib import data
 from modlib.book.benchmark_records import Device
 from modlib.book.chapters.speed.estimates import quartiles, ratios
-from modlib.clustering import find_modules, modularity
+from modlib.clustering import find_modules
 from modlib.comparison import agreement_pairs, rank_correlations, transfers
 from modlib.measures import VARIANTS, graphs, similarity
 from modlib.networks import MLPStack
@@ -72,8 +72,8 @@ def measure(
     table
         `network`, `contestant`, `round`, `seconds`.
     modules
-        One row a graph: `network`, `layer`, `measure`, `normalized`, and the Q that either side's partition
-        has on modlib's graph: `q_modlib`, `q_published`, and `gain`, the difference.
+        One row a graph of modlib's: `network`, `layer`, `measure`, `normalized`, the Q that either side's
+        search finds in it, `q_modlib` and `q_published`, and `gain`, the difference.
     about
         How it was measured, and the largest relative difference between the similarities.
 
@@ -97,7 +97,7 @@ def measure(
                 raise RuntimeError(f"{name}: similarities of the two methods differ by {apart:.1e}")
             table = _race(stack, x, y, name, theirs, rounds=rounds, shuffles=shuffles, restarts=restarts)
             tables.append(table.assign(network=name))
-            modules.append(_qualities(ours, theirs, restarts).assign(network=name))
+            modules.append(qualities(ours, restarts).assign(network=name))
     found = pd.concat(tables, ignore_index=True)[["network", "contestant", "round", "seconds"]]
     about = {
         "unit": "seconds a network",
@@ -182,12 +182,16 @@ def _graphs(S: dict[str, list[Tensor]]) -> list[np.ndarray]:
     return [graphs(S, layer)[0] for layer in range(len(S["input_cov"]))]
 
 
-def _qualities(ours: dict[str, list[Tensor]], theirs: dict[str, list[Tensor]], restarts: int) -> pd.DataFrame:
-    """Q of both methods' partitions, each found in its own graphs, on modlib's."""
+def qualities(S: dict[str, list[Tensor]], restarts: int) -> pd.DataFrame:
+    """Q of both methods' partitions of the same graphs.
+
+    Similarities in single precision may lose a unit that hardly associates with others. Partitions of such a
+    graph would lack the unit, and their Q would be that of an easier graph.
+    """
     rows: list[dict[str, object]] = []
-    for layer, (A, B) in enumerate(zip(_graphs(ours), _graphs(theirs), strict=True), start=1):
-        for (measure, normalized), a, part in zip(VARIANTS, A, published.partitions(B), strict=True):
-            q = find_modules(a, restarts=restarts).q, modularity(a, part.labels)
+    for layer, A in enumerate(_graphs(S), start=1):
+        for (measure, normalized), a, part in zip(VARIANTS, A, published.partitions(A), strict=True):
+            q = find_modules(a, restarts=restarts).q, part.q
             rows.append(
                 {"layer": layer, "measure": measure, "normalized": normalized,
                  "q_modlib": q[0], "q_published": q[1], "gain": q[0] - q[1]}

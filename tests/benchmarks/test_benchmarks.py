@@ -5,6 +5,7 @@ import gc
 import itertools
 import json
 import operator
+import random
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -16,12 +17,13 @@ from tiny import TINY, run_in_one_go
 from torch import nn
 
 from benchmarks import __main__ as command
-from benchmarks import analysis, base, check, crew, imports, loop, published, timing, training
+from benchmarks import analysis, base, check, crew, imports, loop, published, search, timing, training
 from modlib import algorithms, data
 from modlib.book import benchmark_records
 from modlib.book.chapters.speed import estimates
-from modlib.comparison import agreement_pairs, rank_correlations, transfers
-from modlib.measures import adjacency, similarity
+from modlib.clustering import find_modules
+from modlib.comparison import agreement, agreement_pairs, rank_correlations, transfers
+from modlib.measures import adjacency, graphs, similarity
 from modlib.networks import MLPStack
 from modlib.study import files, store
 from modlib.training import Protocol, train
@@ -434,6 +436,53 @@ def test_agreement_as_published_is_modlibs(small):
     np.testing.assert_allclose(theirs["transfer_ba"], transfers(graphs, labels)[b, a], atol=1e-12)
     np.testing.assert_allclose(theirs["rank_correlation"], rank_correlations(graphs)[a, b], atol=1e-12)
     assert (theirs["greedy"] <= ours["matching"]).all()
+
+
+def test_both_searches_are_held_to_the_same_graphs(small, monkeypatch):
+    """A unit that single precision loses would leave the published search an easier graph."""
+    stack, x, y = small
+    S = similarity(stack, x, y)
+    given, partitions = [], published.partitions
+    monkeypatch.setattr(published, "partitions", lambda A: given.append(A) or partitions(A))
+    monkeypatch.setattr(algorithms, "MOVES", 50)
+    table = analysis.qualities(S, 3)
+    expected = [graphs(S, layer)[0] for layer in range(2)]
+    assert [A.tolist() for A in given] == [A.tolist() for A in expected]
+    for row, A in zip(table.itertuples(), itertools.chain(*expected), strict=True):
+        part = algorithms.find_modules_by(A, "monte-carlo")
+        assert row.q_published == part.q
+        assert row.q_modlib == find_modules(A, restarts=3).q
+        assert ((part.labels < 0) == ~A.any(axis=1)).all()
+    weakened = {m: [layer.clone() for layer in layers] for m, layers in S.items()}
+    weakened["input_cov"][0][0, 2] = weakened["input_cov"][0][0, :, 2] = 0.0  # a unit is lost
+    assert analysis.qualities(weakened, 3).q_published[0] != table.q_published[0]
+
+
+def test_searches_are_counted_against_the_best_known_q(monkeypatch):
+    known = search.best_known.graphs()[:2]
+    searches = {
+        "perfect": lambda A, _: find_modules(A).labels.tolist(),
+        "hopeless": lambda A, _: [0] * len(A),
+    }
+    monkeypatch.setattr(search, "SEARCHES", searches)
+    monkeypatch.setattr(search.best_known, "graphs", lambda: known)
+    table, about = search.measure(seeds=range(2), graphs=2)
+    assert json.loads(json.dumps(about)) == about
+    found = search.summary(table)
+    assert found.below.to_dict() == {"modlib": 0, "perfect": 0, "hopeless": 4}
+    assert found.graphs_below.to_dict() == {"modlib": 0, "perfect": 0, "hopeless": 2}
+    assert found.loc["hopeless", "lowest"] == pytest.approx(-max(g.best_known_q for g in known), abs=1e-12)
+    assert (found.searches == 4).all()
+    assert (found.above == 0).all()
+    assert found.runs["hopeless"] > found.runs["modlib"] == 1  # given as much time
+    assert found.seconds["hopeless"] >= found.seconds["modlib"]
+
+
+@pytest.mark.parametrize("name", list(search.SEARCHES))
+def test_searches_find_two_cliques(name):
+    A = np.kron(np.eye(2), 1 - np.eye(5)) + 0.01 * (1 - np.eye(10))
+    labels = search.SEARCHES[name](A, random.Random(0))
+    assert agreement(np.array(labels), np.repeat([0, 1], 5))["ecs"] == 1
 
 
 def test_greedy_matching_takes_the_largest_overlap_first():
