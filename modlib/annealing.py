@@ -6,8 +6,6 @@ go down, ever more seldom (Kirkpatrick, Gelatt & Vecchi 1983, 10.1126/science.22
 at that as a compiled loop if it anneals many copies at a time and moves a block of units in all of them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import numpy as np
