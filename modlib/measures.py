@@ -4,6 +4,7 @@ Each function raises a ValueError or TypeError that names the argument which is 
 fit the others, or holds a number that is not finite or so large that a similarity is not.
 """
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial, reduce
@@ -11,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from modlib import _checks
@@ -22,6 +23,7 @@ from modlib.networks import MLPStack
 IN_CACHE = 2**18  #: Numbers of the largest array on a processor: 2 MB.
 ON_GPU = 2**27  #: Numbers of the largest array on a GPU.
 LEAST_BATCH = 32  #: Samples at a time, at the least, of networks too wide for the cache.
+DEAD = 1e-12  #: A unit is dead when its own similarity is at most this share of the layer's largest.
 
 Matrices = Float[Tensor, "*stack unit unit"]
 
@@ -171,7 +173,8 @@ def similarity(
     dict
         For each measure one float64 tensor a hidden layer, ``(network, unit, unit)``: signed, positive
         semi-definite, exactly symmetric, the diagonal in place. Hand it to `adjacency` to get a graph. A unit
-        that no sample activates has exact zeros for every measure that looks at its activity.
+        that no sample activates has exact zeros for every measure that looks at its activity; `dead_units`
+        says which count as dead.
 
     Notes
     -----
@@ -287,20 +290,55 @@ def similarity_of(
     return (total + total.T) / (2 * len(x))
 
 
-def normalise(S: Matrices) -> Matrices:
-    """Divide by the square roots of the diagonal: Sᵢⱼ / √(Sᵢᵢ Sⱼⱼ), rows with Sᵢᵢ ≤ 0 becoming zero.
+def dead_units(S: Matrices, *, share: float = DEAD) -> Bool[Tensor, "*stack unit"]:
+    """Which units are dead for a measure: those whose similarities are next to nothing beside the largest.
 
-    The authors' code divides there too; the diagonal of an autograd Hessian can be ≤ 0, and theirs is then
-    NaN.
+    Unit i is dead when |Sᵢᵢ| ≤ share · maxⱼ |Sⱼⱼ| and |Sᵢⱼ| ≤ √share · max |S| for all j. In a positive
+    semi-definite matrix the first condition implies the second, since |Sᵢⱼ|² ≤ Sᵢᵢ Sⱼⱼ. The second keeps a
+    unit alive that has strong edges but no similarity of its own, as there may be in a Hessian of a network
+    without ReLUs.
+
+    Penalties shrink the weights of an idle unit towards zero without ever reaching it. Products of what is
+    left, 1e-30 or less, are numbers like any other to `normalise`, which would make such a unit a full member
+    of the graph, with edges of mere rounding. The code released by Lange et al. leaves such units in, and
+    only takes a standard deviation below 1e-12 for 1e-12 when it divides by it.
+
+    Parameters
+    ----------
+    S
+        Similarity matrices as `similarity` or `similarity_of` return them, one or a stack of them.
+    share
+        From 0, where only zeros count as nothing, to 1. That results do not hang on it is shown by
+        `modlib.paper.simulations.dead_units`.
+
+    Examples
+    --------
+    >>> dead_units(torch.diag(torch.tensor([4.0, 1.0, 1e-30]))).tolist()
+    [False, False, True]
+    """
+    S = _matrices(S).abs()
+    share = _checks.real(share, "share", least=0.0, most=1.0)
+    if not S.numel():
+        return torch.zeros(S.shape[:-1], dtype=torch.bool, device=S.device)
+    own, row = torch.diagonal(S, dim1=-2, dim2=-1), S.amax(-1)
+    little: Tensor = own <= share * own.amax(-1, keepdim=True)
+    return little & (row <= math.sqrt(share) * row.amax(-1, keepdim=True))
+
+
+def normalise(S: Matrices) -> Matrices:
+    """Divide by the square roots of the diagonal: Sᵢⱼ / √(Sᵢᵢ Sⱼⱼ), the rows of dead units becoming zero.
+
+    So do rows with Sᵢᵢ ≤ 0. The authors' code divides there too; the diagonal of an autograd Hessian can be
+    ≤ 0, and theirs is then NaN.
     """
     S = _matrices(S)
     scale = torch.diagonal(S, dim1=-2, dim2=-1).clamp(min=0).rsqrt()
-    scale = torch.where(torch.isfinite(scale), scale, 0.0)
+    scale = torch.where(torch.isfinite(scale) & ~dead_units(S), scale, 0.0)
     return S * scale[..., :, None] * scale[..., None, :]
 
 
 def adjacency(S: Matrices, *, normalized: bool = False) -> Matrices:
-    """Read similarities as a weighted graph: absolute values, zero diagonal, dead rows zero.
+    """Read similarities as a weighted graph: absolute values, zero diagonal, rows of `dead_units` zero.
 
     Parameters
     ----------
@@ -321,7 +359,8 @@ def adjacency(S: Matrices, *, normalized: bool = False) -> Matrices:
             f"of the largest entry, allowed is {SYMMETRY_TOLERANCE:g}"
         )
     A = (normalise(S) if normalized else S).abs()
-    A = (A + A.mT) / 2
+    dead = dead_units(S)
+    A = torch.where(dead[..., :, None] | dead[..., None, :], 0.0, (A + A.mT) / 2)
     return A - torch.diag_embed(torch.diagonal(A, dim1=-2, dim2=-1))
 
 

@@ -73,7 +73,7 @@ from modlib.comparison import (
     rank_correlations,
     transfers,
 )
-from modlib.measures import MEASURES, adjacency, family, normalise, similarity, similarity_of
+from modlib.measures import MEASURES, adjacency, dead_units, family, normalise, similarity, similarity_of
 from modlib.networks import MLPStack, concatenate
 from modlib.nulls import null_test, permute_weights, random_associations, random_graphs
 from modlib.paper.family_pairs import agreement_matrix, family_agreement
@@ -178,6 +178,7 @@ CALLS = {
         },
     ),
     "normalise": (normalise, {"S": torch.from_numpy(S)}, {"S": NOT_STACKED}),
+    "dead_units": (dead_units, {"S": torch.from_numpy(S)}, {"S": NOT_STACKED}),
     "family": (family, {"measure": "input_cov"}, {"measure": not_in(*MEASURES)}),
     "similarity": (
         similarity,

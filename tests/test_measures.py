@@ -1,5 +1,6 @@
 """The four measures: reference values, autograd, sums by hand, and what must or must not change them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,19 @@ import torch
 from torch import nn
 
 from modlib import data, measures
-from modlib.measures import DOWNSTREAM, MEASURES, UPSTREAM, adjacency, family, normalise, similarity
+from modlib.measures import (
+    DOWNSTREAM,
+    MEASURES,
+    UPSTREAM,
+    adjacency,
+    dead_units,
+    family,
+    normalise,
+    similarity,
+)
 from modlib.measures import similarity_of as by_autograd
 from modlib.networks import MLPStack
+from modlib.training import PROTOCOLS, train
 
 REFERENCE = Path(__file__).parent / "reference"
 THEIR_NAME = {
@@ -420,6 +431,65 @@ def test_units_without_a_way_to_the_output_have_exact_zeros_downstream():
             assert (s.diagonal(dim1=1, dim2=2) > 0).sum() == len(stack) * (s.shape[1] - 1)
         for measure in UPSTREAM:
             assert (S[measure][layer][:, unit, unit] > 0).all()
+
+
+@pytest.fixture(scope="module")
+def decayed():
+    """Train a network under L2 of .1, whose idle units have weights that shrink without end; and images."""
+    images = data.load("mnist")
+    start = MLPStack.initialise([784, 64, 64, 10], seeds=[0])
+    protocol = replace(PROTOCOLS["v1"], max_epochs=120)
+    trained = train(start, images.x_train[:1280], images.y_train[:1280], seeds=[0], l2=0.1, protocol=protocol)
+    return trained.stack, images.x_test[:500]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_units_that_a_penalty_has_shrunk_to_nothing_are_dead_downstream_as_upstream(decayed, dtype):
+    stack, x = decayed
+    S = similarity(stack.to(dtype=dtype), x.to(dtype))
+    for layer in (0, 1):
+        silent = torch.diagonal(S["input_grad"][layer][0]) == 0
+        assert silent.any()
+        for measure in DOWNSTREAM:
+            s = S[measure][layer][0]
+            own = torch.diagonal(s)
+            assert (own > 0).all()  # none is dead to the last bit
+            assert dead_units(s).tolist() == silent.tolist()
+            assert own[~silent].min() > 1e-8 * own.max()  # a gap that any share would find
+            assert own[silent].max() < 1e-18 * own.max()
+            for normalized in (False, True):
+                A = adjacency(s, normalized=normalized)
+                assert A.any(1).tolist() == (~silent).tolist()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("shrunk", "is_dead"), [(0.9e-6, True), (1.1e-6, False)])
+def test_a_unit_is_dead_at_a_millionth_of_the_millionth_of_the_largest_similarity(dtype, shrunk, is_dead):
+    S = torch.tensor([[4.0, 1, 2], [1, 1, 0.5], [2, 0.5, 4]], dtype=dtype)
+    scale = torch.tensor([1, 2 * shrunk, 1], dtype=dtype)
+    S = scale[:, None] * S * scale
+    for scaled in (S, S * 1e-12, torch.stack([S, torch.eye(3, dtype=dtype)])[0]):
+        assert dead_units(scaled).tolist() == [False, is_dead, False]
+    assert normalise(S)[1, 0].item() == pytest.approx(0.0 if is_dead else 0.5, rel=1e-6)
+    for normalized in (False, True):
+        A = adjacency(S, normalized=normalized)
+        assert A.any(1).tolist() == [True, not is_dead, True]
+        assert A[0, 2] == (0.5 if normalized else 2)
+
+
+def test_layers_of_a_stack_have_their_own_largest_similarity():
+    S = torch.stack(
+        [torch.eye(3), 1e-20 * torch.eye(3), torch.zeros(3, 3), torch.diag(torch.tensor([1.0, 1e-20, 0]))]
+    )
+    assert dead_units(S).tolist() == [[False] * 3, [False] * 3, [True] * 3, [False, True, True]]
+    assert dead_units(torch.zeros(2, 0, 0)).shape == (2, 0)
+
+
+def test_strong_edges_keep_a_unit_alive_that_has_no_similarity_of_its_own():
+    """In a Hessian, or where somebody has set the diagonal to zero."""
+    S = torch.tensor([[1.0, 0.5, 0.2], [0.5, 0.0, 0.3], [0.2, 0.3, 4.0]])
+    assert not dead_units(S).any()
+    assert not dead_units(S - torch.diag(torch.diagonal(S))).any()
 
 
 # ---------------------------------------------------------------- graphs

@@ -10,11 +10,12 @@ from jaxtyping import Int
 from modlib._contingency import METRICS, contingency_tables
 from modlib.book.numbers import offered
 from modlib.book.stored import experiments, there
-from modlib.measures import UPSTREAM, VARIANTS
+from modlib.measures import DEAD, UPSTREAM, VARIANTS
 from modlib.paper import by_level, distance_from_paper, family_pairs, multiverse, published
 from modlib.paper.by_level import trained_rows
 from modlib.paper.multiverse import AGREEMENT_EFFECT, Q_EFFECT
 from modlib.paper.released_code import greedy_matching
+from modlib.paper.simulations import dead_units as dead_units_by_share
 from modlib.study.accuracy_filter import GRAPH, LEVEL, PAIR, kept_networks
 from modlib.study.rows import PAIRS
 from modlib.study.runner import run
@@ -94,6 +95,30 @@ def ecs_by_level(results: Results) -> pd.DataFrame:
         table = trained_rows(found.agreement, results)
         tables.append(by_level.mean_over_seeds(table, [*LEVEL, "family_pair"], "ecs").assign(rule=rule))
     return pd.concat(tables, ignore_index=True)
+
+
+def by_share(table: pd.DataFrame) -> pd.DataFrame:
+    """Sum up `modlib.paper.simulations.dead_units` by `regularizer` and `share`, over its normalised graphs.
+
+    The regularizer ``"all"`` is of all networks. There are the mean number of `dead` units of a graph; how
+    many `graphs` are `different`, in that their Q is not the one at the share that is the rule; and by how
+    much, in the `largest` case.
+    """
+    table = table[table.normalized].assign(regularizer=table.network.str.split("=").str[0])
+    rule = table[table.share == DEAD].set_index(["network", *GRAPH]).q
+    away = (table.q - rule.reindex(pd.MultiIndex.from_frame(table[["network", *GRAPH]])).to_numpy()).abs()
+    table = table.assign(away=away, differs=away > ROUNDING)
+    found: pd.DataFrame = (
+        pd.concat([table, table.assign(regularizer="all")])
+        .groupby(["regularizer", "share"], sort=False)
+        .agg(
+            dead=("dead", "mean"),
+            different=("differs", "sum"),
+            largest=("away", "max"),
+            graphs=("q", "size"),
+        )
+    )
+    return found.reset_index()
 
 
 # --- protocol, noise, seeds, tests
@@ -210,6 +235,13 @@ def protocol_change(profile: str) -> pd.DataFrame:
     """Change of mean Q from the final protocol to that of arXiv v1."""
     found = _protocols(profile)
     return protocols(found["final"], there(found.get("v1")))
+
+
+@offered("regularizer", "share")
+def dead_shares(_profile: str) -> pd.DataFrame:
+    """Dead units of normalised graphs, and what becomes of Q, by the share below which a unit is dead."""
+    table = by_share(dead_units_by_share.read())
+    return table.assign(share=[f"{share:.0e}" if share else "0" for share in table.share])
 
 
 @offered("levels")
