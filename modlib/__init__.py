@@ -21,6 +21,7 @@ from modlib.clustering import Partition, find_modules, modularity
 from modlib.comparison import agreement, agreement_pairs
 from modlib.measures import MEASURES, adjacency, similarity, similarity_of
 from modlib.networks import MLPStack
+from modlib.optimum import Optimum, modularity_optimum
 
 if TYPE_CHECKING:
     from modlib import data
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MEASURES",
     "MLPStack",
+    "Optimum",
     "Partition",
     "Results",
     "adjacency",
@@ -42,6 +44,7 @@ __all__ = [
     "find_modules",
     "modularity",
     "modularity_bound",
+    "modularity_optimum",
     "run",
     "similarity",
     "similarity_of",

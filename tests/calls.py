@@ -76,6 +76,7 @@ from modlib.comparison import (
 from modlib.measures import MEASURES, adjacency, dead_units, family, normalise, similarity, similarity_of
 from modlib.networks import MLPStack, concatenate
 from modlib.nulls import null_test, permute_weights, random_associations, random_graphs
+from modlib.optimum import modularity_optimum
 from modlib.paper.family_pairs import agreement_matrix, family_agreement
 from modlib.paper.released_code import untrained_agreement
 from modlib.paper.simulations.rotations import rotated
@@ -113,8 +114,22 @@ CALLS = {
     ),
     "modularity_bound": (
         modularity_bound,
-        {"A": A, "time_limit": 1.0},
-        {"A": NOT_WEIGHTS, "time_limit": NOT_REAL | st.floats(max_value=0)},
+        {"A": A, "time_limit": 1.0, "resolution": 1.0},
+        {
+            "A": NOT_WEIGHTS,
+            "time_limit": NOT_REAL | st.floats(max_value=0),
+            "resolution": NOT_REAL | INFINITE | st.floats(max_value=0),
+        },
+    ),
+    "modularity_optimum": (
+        modularity_optimum,
+        {"A": A, "time_limit": 1.0, "seed": 0, "resolution": 1.0},
+        {
+            "A": NOT_WEIGHTS,
+            "time_limit": NOT_REAL | st.floats(max_value=0),
+            "seed": NOT_SEED,
+            "resolution": NOT_REAL | INFINITE | st.floats(max_value=0),
+        },
     ),
     "agreement": (
         agreement,
