@@ -132,6 +132,23 @@ def growth(save: bool, only: tuple[str, ...]) -> None:
 
 
 @main.command()
+@_SAVE
+@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), default=120.0, show_default=True,
+              help="Of the processor, a graph.")  # fmt: skip
+@click.option("--graphs", type=click.IntRange(min=1), help="How many; by default all 64.")
+@click.option("--processes", type=click.IntRange(min=1), default=1, show_default=True)
+def optima(save: bool, seconds: float, graphs: int | None, processes: int) -> None:
+    """Prove the best partitions of 64 graphs (half an hour), each on one thread."""
+    from benchmarks import optima
+
+    table = optima.measure(time_limit=seconds, graphs=graphs, processes=processes, say=click.echo)
+    click.echo(optima.summary(table))
+    if save:
+        about = {"threads": 1, "processes": processes, "time_limit": seconds}
+        click.echo(benchmark_records.write("optima", "cpu", table, about))
+
+
+@main.command()
 @click.option("--rounds", type=click.IntRange(min=1), default=9, show_default=True)
 @_SAVE
 def imports(rounds: int, save: bool) -> None:
