@@ -71,7 +71,8 @@ def modularity_optimum(
     module and those without, and so is each part, the one with the highest bound first, until no bound is
     above the Q of the best partition so far, which is at first that of `find_modules`. The bound is the
     semidefinite one of `modularity_bound`; a part starts from the solution, the inequalities and the
-    multipliers of its whole. The pair is the one whose x_ij is nearest 1/2. Pairs that the multipliers show
+    multipliers of its whole. The pair is the one with the largest min(x_ij, 1 − x_ij) w_i w_j,
+    w the weights that the relaxation gives to the units. Pairs that the multipliers show
     to be apart in all better partitions of a part are kept apart from then on (fixing by reduced cost).
 
     All bounds hold whatever rounding does: `Region.prove` says how.

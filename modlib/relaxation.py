@@ -108,9 +108,9 @@ class Region:
         )
 
     def halves(self) -> tuple["Region", "Region"]:
-        """Split the region by the undecided pair that the solution is least sure of."""
-        doubt = np.where(self.undecided(), np.abs(self.X - 0.5), np.inf)
-        i, j = divmod(int(doubt.argmin()), len(doubt))
+        """Split the region by the undecided pair of large weights whose X_ij is far from 0 and 1."""
+        doubt = np.minimum(self.X, 1 - self.X) * np.outer(self.weight, self.weight)
+        i, j = divmod(int(np.where(self.undecided(), doubt, -np.inf).argmax()), len(doubt))
         return self.merged(i, j), self.separated(i, j)
 
     def undecided(self) -> Bool[np.ndarray, "group group"]:
