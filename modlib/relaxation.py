@@ -26,7 +26,8 @@ OVERRELAXATION = 1.6  #: Step of the alternating directions, in (0, 2).
 INNER = 6  #: Steps of the multipliers of the cuts in each round of the alternating directions.
 BOUND_EVERY = 10  #: Rounds between two looks at the bound.
 CUTS_EVERY = 30  #: Rounds between two searches for cuts, and between two looks at the progress.
-LEAST_WEIGHT = 1e-4  #: Smallest weight of a unit in the trace, as a share of the mean.
+LEAST_DEGREE = 1e-5  #: Units of smaller degree, as a share of the mean, are weighted as if they had this one.
+WEIGHTED_BY = 0.75  #: Power of a unit's degree that is its weight.
 LARGEST_MERGED = 60  #: A cut with larger entries is dropped, so that sums of two fit into eight bits.
 EPS = float(np.finfo(np.float64).eps)
 
@@ -91,7 +92,7 @@ class Region:
         """Make the region of all partitions of the units of a modularity matrix."""
         n_unit = len(B)
         degree = np.sqrt(np.maximum(-np.diagonal(B), 0))
-        weight = np.sqrt(np.maximum(degree / degree.mean(), LEAST_WEIGHT))
+        weight = np.maximum(degree / degree.mean(), LEAST_DEGREE) ** WEIGHTED_BY
         scaled = B / np.sqrt(np.outer(weight, weight))
         return cls(
             B=B,
