@@ -15,26 +15,10 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
+from benchmarks import best_known
 from modlib import modularity_optimum
-from modlib.study import project
 
-REFERENCE = project.ROOT / "tests" / "reference"
 TIME_LIMIT = 120.0  # seconds of the processor, a graph
-
-
-def known() -> pd.DataFrame:
-    """Read the best Q known of each graph, and the bound known before."""
-    return pd.read_csv(REFERENCE / "best_q.csv", index_col="index")
-
-
-def graph(index: int) -> np.ndarray:
-    """Read the weights of a graph, (unit, unit)."""
-    with np.load(REFERENCE / "best_q_graphs.npz") as graphs:
-        weights = graphs[f"w{index}"]
-    n_unit = round((1 + np.sqrt(1 + 8 * len(weights))) / 2)
-    A = np.zeros((n_unit, n_unit))
-    A[np.triu_indices(n_unit, k=1)] = weights
-    return A + A.T
 
 
 def measure(
@@ -60,17 +44,17 @@ def measure(
     Returns
     -------
     DataFrame
-        One row a graph: its key, `best_known_q`, the number of `units` with edges, the `q` and `bound`
+        One row a graph: its name, `best_known_q`, the number of `units` with edges, the `q` and `bound`
         found, the `gap` as a share of q, whether it is `proven`, how many `regions` were bounded, and
         `seconds` of the processor.
     """
-    table = known()[:graphs]
+    known = best_known.graphs()[:graphs]
+    rows = []
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        rows = []
-        for index, row in zip(table.index, pool.map(_one, table.index, repeat(time_limit)), strict=True):
-            say(f"{index}: q {row['q']:.7f}, gap {100 * row['gap']:.5f} %, {row['seconds']:.1f} s")
-            rows.append(row)
-    return pd.concat([table[["graph", "best_known_q"]], pd.DataFrame(rows, index=table.index)], axis=1)
+        for graph, row in zip(known, pool.map(_one, (g.A for g in known), repeat(time_limit)), strict=True):
+            say(f"{graph.name}: q {row['q']:.7f}, gap {100 * row['gap']:.5f} %, {row['seconds']:.1f} s")
+            rows.append({"graph": graph.name, "best_known_q": graph.best_known_q} | row)
+    return pd.DataFrame(rows)
 
 
 def summary(table: pd.DataFrame) -> str:
@@ -85,8 +69,7 @@ def summary(table: pd.DataFrame) -> str:
     )
 
 
-def _one(index: int, time_limit: float) -> dict[str, float | bool | int]:
-    A = graph(index)
+def _one(A: np.ndarray, time_limit: float) -> dict[str, float | bool | int]:
     with threadpool_limits(1):
         start = time.process_time()
         best = modularity_optimum(A, time_limit=time_limit, clock=time.process_time)

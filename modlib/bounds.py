@@ -11,13 +11,14 @@ from modlib import _checks
 from modlib._checks import Matrix
 from modlib.clustering import alive_units, checked_weights, modularity_matrix
 from modlib.cuts import pairs_of
-from modlib.relaxation import TOLERANCE, Effort, Region
+from modlib.relaxation import Effort, Region
 
 VIOLATION = 1e-6  #: A triangle inequality is added when the solution breaks it by more than this.
 CUTS_PER_ROUND = 8000  #: So many triangle inequalities, the most violated, are added at a time.
 
 MOST_UNITS = 2048  #: Of more, one round of the semidefinite programme takes too long.
 MOST_UNITS_OF_LP = 256  #: Of more, the linear programme says nothing within any patience.
+CLOSED = 1e-9  #: A bound this close to the Q of a partition that has been met is good enough.
 EFFORT = Effort(rounds=300, progress=0.02)  #: How long the semidefinite programme goes on.
 
 Pairs = Float[np.ndarray, " pair"]
@@ -83,7 +84,7 @@ def modularity_bound(A: ArrayLike, *, time_limit: float = 60.0, resolution: floa
         half = time.monotonic() + time_limit / 2
         whole.tighten(-np.inf, EFFORT, half, np.random.default_rng(0), adapt=True)
         bound = whole.bound
-    if bound > whole.floor + TOLERANCE and len(B) <= MOST_UNITS_OF_LP and time.monotonic() < deadline:
+    if bound > whole.floor + CLOSED and len(B) <= MOST_UNITS_OF_LP and time.monotonic() < deadline:
         bound = min(bound, _linear_bound(B, deadline))
     return min(bound, 1.0)
 
