@@ -14,6 +14,8 @@ from modlib.networks import MLPStack
 
 Function = Callable[[Tensor], Tensor]
 
+AT_MOST = 32  #: Samples differentiated by the inputs at a time: Jacobians of more leave the cache.
+
 
 class Batch:
     """Samples on their way through a stack, and the derivatives of its layers on them.
@@ -63,21 +65,21 @@ class Model:
         self.hidden: Float[Tensor, "sample unit"] = torch.cat(parts).detach()
 
     def input_jacobians(self) -> Iterator[Float[Tensor, "part unit feature"]]:
-        """Give the derivatives of the hidden units by the inputs, float64, a batch at a time."""
+        """Give the derivatives of the hidden units by the inputs, at most 32 samples at a time."""
         if not self._x.is_floating_point():
             raise TypeError(
                 f"x must hold floating-point numbers to be differentiated by, got {self._x.dtype}"
             )
         jacobian = vmap(jacrev(lambda a: self._encoder(a[None])[0]), randomness="error")
-        for part in self._x.split(self._batch):
-            yield jacobian(part).flatten(2).double()
+        for part in self._x.split(min(self._batch, AT_MOST)):
+            yield jacobian(part).flatten(2)
 
     def output_jacobians(self) -> Iterator[Float[Tensor, "part _class unit"]]:
-        """Give the derivatives of the logits by the hidden units, float64, a batch at a time."""
+        """Give the derivatives of the logits by the hidden units, a batch at a time."""
         self._n_class()
         jacobian = vmap(jacrev(lambda h: self._decoder(h[None])[0]))
         for part in self.hidden.split(self._batch):
-            yield jacobian(part).double()
+            yield jacobian(part)
 
     def hessians(self) -> Iterator[Float[Tensor, "part unit unit"]]:
         """Give the Hessian of the cross-entropy in the hidden units, float64, a batch at a time."""

@@ -103,11 +103,14 @@ def _input_cov_of_model(model: Model) -> Tensor:
 
 
 def _input_grad_of_model(model: Model) -> Tensor:
-    return reduce(torch.add, (torch.einsum("sif,sjf->ij", j, j) for j in model.input_jacobians()))
+    """Multiply (unit, sample · feature) by its transpose, a part of the samples at a time."""
+    parts = (j.transpose(0, 1).flatten(1).double() for j in model.input_jacobians())
+    return reduce(torch.add, (part @ part.T for part in parts))
 
 
 def _output_grad_of_model(model: Model) -> Tensor:
-    return reduce(torch.add, (torch.einsum("sci,scj->ij", j, j) for j in model.output_jacobians()))
+    parts = (j.double().flatten(0, 1) for j in model.output_jacobians())  # (sample · class, unit)
+    return reduce(torch.add, (part.T @ part for part in parts))
 
 
 def _output_hess_of_model(model: Model) -> Tensor:
