@@ -103,6 +103,24 @@ def search(save: bool, graphs: int | None) -> None:
 
 
 @main.command()
+@_ROUNDS
+@_SAVE
+@click.option("--images", type=click.IntRange(min=100, max=10_000), default=1000, show_default=True)
+def peers(rounds: int, save: bool, images: int) -> None:
+    """Race similarity and agreement against other packages, those that are installed, on one thread."""
+    from threadpoolctl import threadpool_limits
+
+    from benchmarks import peers
+    from modlib.study.workers import torch_threads
+
+    with torch_threads(1), threadpool_limits(1):
+        table, about = peers.measure(rounds=rounds, images=images)
+    click.echo(table.groupby(["stage", "contestant"], sort=False).seconds.median().to_string())
+    if save:
+        click.echo(benchmark_records.write("peers", "cpu", table, about))
+
+
+@main.command()
 @_SAVE
 @click.option("--only", multiple=True, metavar="WHAT", help="These curves only (may be repeated), not saved.")
 def growth(save: bool, only: tuple[str, ...]) -> None:

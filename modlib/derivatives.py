@@ -14,7 +14,9 @@ from modlib.networks import MLPStack
 
 Function = Callable[[Tensor], Tensor]
 
-AT_MOST = 32  #: Samples differentiated by the inputs at a time: Jacobians of more leave the cache.
+AT_ONCE = 2**21  #: Derivatives formed at a time, unless it is said of how many samples: 8 MB, for the cache.
+MOST_SAMPLES = 500  #: Samples at a time then, at the most.
+FORWARD = 100  #: Samples at a time on the way to the hidden units.
 
 
 class Batch:
@@ -52,11 +54,11 @@ class Model:
     """
 
     def __init__(
-        self, encoder: Function, decoder: Function | None, x: Tensor, y: Tensor | None, batch: int
+        self, encoder: Function, decoder: Function | None, x: Tensor, y: Tensor | None, batch: int | None
     ) -> None:
         self._encoder, self._decoder = encoder, cast(Function, decoder)
         self._x, self._y, self._batch = x, y, batch
-        inputs: tuple[Tensor, ...] = x.split(batch)
+        inputs: tuple[Tensor, ...] = x.split(batch or FORWARD)
         parts = [_checks.tensor(encoder(part), "what encoder returns") for part in inputs]
         rows = [len(part) if part.ndim else 0 for part in parts]
         shapes = {tuple(part.shape[1:]) for part in parts}
@@ -65,20 +67,20 @@ class Model:
         self.hidden: Float[Tensor, "sample unit"] = torch.cat(parts).detach()
 
     def input_jacobians(self) -> Iterator[Float[Tensor, "part unit feature"]]:
-        """Give the derivatives of the hidden units by the inputs, at most 32 samples at a time."""
+        """Give the derivatives of the hidden units by the inputs, a batch at a time."""
         if not self._x.is_floating_point():
             raise TypeError(
                 f"x must hold floating-point numbers to be differentiated by, got {self._x.dtype}"
             )
         jacobian = vmap(jacrev(lambda a: self._encoder(a[None])[0]), randomness="error")
-        for part in self._x.split(min(self._batch, AT_MOST)):
+        for part in self._x.split(self._size(self.hidden.shape[1] * self._x[0].numel())):
             yield jacobian(part).flatten(2)
 
     def output_jacobians(self) -> Iterator[Float[Tensor, "part _class unit"]]:
         """Give the derivatives of the logits by the hidden units, a batch at a time."""
-        self._n_class()
+        size = self._size(self.hidden.shape[1] * self._n_class())
         jacobian = vmap(jacrev(lambda h: self._decoder(h[None])[0]))
-        for part in self.hidden.split(self._batch):
+        for part in self.hidden.split(size):
             yield jacobian(part)
 
     def hessians(self) -> Iterator[Float[Tensor, "part unit unit"]]:
@@ -91,8 +93,13 @@ class Model:
             return torch.nn.functional.cross_entropy(self._decoder(h[None]), label[None])
 
         second = vmap(jacrev(jacrev(loss)))  # forward mode would be no faster, and loads for two seconds
-        for part, labels in zip(self.hidden.split(self._batch), y.split(self._batch), strict=True):
+        size = self._size(self.hidden.shape[1] ** 2)
+        for part, labels in zip(self.hidden.split(size), y.split(size), strict=True):
             yield second(part, labels).double()
+
+    def _size(self, derivatives: int) -> int:
+        """Return how many samples to differentiate at a time, if each has so many derivatives."""
+        return self._batch or min(max(AT_ONCE // max(derivatives, 1), 1), MOST_SAMPLES)
 
     def _n_class(self) -> int:
         """Return the number of classes, once the decoder is seen to give logits."""

@@ -248,7 +248,7 @@ def similarity_of(
     y: Int[Tensor, " sample"] | None = None,
     *,
     measure: str,
-    batch: int = 100,
+    batch: int | None = None,
 ) -> Float[Tensor, "unit unit"]:
     """Similarity of the units of one hidden layer of any torch model, by automatic differentiation.
 
@@ -264,7 +264,8 @@ def similarity_of(
     x, y
         Inputs to average over, and their classes, which `output_hess` alone needs.
     measure, batch
-        One of `MEASURES`, and the number of samples differentiated at a time.
+        One of `MEASURES`, and the number of samples differentiated at a time; by default so many, from 1 to
+        500, that their derivatives are 2²¹ numbers.
 
     Examples
     --------
@@ -286,7 +287,9 @@ def similarity_of(
         raise ValueError("x must be finite")
     if y is not None:
         y = _checks.classes(y, "y", n_sample=len(x), like=x)
-    model = Model(encoder, decoder, x, y, _checks.whole(batch, "batch", least=1))
+    if batch is not None:
+        batch = _checks.whole(batch, "batch", least=1)
+    model = Model(encoder, decoder, x, y, batch)
     total = MEASURES[measure].of_model(model).detach()  # the parameters may ask for gradients
     if not torch.isfinite(total).all():
         raise ValueError(f"encoder or decoder is such that {measure} is not finite")

@@ -225,7 +225,7 @@ CALLS = {
             | st.sampled_from([torch.zeros(0, 5), torch.tensor(1.0), torch.full((12, 5), torch.nan)]),
             "y": NOT_CLASSES,
             "measure": not_in(*MEASURES),
-            "batch": below(1),
+            "batch": below(1).filter(lambda batch: batch is not None),
         },
     ),
     "train": (
