@@ -36,7 +36,7 @@ UNITS = (64, 128, 256, 512, 1024, 2048, 4096)
 FEW_UNITS = (16, 32, 48, 64)  # as far as the bound can be had in minutes
 SIZES: dict[str, tuple[int, ...]] = {
     "similarity by units": UNITS,
-    "one Leiden run by units": UNITS,
+    "one restart by units": UNITS,
     "20 restarts by units": UNITS[:4],
     "agreement by units": UNITS,
     "bound by units": FEW_UNITS,
@@ -81,7 +81,7 @@ def sparsified(n_unit: int = SPARSE_UNITS, neighbours: tuple[int, ...] = NEIGHBO
     Returns
     -------
     DataFrame
-        One row a number of `neighbours` (0: all edges): `seconds` of one Leiden run, `q` on the whole graph,
+        One row a number of `neighbours` (0: all edges): `seconds` of one restart, `q` on the whole graph,
         and `lost`, the share of the whole graph's Q that is given up.
     """
     A = overlapping_groups(n_unit)
@@ -175,7 +175,7 @@ def _prepare(what: str, size: int, scratch: Path) -> Callable[[], object]:
     if what == "similarity by units":
         wide = MLPStack.initialise([784, size, size, 10], seeds=[0]).to(dtype=torch.float64)
         return lambda: similarity(wide, x[:100].double(), y[:100])
-    if what == "one Leiden run by units":
+    if what == "one restart by units":
         A = overlapping_groups(size)
         return lambda: find_modules(A, restarts=1)
     if what == "20 restarts by units":

@@ -11,15 +11,16 @@ from __future__ import annotations
 import importlib.util
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import igraph
 import networkx as nx
 import numpy as np
 import pandas as pd
+import torch
 
-from benchmarks import best_known
+from benchmarks.best_known import BestKnown
 from modlib.clustering import (
     CONVERGED,
     find_modules,
@@ -28,6 +29,7 @@ from modlib.clustering import (
     modularity,
     weighted_graph,
 )
+from modlib.nulls import random_graphs
 
 SEEDS = range(10)
 TOLERANCE = 1e-9  # of Q: a search that is this close to the best known Q has reached it
@@ -36,15 +38,19 @@ OURS, EARLIER = "modlib", "modlib before"
 Search = Callable[[np.ndarray, random.Random], list[int]]
 
 
-def measure(*, seeds: range = SEEDS, graphs: int | None = None) -> tuple[pd.DataFrame, dict[str, Any]]:
+def measure(
+    known: Sequence[BestKnown], *, seeds: range = SEEDS, searches: Collection[str] | None = None
+) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Search each graph with every search that is installed.
 
     Parameters
     ----------
+    known
+        The graphs.
     seeds
         Of the searches, one search a seed.
-    graphs
-        How many of the graphs, by default all.
+    searches
+        Names of those to run beside modlib's, by default all.
 
     Returns
     -------
@@ -55,7 +61,7 @@ def measure(*, seeds: range = SEEDS, graphs: int | None = None) -> tuple[pd.Data
         How it was measured.
     """
     rows: list[dict[str, object]] = []
-    for graph in best_known.graphs()[:graphs]:
+    for graph in known:
         alive = graph.A.any(axis=1)
         A = graph.A[np.ix_(alive, alive)]
         gaps: dict[str, list[float]] = {}
@@ -67,6 +73,8 @@ def measure(*, seeds: range = SEEDS, graphs: int | None = None) -> tuple[pd.Data
             budget = time.process_time() - start
             found = {OURS: (q, budget, 1)}
             for name, search in SEARCHES.items():
+                if searches is not None and name not in searches:
+                    continue
                 once = name in (EARLIER, "networkx greedy")
                 found[name] = _repeated(search, A, seed, 0.0 if once else budget)
             for name, (q, seconds, n_run) in found.items():
@@ -90,18 +98,29 @@ def measure(*, seeds: range = SEEDS, graphs: int | None = None) -> tuple[pd.Data
     return pd.DataFrame(rows), about
 
 
-def summary(table: pd.DataFrame) -> pd.DataFrame:
-    """Sum the table up, a row a search: the share of searches below, on how many graphs, and seconds."""
-    found: pd.DataFrame = table.groupby("search", sort=False).agg(
-        searches=("seeds", "sum"),
-        below=("below", "sum"),
-        graphs_below=("below", lambda below: int((below > 0).sum())),
-        above=("above", "sum"),
-        lowest=("lowest", "min"),
-        seconds=("seconds", "mean"),
-        runs=("runs", "mean"),
-    )
-    return found
+def on_nulls(
+    S: dict[str, list[torch.Tensor]], *, restarts: Sequence[int] = (2, 5, 20), long: int = 200, draws: int = 6
+) -> pd.DataFrame:
+    """Search draws of the similarity null, in which there are no modules, with few restarts and with many.
+
+    Returns
+    -------
+    DataFrame
+        One row a `layer`, `measure`, `normalized`, `draw` and number of `restarts`, `long` among them: `q`.
+    """
+    rows: list[dict[str, object]] = []
+    generator = np.random.default_rng(0)
+    for measure, layers in S.items():
+        for layer, matrices in enumerate(layers, start=1):
+            for draw in range(draws):
+                found = random_graphs(matrices[0].double().numpy(), generator)
+                for normalized, A in enumerate(found):
+                    rows += [
+                        {"layer": layer, "measure": measure, "normalized": bool(normalized), "draw": draw,
+                         "restarts": number, "q": find_modules(A, restarts=number, seed=draw).q}
+                        for number in (*restarts, long)
+                    ]  # fmt: skip
+    return pd.DataFrame(rows)
 
 
 def _repeated(search: Search, A: np.ndarray, seed: int, budget: float) -> tuple[float, float, int]:

@@ -7,6 +7,7 @@ import json
 import operator
 import random
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,19 @@ from tiny import TINY, run_in_one_go
 from torch import nn
 
 from benchmarks import __main__ as command
-from benchmarks import analysis, base, check, crew, imports, loop, published, search, timing, training
+from benchmarks import (
+    analysis,
+    base,
+    best_known,
+    check,
+    crew,
+    imports,
+    loop,
+    published,
+    search,
+    timing,
+    training,
+)
 from modlib import algorithms, data
 from modlib.book import benchmark_records
 from modlib.book.chapters.speed import estimates
@@ -459,23 +472,34 @@ def test_both_searches_are_held_to_the_same_graphs(small, monkeypatch):
 
 
 def test_searches_are_counted_against_the_best_known_q(monkeypatch):
-    known = search.best_known.graphs()[:2]
+    known = best_known.graphs()[:2]
     searches = {
         "perfect": lambda A, _: find_modules(A).labels.tolist(),
         "hopeless": lambda A, _: [0] * len(A),
     }
     monkeypatch.setattr(search, "SEARCHES", searches)
-    monkeypatch.setattr(search.best_known, "graphs", lambda: known)
-    table, about = search.measure(seeds=range(2), graphs=2)
+    table, about = search.measure(known, seeds=range(2))
     assert json.loads(json.dumps(about)) == about
-    found = search.summary(table)
+    found = estimates.by_search(table).set_index("search")
     assert found.below.to_dict() == {"modlib": 0, "perfect": 0, "hopeless": 4}
-    assert found.graphs_below.to_dict() == {"modlib": 0, "perfect": 0, "hopeless": 2}
+    assert found.graphs.to_dict() == {"modlib": 0, "perfect": 0, "hopeless": 2}
     assert found.loc["hopeless", "lowest"] == pytest.approx(-max(g.best_known_q for g in known), abs=1e-12)
     assert (found.searches == 4).all()
     assert (found.above == 0).all()
     assert found.runs["hopeless"] > found.runs["modlib"] == 1  # given as much time
     assert found.seconds["hopeless"] >= found.seconds["modlib"]
+
+
+def test_searches_of_null_draws_are_held_against_long_ones(monkeypatch):
+    """Of both graphs of a measure, few restarts lose .1 and .3 of Q, whose draws have a spread of 1."""
+    lost = {2: (0.1, 0.3), 20: (0.0, 0.0), 200: (0.0, 0.0)}
+    q = iter([draw - lost[r][kind] for draw in range(3) for kind in range(2) for r in (2, 20, 200)])
+    monkeypatch.setattr(search, "random_graphs", lambda S, _: (S, S))
+    monkeypatch.setattr(search, "find_modules", lambda A, **_: SimpleNamespace(q=next(q)))
+    table = search.on_nulls({"input_cov": [torch.eye(3)[None]]}, restarts=(2, 20), draws=3)
+    found = estimates.shortfall(table).set_index("restarts")
+    assert found.loc[2].tolist() == pytest.approx([-0.2, 0.1, -0.3])
+    assert found.loc[20].tolist() == [0, 0, 0]
 
 
 @pytest.mark.parametrize("name", list(search.SEARCHES))

@@ -22,7 +22,7 @@ _TENS = (
 )
 #: Curves of each quantity that grows, in the order of their colours.
 CURVES: dict[str, tuple[str, ...]] = {
-    "units": ("similarity", "one Leiden run", "20 restarts", "agreement", "bound"),
+    "units": ("similarity", "one restart", "20 restarts", "agreement", "bound"),
     "images": ("similarity",),
     "networks": ("training", "similarity"),
 }

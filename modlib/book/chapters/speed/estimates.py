@@ -62,3 +62,37 @@ def exponents(table: pd.DataFrame, *, last: int = 3) -> pd.DataFrame:
         memory = np.polyfit(size, np.log(end.mib.clip(lower=SMALLEST)), 1)[0]
         rows.append({"what": what, "from": int(end["size"].min()), "time": time, "memory": memory})
     return pd.DataFrame(rows)
+
+
+def by_search(table: pd.DataFrame) -> pd.DataFrame:
+    """Sum up how often each `search` misses the best Q known, over graphs and seeds.
+
+    Of its `searches` so many are `below`, on `graphs` of all graphs (`of`), and so many `above`; `lowest` is
+    the lowest Q less the best known. A graph takes it `seconds` on average, for so many `runs`.
+    """
+    found: pd.DataFrame = table.groupby("search", sort=False).agg(
+        searches=("seeds", "sum"),
+        below=("below", "sum"),
+        graphs=("below", lambda below: int((below > 0).sum())),
+        of=("graph", "size"),
+        above=("above", "sum"),
+        lowest=("lowest", "min"),
+        seconds=("seconds", "mean"),
+        runs=("runs", "mean"),
+    )
+    return found.reset_index()
+
+
+def shortfall(table: pd.DataFrame) -> pd.DataFrame:
+    """How far Q of null draws falls short with few restarts, in the standard deviations of the draws.
+
+    The rows are those of `benchmarks.search.on_nulls`. For each number of `restarts` there is the `mean` over
+    graphs, its standard `error`, and the `worst` graph.
+    """
+    graph = ["layer", "measure", "normalized"]
+    q = table.pivot_table(index=[*graph, "draw"], columns="restarts", values="q")
+    long = q.columns.max()
+    short = q.drop(columns=long).sub(q[long], axis=0).groupby(graph).mean()
+    short = short.div(q[long].groupby(graph).std(), axis=0)
+    found: pd.DataFrame = short.agg(["mean", "sem", "min"]).T.set_axis(["mean", "error", "worst"], axis=1)
+    return found.reset_index()

@@ -6,7 +6,15 @@ from typing import NamedTuple
 import pandas as pd
 
 from modlib.book.benchmark_records import Device, Record, read_if_there
-from modlib.book.chapters.speed.estimates import exponents, fastest, quartiles, raced, ratios
+from modlib.book.chapters.speed.estimates import (
+    by_search,
+    exponents,
+    fastest,
+    quartiles,
+    raced,
+    ratios,
+    shortfall,
+)
 from modlib.book.numbers import Maker, offered
 from modlib.book.stored import there
 
@@ -114,6 +122,60 @@ def partitions(_profile: str) -> pd.DataFrame:
     return pd.DataFrame([row])
 
 
+@offered("units", "search")
+def searches(_profile: str) -> pd.DataFrame:
+    """How often each search misses the best Q known of a graph, given as much time as `find_modules` takes.
+
+    The columns are those of `by_search`, with `percent` of all searches and `milliseconds` a graph.
+    """
+    found = {64: by_search(there(on_record("search"))), 256: by_search(there(on_record("search-wide")))}
+    table = pd.concat([each.assign(units=units) for units, each in found.items()], ignore_index=True)
+    table = table.assign(percent=100 * table.below / table.searches, milliseconds=1000 * table.seconds)
+    return table[["units", *table.columns.drop("units")]]
+
+
+@offered("restarts")
+def null_searches(_profile: str) -> pd.DataFrame:
+    """How far Q of null draws of 256 units falls short with few restarts, as `shortfall` has it."""
+    return shortfall(there(on_record("search-nulls")))
+
+
+@offered()
+def optima(_profile: str) -> pd.DataFrame:
+    """How many best partitions are proven, in what time of one core, and how far off the other bounds are."""
+    table = there(on_record("optima"))
+    proven, rest = table[table.proven], table[~table.proven]
+    row = {
+        "graphs": len(table),
+        "proven": len(proven),
+        "typical_seconds": proven.seconds.median(),
+        "most_seconds": proven.seconds.max(),
+        "largest_gap_percent": 100 * (rest.gap.max() if len(rest) else 0.0),
+        "missed": int((table.q < table.best_known_q - ROUNDING).sum()),
+    }
+    return pd.DataFrame([row])
+
+
+@offered("stage", "peer")
+def peers(_profile: str) -> pd.DataFrame:
+    """Median `seconds` of each peer at each stage, and how many `times` as long as modlib's it takes."""
+    table = there(on_record("peers"))
+    rows = []
+    for stage, group in table.groupby("stage", sort=False):
+        for peer, own in group.groupby("contestant", sort=False):
+            times, low, high = quartiles(ratios(group, str(peer), "modlib"))
+            rows.append([stage, peer, own.seconds.median(), times, low, high])
+    return pd.DataFrame(rows, columns=["stage", "peer", "seconds", "times", "from", "to"])
+
+
+@offered()
+def faster_peers(_profile: str) -> pd.DataFrame:
+    """Count the stages at which some peer is faster than modlib (`stages`, of `all`)."""
+    table = peers("paper")
+    fastest_peer = table.groupby("stage").times.min()
+    return pd.DataFrame([{"stages": int((fastest_peer < 1).sum()), "all": len(fastest_peer)}])
+
+
 @offered("what", "size")
 def growth(_profile: str) -> pd.DataFrame:
     """Seconds and most memory held (MiB) of every point of the curves of growth."""
@@ -180,7 +242,7 @@ class Goal(NamedTuple):
 
     what: str
     table: Maker
-    row: tuple[str, ...]  # labels of the table's first columns
+    row: tuple[str | int, ...]  # labels of the table's first columns
     column: str
     asked: float  # the least that is enough, or with `most` the most
     unit: str = ""
@@ -198,8 +260,15 @@ class Goal(NamedTuple):
 GOALS = (
     Goal("training: stack over one network at a time", training, ("cpu", "loop"), "times", 3.0, "×"),
     Goal("training: matrix products alone, of the stack's time", training, ("cpu", "products"),
-         "percent_times", 40.0, "%"),
-    Goal("analysis of a network, over the published method", analysis, ("whole",), "times", 500.0, "×"),
+         "percent_times", 80.0, "%"),
+    Goal("stages of an analysis at which another package is faster", faster_peers, (), "stages", 0.0,
+         most=True),
+    Goal("searches of 64 units, ten a graph, that miss the best Q known", searches, (64, "modlib"), "below",
+         0.0, most=True),
+    Goal("searches of 256 units, ten a graph, that miss the best Q known", searches, (256, "modlib"), "below",
+         0.0, most=True),
+    Goal("graphs of 64 units proven, in two minutes each (of 64)", optima, (), "proven", 48.0),
+    Goal("bound above Q on the others, at most", optima, (), "largest_gap_percent", 3.0, "%", most=True),
     Goal("graphs of which the published method finds a higher Q", partitions, (), "lower", 0.0, most=True),
     Goal("heaviest page, without shared scripts", pages, (), "heaviest", 1.5, "MB", most=True),
     Goal("slowest page, until it can be used", pages, (), "slowest", 2.0, "s", most=True),
