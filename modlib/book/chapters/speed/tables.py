@@ -156,24 +156,33 @@ def optima(_profile: str) -> pd.DataFrame:
     return pd.DataFrame([row])
 
 
-@offered("stage", "peer")
-def peers(_profile: str) -> pd.DataFrame:
-    """Median `seconds` of each peer at each stage, and how many `times` as long as modlib's it takes."""
-    table = there(on_record("peers"))
+def _peers() -> pd.DataFrame:
+    """Median seconds of each peer at each stage, and quartiles of its seconds over modlib's."""
     rows = []
-    for stage, group in table.groupby("stage", sort=False):
+    for stage, group in there(on_record("peers")).groupby("stage", sort=False):
         for peer, own in group.groupby("contestant", sort=False):
             times, low, high = quartiles(ratios(group, str(peer), "modlib"))
             rows.append([stage, peer, own.seconds.median(), times, low, high])
     return pd.DataFrame(rows, columns=["stage", "peer", "seconds", "times", "from", "to"])
 
 
+@offered("stage", "peer")
+def peers(_profile: str) -> pd.DataFrame:
+    """Median `seconds` of each peer at each stage, and how many `times` as long as modlib's it takes."""
+    return _peers()
+
+
+@offered()
+def peer_images(_profile: str) -> pd.DataFrame:
+    """How many images the peers were given."""
+    return pd.DataFrame([{"images": there(read_if_there("peers", "cpu")).about["images"]}])
+
+
 @offered()
 def faster_peers(_profile: str) -> pd.DataFrame:
     """Count the stages at which some peer is faster than modlib (`stages`, of `all`)."""
-    table = peers("paper")
-    fastest_peer = table.groupby("stage").times.min()
-    return pd.DataFrame([{"stages": int((fastest_peer < 1).sum()), "all": len(fastest_peer)}])
+    shortest = _peers().groupby("stage").times.min()
+    return pd.DataFrame([{"stages": int((shortest < 1).sum()), "all": len(shortest)}])
 
 
 @offered("what", "size")
