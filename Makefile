@@ -30,8 +30,10 @@ sweep: $(READY) ## compute the stored tables anew (a GPU, or hours an experiment
 check: $(READY) ## verdicts and numbers on record against the stored tables
 	$(BIN)/python -m modlib check
 
-bench: browser ## measure how fast modlib is, and put it on record (a quiet machine, an hour)
-	for what in training analysis growth optima book; do $(BIN)/python -m benchmarks $$what || exit; done
+bench: browser ## measure how fast modlib is, and put it on record (a quiet machine, two hours)
+	for what in training analysis peers growth search "search --units 256" optima book; do \
+	  $(BIN)/python -m benchmarks $$what || exit; \
+	done
 
 trials: browser ## try to break it, and put on record what came of it (an hour or more)
 	$(BIN)/python -m benchmarks hostile

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from modlib import _checks
 from modlib._checks import Matrix
-from modlib.measures import MEASURES, graphs, similarity
+from modlib.measures import MEASURES, dead_units, graphs, similarity
 from modlib.networks import MLPStack
 
 MOST_DIMENSIONS = 10_000  # a draw with more of them hardly differs from its mean, a constant matrix
@@ -138,6 +138,7 @@ def random_graphs(S: Matrix, generator: np.random.Generator) -> tuple[Matrix, Ma
     """
     matrix = _checks.symmetric(S, "S")
     size = np.sqrt(np.clip(np.diagonal(matrix), 0, None))
+    size[dead_units(matrix).numpy()] = 0
     scale = np.divide(1, size, out=np.zeros_like(size), where=size > 0)
     normalised = np.abs(_associations(matrix * np.outer(scale, scale), "S", generator))
     np.fill_diagonal(normalised, 0)

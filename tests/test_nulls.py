@@ -246,10 +246,14 @@ def test_the_scale_of_a_unit_is_no_matter_of_its_pattern():
     assert not np.allclose(raw, a)
 
 
-def test_dead_units_have_no_edges():
+@pytest.mark.parametrize("shrunk", [0.0, 1e-17])
+def test_dead_units_have_no_edges(shrunk):
+    """As in the graphs of `adjacency`, a unit is dead whose similarities are next to nothing."""
     S = layer(10)
-    S[4] = S[:, 4] = 0
+    S[4] *= shrunk
+    S[:, 4] *= shrunk
     raw, normalised = random_graphs(S, np.random.default_rng(0))
+    assert not adjacency(S, normalized=True)[4].any()
     assert not raw[4].any()
     assert not normalised[4].any()
     assert np.count_nonzero(~raw.any(0)) == 1
