@@ -138,7 +138,7 @@ def random_graphs(S: Matrix, generator: np.random.Generator) -> tuple[Matrix, Ma
     """
     matrix = _checks.symmetric(S, "S")
     size = np.sqrt(np.clip(np.diagonal(matrix), 0, None))
-    size[dead_units(matrix).numpy()] = 0
+    size[dead_units(torch.from_numpy(matrix)).numpy()] = 0
     scale = np.divide(1, size, out=np.zeros_like(size), where=size > 0)
     normalised = np.abs(_associations(matrix * np.outer(scale, scale), "S", generator))
     np.fill_diagonal(normalised, 0)
