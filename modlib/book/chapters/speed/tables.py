@@ -128,8 +128,9 @@ def searches(_profile: str) -> pd.DataFrame:
 
     The columns are those of `by_search`, with `percent` of all searches and `milliseconds` a graph.
     """
-    found = {64: by_search(there(on_record("search"))), 256: by_search(there(on_record("search-wide")))}
-    table = pd.concat([each.assign(units=units) for units, each in found.items()], ignore_index=True)
+    records = {64: on_record("search"), 256: on_record("search-wide")}
+    found = [by_search(table).assign(units=units) for units, table in records.items() if table is not None]
+    table = pd.concat(found or [by_search(there(None))], ignore_index=True)
     table = table.assign(percent=100 * table.below / table.searches, milliseconds=1000 * table.seconds)
     return table[["units", *table.columns.drop("units")]]
 
