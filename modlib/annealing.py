@@ -35,8 +35,8 @@ def anneal(
 ) -> Int[np.ndarray, "copy unit"]:
     """Search for partitions with a large sum of B within modules, the best first.
 
-    A visit puts unit i into module c with probability proportional to exp(β Σ_{j∈c} B_ij / |B_i|), where
-    |B_i| is the Euclidean norm of the row of B without its diagonal ("heat bath"). All copies visit a block
+    A visit puts unit i into module c with probability proportional to exp(β Σ_{j∈c} B_ij / ‖B_i‖), where
+    ‖B_i‖ is the Euclidean norm of the row of B without its diagonal ("heat bath"). All copies visit a block
     of units at once. After every fourth sweep the worst eighth of the copies is overwritten by the best
     eighth, unless `selection` is false: then the copies are independent of each other.
 
@@ -59,7 +59,7 @@ def anneal(
 
     Notes
     -----
-    Dividing by |B_i| gives each unit a temperature of its own, as hubs and units with hardly any edges need.
+    Dividing by ‖B_i‖ gives each unit a temperature of its own, as hubs and units with hardly any edges need.
     Units of one block do not see each other's moves until the block is done. Both make the chain one that
     samples no known distribution, which does not matter to a search. A partition that comes out is near a
     local maximum, but need not be one.

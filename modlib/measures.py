@@ -299,10 +299,10 @@ def similarity_of(
 def dead_units(S: Matrices, *, share: float = DEAD) -> Bool[Tensor, "*stack unit"]:
     """Which units are dead for a measure: those whose similarities are next to nothing beside the largest.
 
-    Unit i is dead when |Sᵢᵢ| ≤ share · maxⱼ |Sⱼⱼ| and |Sᵢⱼ| ≤ √share · max |S| for all j. In a positive
-    semi-definite matrix the first condition implies the second, since |Sᵢⱼ|² ≤ Sᵢᵢ Sⱼⱼ. The second keeps a
-    unit alive that has strong edges but no similarity of its own, as there may be in a Hessian of a network
-    without ReLUs.
+    Unit i is dead when ``|Sᵢᵢ| ≤ share · maxⱼ |Sⱼⱼ|`` and ``|Sᵢⱼ| ≤ √share · max |S|`` for all j. In a
+    positive semi-definite matrix the first condition implies the second, since Sᵢⱼ² ≤ Sᵢᵢ Sⱼⱼ. The second
+    keeps a unit alive that has strong edges but no similarity of its own, as there may be in a Hessian of a
+    network without ReLUs.
 
     Penalties shrink the weights of an idle unit towards zero without ever reaching it. Products of what is
     left, 1e-30 or less, are numbers like any other to `normalise`, which would make such a unit a full member

@@ -280,7 +280,7 @@ class Region:
             Q ≤ Σ_i (B + S)_ii + Σ_b t_b (Σ b_i² − Σ b_i) + 2 Σ_{i<j} R_ij X_ij + s Σ w,
 
         R_ij = (B + S)_ij + Σ_b t_b b_i b_j. With R_ij X_ij ≤ max(0, R_ij), or 0 where i and j are kept
-        apart, this is the bound. If X_ij = 1 where R_ij < 0, it is lower by 2 |R_ij|; pairs for which it
+        apart, this is the bound. If X_ij = 1 where R_ij < 0, it is lower by −2 R_ij; pairs for which it
         then does not exceed `floor` by more than `TOLERANCE` are kept apart from here on.
 
         Rounding is allowed for in full. That S + s diag(w), scaled to w = 1, is positive semidefinite is
