@@ -105,13 +105,14 @@ def search(save: bool, units: str, graphs: int | None) -> None:
         few = None if units == "64" else (search.EARLIER, "igraph Leiden", "leidenalg")
         table, about = search.measure(known[:graphs], searches=few)
         click.echo(estimates.by_search(table).to_string())
-        if units == "256":
-            nulls = search.on_nulls(best_known.wide_similarities()["plain"])
-            click.echo(estimates.shortfall(nulls).to_string())
-    if save:
-        name = "search" if units == "64" else "search-wide"
-        click.echo(benchmark_records.write(name, "cpu", table, about))
-        if units == "256":
+        if save:
+            name = "search" if units == "64" else "search-wide"
+            click.echo(benchmark_records.write(name, "cpu", table, about))
+        if units == "64":
+            return
+        nulls = search.on_nulls(best_known.wide_similarities()["plain"])
+        click.echo(estimates.shortfall(nulls).to_string())
+        if save:
             click.echo(benchmark_records.write("search-nulls", "cpu", nulls, about))
 
 
