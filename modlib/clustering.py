@@ -22,9 +22,8 @@ KICKED_SHARES = (0.2, 0.35, 0.5)  #: Shares of the units that kicks move to rand
 POOL = 8  #: A kick starts from one of so many best partitions.
 FEWEST_TO_ANNEAL = 5  #: Restarts with which annealing pays: it has a cost of its own, however few the copies.
 COPIES = 7  #: Copies that are annealed, for each restart after the first.
-MOST_PRODUCTS = (
-    2**28
-)  #: Multiplications a sweep at most: there are fewer copies of graphs that would take more.
+#: Multiplications of a sweep at most: there are fewer copies of graphs that would take more.
+MOST_PRODUCTS = 2**28
 SPARE = 2  #: Modules that annealing may use beyond those of the best restart.
 LARGE, DENSE = 1000, 0.25  #: A graph with more units and a larger share of possible edges is only annealed.
 LARGE_SWEEPS, LARGE_MODULES = 50, 16  #: Sweeps over a large graph, and modules that are tried first.

@@ -314,8 +314,8 @@ def dead_units(S: Matrices, *, share: float = DEAD) -> Bool[Tensor, "*stack unit
     S
         Similarity matrices as `similarity` or `similarity_of` return them, one or a stack of them.
     share
-        From 0, where only zeros count as nothing, to 1. That results do not hang on it is shown by
-        `modlib.paper.simulations.dead_units`.
+        From 0, where only zeros count as nothing, to 1. What hangs on it, little but under strong L1, is
+        measured by `modlib.paper.simulations.dead_units`.
 
     Examples
     --------
@@ -364,9 +364,13 @@ def adjacency(S: Matrices, *, normalized: bool = False) -> Matrices:
             f"S must be symmetric: |S_ij − S_ji| reaches {float((apart / largest).nan_to_num().max()):.2g} "
             f"of the largest entry, allowed is {SYMMETRY_TOLERANCE:g}"
         )
-    A = (normalise(S) if normalized else S).abs()
-    dead = dead_units(S)
-    A = torch.where(dead[..., :, None] | dead[..., None, :], 0.0, (A + A.mT) / 2)
+    if normalized:
+        S = normalise(S)
+    else:
+        dead = dead_units(S)
+        S = torch.where(dead[..., :, None] | dead[..., None, :], 0.0, S)
+    A = S.abs()
+    A = (A + A.mT) / 2
     return A - torch.diag_embed(torch.diagonal(A, dim1=-2, dim2=-1))
 
 

@@ -21,10 +21,10 @@ from modlib.clustering import (
 )
 from modlib.relaxation import TOLERANCE, Effort, Region
 
-ROOT = Effort(rounds=300, progress=0.05)  #: How long the relaxation of all partitions goes on,
-BRANCH = Effort(
-    rounds=60, progress=0.25
-)  #: and that of a part of them, which starts from where its whole ended.
+#: How long the relaxation of all partitions goes on.
+ROOT = Effort(rounds=300, progress=0.05)
+#: How long that of a part of them does, which starts from where its whole ended.
+BRANCH = Effort(rounds=60, progress=0.25)
 MOST_UNITS = 256  #: Of more, a single search starts, not many, and few parts could be looked at anyway.
 RESTARTS = 20  #: Searches for a first partition.
 

@@ -20,28 +20,16 @@ from modlib.networks import MLPStack
 from modlib.paper.simulations.rejections import FOLDER
 from modlib.study import catalogue
 from modlib.study.rows import Map
-from modlib.training import train
+from modlib.study.shard import train_shard
 
 SHARES = (0.0, 1e-16, 1e-14, 1e-12, 1e-10, 1e-8)
 
 
-def fresh(seed: int = 0) -> dict[str, MLPStack]:
-    """Train the thirty networks of `base` that have one seed: a quarter of an hour or more."""
+def fresh() -> dict[str, MLPStack]:
+    """Train the thirty networks of `base` that have its first seed: a quarter of an hour or more."""
     experiment = catalogue.get("base", "paper")
-    settings = experiment.settings
-    seeds = [seed] * len(settings)
-    images = data.load(experiment.dataset)
-    trained = train(
-        MLPStack.initialise([784, *experiment.hidden, 10], seeds=seeds),
-        images.x_train,
-        images.y_train,
-        seeds=seeds,
-        l1=[setting.l1 for setting in settings],
-        l2=[setting.l2 for setting in settings],
-        dropout=[setting.dropout for setting in settings],
-        protocol=experiment.protocol,
-    )
-    return {setting.network_name(seed): trained.stack[i] for i, setting in enumerate(settings)}
+    trained = train_shard(experiment, experiment.shards()[0], "cpu")
+    return {name: trained.stack[i] for i, name in enumerate(trained.names)}
 
 
 def by_share(
