@@ -7,11 +7,13 @@ a ValueError or TypeError that names the argument which is not as described.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from numpy.typing import ArrayLike
+from scipy import stats
 from torch import Tensor
 
 from modlib import _checks
@@ -21,6 +23,7 @@ from modlib.networks import MLPStack
 
 MOST_DIMENSIONS = 10_000  # a draw with more of them hardly differs from its mean, a constant matrix
 ROUNDING = 1e-12  # of Q, a number of size 1
+SLACK = 1e-3  # of a similarity of two units, in shares of the most that it can be
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,47 @@ def _associations(matrix: Matrix, name: str, generator: np.random.Generator) -> 
     return found
 
 
+def rotate_units(R: Matrix, generator: np.random.Generator) -> Matrix:
+    """Rotate the units of a layer into each other at random, but for what all of them share.
+
+    The similarities R become O R Oᵀ, normalised again, with O uniform among the rotations that leave the sum
+    over units alone. The rank of R, its eigenvalues and the mean of its entries stay, the last two up to the
+    normalisation; which unit is like which goes. So a draw has no modules, but as few dimensions as R, and
+    dimensions as unequal.
+
+    R is as for `random_associations`. Rows of zeros are dead units, and stay dead; fewer than three living
+    units have no pattern, and the draw is zero.
+
+    Notes
+    -----
+    Normalising again evens the spectrum out a little, the more the steeper it is: a largest eigenvalue of a
+    fifth of the trace keeps nine tenths of itself or more, one of two fifths four fifths. So rotations make
+    up for most of what unequal dimensions add to Q, not for all of it.
+    """
+    return _rotated(_checks.symmetric(R, "R"), "R", generator)
+
+
+def _rotated(matrix: Matrix, name: str, generator: np.random.Generator) -> Matrix:
+    _checks.instance(generator, "generator", np.random.Generator, "numpy.random.Generator")
+    alive = np.diagonal(matrix) > 0
+    n = int(alive.sum())
+    found = np.zeros_like(matrix)
+    if n < 3:
+        return found
+    basis = np.linalg.qr(np.column_stack([np.ones(n), np.eye(n)[:, 1:]]))[0]  # its first column is even
+    turned = basis.copy()
+    turned[:, 1:] = basis[:, 1:] @ stats.special_ortho_group.rvs(n - 1, random_state=generator)
+    O = turned @ basis.T  # noqa: E741
+    given = matrix[np.ix_(alive, alive)]
+    drawn = O @ given @ O.T
+    size = np.sqrt(np.clip(np.diagonal(drawn), 0, None))
+    own = np.sqrt(np.diagonal(given))
+    if (np.abs(given) > (1 + SLACK) * np.outer(own, own)).any() or not (size > 0).all():
+        raise ValueError(f"{name} must be similarities, positive semidefinite, which it is not")
+    found[np.ix_(alive, alive)] = (drawn + drawn.T) / 2 / np.outer(size, size)
+    return found
+
+
 def random_graphs(S: Matrix, generator: np.random.Generator) -> tuple[Matrix, Matrix]:
     """Raw and normalised graph of units that associate at random, as strongly as those of S.
 
@@ -136,11 +180,27 @@ def random_graphs(S: Matrix, generator: np.random.Generator) -> tuple[Matrix, Ma
     besides, √(S_ii S_jj), since how large units are is no matter of modules. Both are graphs as
     `modlib.adjacency` gives them. S is as for `random_associations`, but need not be normalised.
     """
+    return _graphs(S, _associations, generator)
+
+
+def rotated_graphs(S: Matrix, generator: np.random.Generator) -> tuple[Matrix, Matrix]:
+    """Raw and normalised graph of the units of S, rotated into each other: as `random_graphs`, of rotations.
+
+    The normalised one is the absolute value of `rotate_units`, and the raw one has the sizes of the units.
+    """
+    return _graphs(S, _rotated, generator)
+
+
+Pattern = Callable[[Matrix, str, np.random.Generator], Matrix]
+
+
+def _graphs(S: Matrix, pattern: Pattern, generator: np.random.Generator) -> tuple[Matrix, Matrix]:
+    """Draw a pattern of the normalised S, and give it back the sizes of the units."""
     matrix = _checks.symmetric(S, "S")
     size = np.sqrt(np.clip(np.diagonal(matrix), 0, None))
     size[dead_units(torch.from_numpy(matrix)).numpy()] = 0
     scale = np.divide(1, size, out=np.zeros_like(size), where=size > 0)
-    normalised = np.abs(_associations(matrix * np.outer(scale, scale), "S", generator))
+    normalised = np.abs(pattern(matrix * np.outer(scale, scale), "S", generator))
     np.fill_diagonal(normalised, 0)
     return normalised * np.outer(size, size), normalised
 
@@ -168,15 +228,22 @@ def _draws_of_weights(stack: MLPStack, x: Tensor, y: Tensor, S: Similarities, se
         yield [graphs(drawn, layer) for layer in range(stack.n_hidden)]
 
 
-def _draws_of_similarity(stack: MLPStack, x: Tensor, y: Tensor, S: Similarities, seed: int) -> Iterator[Draw]:
-    """Draw graphs as strong as those of each similarity matrix, with a generator a network and layer."""
+def _draws_of_graphs(
+    graphs_of: Callable[[Matrix, np.random.Generator], tuple[Matrix, Matrix]],
+    stack: MLPStack,
+    x: Tensor,
+    y: Tensor,
+    S: Similarities,
+    seed: int,
+) -> Iterator[Draw]:
+    """Draw graphs like those of each similarity matrix, with a generator a network and layer."""
     layers = range(stack.n_hidden)
     # (network, measure, unit, unit) a layer
     given = [torch.stack([S[measure][layer] for measure in MEASURES], 1).cpu().numpy() for layer in layers]
     generators = [[np.random.default_rng((seed, n, layer)) for n in range(len(stack))] for layer in layers]
 
     def drawn(network: Float[np.ndarray, "measure unit unit"], generator: np.random.Generator) -> np.ndarray:
-        return np.concatenate([np.stack(random_graphs(matrix, generator)) for matrix in network])
+        return np.concatenate([np.stack(graphs_of(matrix, generator)) for matrix in network])
 
     while True:
         yield [np.stack(list(map(drawn, given[layer], generators[layer]))) for layer in layers]
@@ -187,6 +254,7 @@ NULLS = {
     null.name: null
     for null in (
         Null("weights-permuted", "permuted weights", _draws_of_weights),
-        Null("similarity", "similarity null", _draws_of_similarity),
+        Null("similarity", "similarity null", partial(_draws_of_graphs, random_graphs)),
+        Null("rotations", "rotations", partial(_draws_of_graphs, rotated_graphs)),
     )
 }

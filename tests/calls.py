@@ -75,11 +75,17 @@ from modlib.comparison import (
 )
 from modlib.measures import MEASURES, adjacency, dead_units, family, normalise, similarity, similarity_of
 from modlib.networks import MLPStack, concatenate
-from modlib.nulls import null_test, permute_weights, random_associations, random_graphs
+from modlib.nulls import (
+    null_test,
+    permute_weights,
+    random_associations,
+    random_graphs,
+    rotate_units,
+    rotated_graphs,
+)  # fmt: skip
 from modlib.optimum import modularity_optimum
 from modlib.paper.family_pairs import agreement_matrix, family_agreement
 from modlib.paper.released_code import untrained_agreement
-from modlib.paper.simulations.rotations import rotated
 from modlib.paper.verdicts import by_claim, judge, verdict
 from modlib.planted import crossed_network, planted_graph, random_graph, ring_of_cliques
 from modlib.stats.intervals import bootstrap, difference, holm, mean, trend
@@ -424,12 +430,20 @@ CALLS = {
             "generator": NOT_RNG,
         },
     ),
-    "rotated": (
-        rotated,
-        {"R": R, "rng": np.random.default_rng(0)},
+    "rotate_units": (
+        rotate_units,
+        {"R": R, "generator": np.random.default_rng(0)},
         {
-            "R": NOT_SQUARE | spoilt(R, np.nan, np.inf) | lopsided(R) | st.sampled_from([R[:2, :2], A]),
-            "rng": NOT_RNG,
+            "R": NOT_SQUARE | spoilt(R, np.nan, np.inf) | lopsided(R) | st.just(R + 5 - 5 * np.eye(6)),
+            "generator": NOT_RNG,
+        },
+    ),
+    "rotated_graphs": (
+        rotated_graphs,
+        {"S": S, "generator": np.random.default_rng(0)},
+        {
+            "S": NOT_SQUARE | spoilt(S, np.nan, np.inf) | lopsided(S) | st.just(R + 5 - 5 * np.eye(6)),
+            "generator": NOT_RNG,
         },
     ),
     "mean": (mean, {"values": [0.1, 0.2, 0.3], "null": 0.0}, {"values": NOT_VALUES, "null": NOT_NULL}),

@@ -10,7 +10,15 @@ from modlib import nulls
 from modlib.clustering import find_modules
 from modlib.measures import adjacency
 from modlib.networks import MLPStack
-from modlib.nulls import NullTest, null_test, permute_weights, random_associations, random_graphs
+from modlib.nulls import (
+    NullTest,
+    null_test,
+    permute_weights,
+    random_associations,
+    random_graphs,
+    rotate_units,
+    rotated_graphs,
+)
 
 
 def layer(dimensions, *, units=40, common=0.5, seed=0):
@@ -257,6 +265,97 @@ def test_dead_units_have_no_edges(shrunk):
     assert not raw[4].any()
     assert not normalised[4].any()
     assert np.count_nonzero(~raw.any(0)) == 1
+
+
+# ---------------------------------------------------------------- rotations
+
+
+def with_spectrum(decay, *, common=0.4, units=32):
+    rng = np.random.default_rng(0)
+    vectors = (common + rng.standard_normal((units, units))) * np.arange(1, units + 1) ** (-decay / 2)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors @ vectors.T
+
+
+def blocks(units=32):
+    group = np.repeat(np.arange(4), units // 4)
+    R = np.where(group[:, None] == group, 0.7, 0.1)
+    np.fill_diagonal(R, 1)
+    return R
+
+
+@pytest.mark.parametrize("decay", [0.0, 1.0, 2.0])
+def test_rotations_keep_spectrum_and_mean_but_for_the_normalisation(decay):
+    R = with_spectrum(decay)
+    rng = np.random.default_rng(1)
+    drawn = [rotate_units(R, rng) for _ in range(30)]
+    for found in drawn:
+        np.testing.assert_allclose(np.diagonal(found), 1)
+        np.testing.assert_allclose(found, found.T)
+        assert np.linalg.eigvalsh(found).min() > -1e-10
+    own = np.linalg.eigvalsh(R)[::-1]
+    mean = np.mean([np.linalg.eigvalsh(found)[::-1] for found in drawn], axis=0)
+    # Normalising again evens a steep spectrum out a little.
+    np.testing.assert_allclose(mean[:5], own[:5], rtol=0.15 if decay < 2 else 0.25)
+    assert mean.std() == pytest.approx(own.std(), rel=0.1 if decay < 2 else 0.25)
+    means = [found.mean() for found in drawn]
+    assert np.mean(means) == pytest.approx(R.mean(), abs=0.02)
+
+
+@pytest.mark.parametrize("dimensions", [3, 10])
+def test_rotations_have_as_few_dimensions(dimensions):
+    """Gradients of ten classes span ten dimensions, whatever the number of units; so do their rotations."""
+    found = rotate_units(layer(dimensions), np.random.default_rng(0))
+    assert np.linalg.matrix_rank(found, tol=1e-9) == dimensions
+
+
+def test_rotations_leave_a_layer_whose_units_are_all_alike():
+    """Only what all units share is left alone, and here that is all there is."""
+    R = np.full((8, 8), 0.3) + 0.7 * np.eye(8)
+    np.testing.assert_allclose(rotate_units(R, np.random.default_rng(0)), R, atol=1e-12)
+
+
+def test_rotations_lose_modules():
+    R = blocks()
+    rng = np.random.default_rng(0)
+    assert best_q(R) > 0.25
+    assert max(best_q(rotate_units(R, rng)) for _ in range(10)) < best_q(R) - 0.08
+
+
+def test_every_rotation_is_another_and_the_generators():
+    R = with_spectrum(1.0)
+    rng = np.random.default_rng(0)
+    first, second = rotate_units(R, rng), rotate_units(R, rng)
+    assert not np.allclose(first, second)
+    np.testing.assert_array_equal(first, rotate_units(R, np.random.default_rng(0)))
+
+
+def test_dead_units_are_not_rotated_into_others():
+    R = layer(10)
+    R[[4, 7]] = R[:, [4, 7]] = 0
+    found = rotate_units(R, np.random.default_rng(0))
+    assert np.flatnonzero(~found.any(0)).tolist() == [4, 7]
+    alive = np.delete(np.delete(R, [4, 7], 0), [4, 7], 1)
+    of_alive = rotate_units(alive, np.random.default_rng(0))
+    np.testing.assert_array_equal(np.delete(np.delete(found, [4, 7], 0), [4, 7], 1), of_alive)
+    R[2:] = R[:, 2:] = 0
+    assert not rotate_units(R, np.random.default_rng(0)).any()  # two units have no pattern to lose
+
+
+def test_what_is_no_similarity_cannot_be_rotated():
+    R = np.eye(3)
+    R[0, 1] = R[1, 0] = 1.1
+    with pytest.raises(ValueError, match="R must be similarities, positive semidefinite"):
+        rotate_units(R, np.random.default_rng(0))
+
+
+def test_rotated_graphs_keep_the_sizes_of_units():
+    size = np.linspace(0.1, 10, 40)
+    raw, normalised = rotated_graphs(layer(10) * np.outer(size, size), np.random.default_rng(5))
+    R = np.abs(rotate_units(layer(10), np.random.default_rng(5)))
+    np.fill_diagonal(R, 0)
+    np.testing.assert_allclose(normalised, R, atol=1e-9)
+    np.testing.assert_allclose(raw, R * np.outer(size, size), atol=1e-7)
 
 
 # ---------------------------------------------------------------- the test

@@ -13,49 +13,18 @@ import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float
-from numpy.random import Generator
-from numpy.typing import ArrayLike
-from scipy import stats
 from torch import Tensor
 
-from modlib import _checks, data
+from modlib import data
 from modlib.measures import MEASURES, normalise, similarity
 from modlib.networks import MLPStack
-from modlib.nulls import null_test, random_associations
+from modlib.nulls import null_test, random_associations, rotate_units
 from modlib.paper.simulations.rejections import ALPHA, FOLDER, best_q
 from modlib.study.rows import Map
 
 DRAWS = 99
 
 Signed = Float[np.ndarray, "unit unit"]
-
-
-def rotated(R: ArrayLike, rng: Generator) -> Signed:
-    """Rotate units into each other at random, but for what all of them share.
-
-    R, normalised similarities of 3 units or more, signed, none of them dead, becomes O R Oᵀ, with O uniform
-    among the rotations that leave the sum over units alone, and is then normalised again. Its eigenvalues and
-    the mean of its entries stay, up to the normalisation; which unit is alike to which goes. So a layer of
-    these associations has no modules, but its spectrum is R's.
-
-    Normalising again evens the spectrum out a little, the more the steeper it is: a largest eigenvalue of a
-    fifth of the trace keeps nine tenths of itself or more, one of two fifths four fifths. So rotations make
-    up for most of what unequal dimensions add to Q, not for all of it.
-    """
-    matrix = _checks.symmetric(R, "R")
-    _checks.instance(rng, "rng", Generator, "numpy.random.Generator")
-    n = len(matrix)
-    if n < 3:
-        raise ValueError(f"R must be of 3 units or more, got {n}")
-    if not (np.diagonal(matrix) > 0).all():
-        raise ValueError(f"R must have no dead unit, got {np.count_nonzero(np.diagonal(matrix) <= 0)}")
-    basis = np.linalg.qr(np.column_stack([np.ones(n), np.eye(n)[:, 1:]]))[0]  # its first column is even
-    turned = basis.copy()
-    turned[:, 1:] = basis[:, 1:] @ stats.special_ortho_group.rvs(n - 1, random_state=rng)
-    O = turned @ basis.T  # noqa: E741
-    found = O @ matrix @ O.T
-    scale = 1 / np.sqrt(np.diagonal(found))
-    return np.asarray((found + found.T) / 2 * np.outer(scale, scale))
 
 
 def beside_rotations(
@@ -67,7 +36,7 @@ def beside_rotations(
     seed: int = 0,
     map_: Map = map,
 ) -> pd.DataFrame:
-    """Q of the normalised graphs of a network beside the similarity null and beside `rotated`.
+    """Q of the normalised graphs of a network beside the similarity null and beside rotations.
 
     A row is of a `network`, `layer` and `measure`: its `units` that are not dead, `draws` of each kind
     (re-optimised as the network's own graphs are), `q`, mean and sd of the draws and p of the test against
@@ -93,7 +62,7 @@ def _beside_rotations(R: Signed, draws: int, seed: tuple[int, ...]) -> dict[str,
     rng = np.random.default_rng(seed)
     own = _best_q(R)
     by_similarity = [_best_q(random_associations(R, rng)) for _ in range(draws)]
-    by_rotation = [_best_q(rotated(R, rng)) for _ in range(draws)]
+    by_rotation = [_best_q(rotate_units(R, rng)) for _ in range(draws)]
     found = {"q": own}
     for name, values in (("similarity", by_similarity), ("rotated", by_rotation)):
         test = null_test(own, values)
