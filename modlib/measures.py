@@ -127,6 +127,7 @@ MEASURES = {
         Measure("output_hess", "downstream", "output Hessian", 1, _add_output_hess, _output_hess_of_model),
     )
 }
+FAMILIES = tuple(dict.fromkeys(measure.family for measure in MEASURES.values()))
 UPSTREAM = tuple(name for name, measure in MEASURES.items() if measure.family == "upstream")
 DOWNSTREAM = tuple(name for name, measure in MEASURES.items() if measure.family == "downstream")
 #: The graphs of a layer: each measure raw, then normalised.

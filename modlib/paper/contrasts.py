@@ -5,14 +5,18 @@ levels there are. Here each seed is read at the level selected on the other seed
 `modlib.stats.selection.difference_of_best`, which allow for the selections that seeds share.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from modlib.measures import family
 from modlib.paper.graph_names import graph_key
 from modlib.stats import intervals
+from modlib.stats.intervals import Estimate
 from modlib.stats.selection import difference_of_best, held_out_best
 from modlib.study.accuracy_filter import GRAPH, LEVEL, WEIGHT_PENALTIES, kept_networks, with_levels
 from modlib.study.store import Results
@@ -79,6 +83,43 @@ def levels(modules: pd.DataFrame, networks: pd.DataFrame, *, min_accuracy: float
     return found
 
 
+def only(graph: Levels, dropout: tuple[str, float], weights: tuple[str, float]) -> Levels:
+    """Keep one level of dropout and one penalty of a graph; a ValueError names a level that it lacks."""
+    kept: dict[str, Any] = {}
+    for side, level in (("dropout", dropout), ("weights", weights)):
+        names = getattr(graph, f"{side}_levels")
+        if level not in names:
+            raise ValueError(f"the graph {graph.key} has no level {level}, only {names}")
+        kept |= {side: getattr(graph, side)[:, [names.index(level)]], f"{side}_levels": (level,)}
+    return replace(graph, **kept)
+
+
+def best_levels(graph: Levels) -> tuple[tuple[str | None, float], tuple[str | None, float]]:
+    """Find the level of dropout and the penalty with the largest mean Q; (None, nan) where there is none."""
+    return _best(graph.dropout, graph.dropout_levels), _best(graph.weights, graph.weights_levels)
+
+
+def lead(graphs: Sequence[Levels], of: str, over: str, family: str | None = None) -> Estimate:
+    """Estimate how much larger Q is at the best level of one side than of another, on average over graphs.
+
+    The sides are ``"dropout"``, ``"weights"`` and ``"plain"``; the graphs are those of one family of
+    measures, or all.
+    """
+    return difference_of_best([(getattr(g, of), getattr(g, over)) for g in _of_family(graphs, family)])
+
+
+def lead_upstream_less_downstream(graphs: Sequence[Levels]) -> Estimate:
+    """Estimate how much more dropout leads over penalties upstream than downstream, from the same seeds."""
+    upstream, downstream = (
+        [(g.dropout, g.weights) for g in _of_family(graphs, name)] for name in ("upstream", "downstream")
+    )
+    return difference_of_best(upstream, less=downstream) if downstream else Estimate()
+
+
+def _of_family(graphs: Sequence[Levels], name: str | None) -> list[Levels]:
+    return [graph for graph in graphs if name in (None, family(graph.key[1]))]
+
+
 def by_graph(results: Results, *, min_accuracy: float = 0.0) -> pd.DataFrame:
     """Gain in Q by dropout and by weight penalties, and which gain is larger, by layer and graph.
 
@@ -103,8 +144,7 @@ def by_graph(results: Results, *, min_accuracy: float = 0.0) -> pd.DataFrame:
             gain = difference_of_best([(q, graph.plain)])
             row |= {f"{name}_gain": gain.value, f"{name}_gain_low": gain.low}
             row |= {f"{name}_gain_high": gain.high, f"{name}_gain_p": gain.p}
-        row["dropout_at"] = _best(graph.dropout, graph.dropout_levels)[1]
-        row["weights_by"], row["weights_at"] = _best(graph.weights, graph.weights_levels)
+        (_, row["dropout_at"]), (row["weights_by"], row["weights_at"]) = best_levels(graph)
         found = difference_of_best([(graph.dropout, graph.weights)])
         row["difference"] = found.value
         rows.append(row | {name: getattr(found, name) for name in ("low", "high", "n", "p", "effect")})

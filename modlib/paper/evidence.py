@@ -9,14 +9,19 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from modlib.paper import contrasts, family_pairs, multiverse, reported
-from modlib.paper.graph_names import graph_key
-from modlib.stats.intervals import Estimate, difference, mean
-from modlib.study.accuracy_filter import GRAPH, LEVEL, kept_networks, trained_networks, with_levels
+from modlib.measures import family
+from modlib.paper import contrasts, family_pairs, multiverse, new_seeds, reported
+from modlib.paper.contrasts import Levels
+from modlib.paper.new_seeds import NEW_SEEDS
+from modlib.stats.intervals import Estimate
+from modlib.study import catalogue
+from modlib.study.accuracy_filter import GRAPH, LEVEL, trained_networks, with_levels
 from modlib.study.store import Results
 
 #: Untrained networks held against nulls, of the same shape and on the same images as an experiment.
 UNTRAINED_BESIDE = {"close-up": "untrained", "base-v1": "untrained", "fashion": "untrained-fashion"}
+#: By the name of an experiment with new seeds, the one with the old seeds.
+OLD_SEEDS = {new: old for old, new in NEW_SEEDS.items()}
 
 _Of = ParamSpec("_Of")
 
@@ -54,6 +59,34 @@ class Case:
         """Trained networks that pass the accuracy filter."""
         return trained_networks(self.results)
 
+    @cached_property
+    def never_trained(self) -> pd.DataFrame:
+        """Untrained networks of the same shape, of seeds that no trained network has.
+
+        A trained network began as the untrained one of its seed, so only others are independent of it.
+        """
+        networks = self.beside.networks
+        others = networks[~networks.trained]
+        return others[~others.seed.isin(self.trained.seed)]
+
+    @property
+    def beside(self) -> Results:
+        """Tables with the untrained networks of the same shape: for new seeds, those of the old ones."""
+        return self.tables.get(OLD_SEEDS.get(self.experiment, self.experiment), self.results)
+
+    def graphs(self, compared: str) -> list[Levels]:
+        """Q of every graph at the levels to compare, `compared` being one of `contrasts.LEVELS_COMPARED`.
+
+        New seeds are read at the levels that were frozen for them.
+        """
+        new = self.experiment in OLD_SEEDS
+        matched = compared == contrasts.LEVELS_COMPARED[0] and not new
+        least = contrasts.least_accurate_dropout(self.trained) if matched else 0.0
+        if np.isnan(least):
+            return []
+        found = contrasts.levels(self.results.modules, self.trained, min_accuracy=least)
+        return new_seeds.at_frozen_levels(found, self.experiment, compared) if new else found
+
     def in_paper(self, statistic: Callable[_Of, float], *args: _Of.args, **options: _Of.kwargs) -> float:
         """Return a statistic of `modlib.paper.reported`; nan if the figures are not of this experiment."""
         shown = self.experiment in reported.LIKE_THE_FIGURES
@@ -65,51 +98,88 @@ def no_data(label: str) -> Item:
     return Item(label, Estimate())
 
 
-def agreement_of(case: Case, pairs: tuple[str, ...], direction: str) -> Iterator[Item]:
-    """Agreement of pairs of families, by layer, against the threshold between high and low."""
-    threshold = reported.high_agreement()
-    seeds = family_pairs.families_by_seed(case.results.agreement, case.trained)
-    for layer, group in seeds.groupby("layer"):
-        for pair in pairs:
-            label = f"{pair if pair == 'across' else f'within {pair}'}, layer {layer}"
-            found = mean(group[pair].to_numpy(), null=threshold)
-            yield Item(label, found, direction, threshold, case.in_paper(reported.family_ecs, pair))
+def named_levels(case: Case) -> dict[str, tuple[str, float]]:
+    """Find the weakest L2, and the strongest dropout and L2 whose networks still learn, by name."""
+    found = {"weakest L2": contrasts.weakest_l2(case.trained)}
+    for regularizer, name in (("dropout", "dropout"), ("l2", "L2")):
+        strength = case.trained[case.trained.regularizer == regularizer].strength.max()
+        found[f"{name} {strength:g}"] = (regularizer, float(strength))
+    return {name: level for name, level in found.items() if not np.isnan(level[1])}
 
 
-def raised_by_training(case: Case, family: str, direction: str, threshold: float) -> Iterator[Item]:
-    """Agreement within a family, trained less untrained networks of other seeds, by layer."""
-    kept = kept_networks(case.results)
-    others = family_pairs.other_seeds(kept[~kept.trained], case.trained)
-    after, before = (
-        family_pairs.families_by_seed(case.results.agreement, networks) for networks in (case.trained, others)
-    )
-    trained, not_trained = (case.in_paper(reported.family_ecs, family, trained=t) for t in (True, False))
-    for layer, group in after.groupby("layer"):
-        untrained = before[before.layer == layer]
-        found = difference(*(table[family].to_numpy(dtype=float) for table in (group, untrained)))
-        label = f"within {family}, layer {layer}"
-        yield Item(label, found, direction, threshold, paper=trained - not_trained)
+def agreement_at(case: Case, level: tuple[str, float], metric: str = "ami") -> pd.DataFrame:
+    """Agreement of different measures within and across families at a level, one row a seed."""
+    networks = case.trained[at_level(case.trained, level)]
+    return _by_seed(case.results, networks, metric)
 
 
-def modules_lost(case: Case, regularizer: str) -> Iterator[tuple[tuple[int, str, bool], np.ndarray]]:
-    """Change of the effective number of modules from the weakest L2 to the strongest kept level, by seed."""
+def agreement_untrained(case: Case, metric: str = "ami") -> pd.DataFrame:
+    """Agreement of different measures in networks that were never trained, one row a seed."""
+    return _by_seed(case.beside, case.never_trained, metric)
+
+
+def agreement_overall(case: Case, metric: str = "ecs") -> pd.DataFrame:
+    """Agreement of different measures over the levels that old and new seeds share, one row a seed."""
+    networks = case.trained
+    new = NEW_SEEDS.get(case.experiment, NEW_SEEDS["base"])  # base-v1 has the levels of base
+    shared = [(s.regularizer, s.strength) for s in catalogue.get(new, "paper").settings]
+    levels = pd.MultiIndex.from_frame(networks[LEVEL])
+    here = levels.isin(shared)
+    return _by_seed(case.results, networks[here] if here.any() else networks, metric)
+
+
+def _by_seed(results: Results, networks: pd.DataFrame, metric: str) -> pd.DataFrame:
+    agreement = family_pairs.distinct(results.agreement)
+    return family_pairs.families_by_seed(agreement, networks, metric, by_layer=False)
+
+
+def modules_lost(case: Case, regularizer: str, family_name: str) -> Float[np.ndarray, " seed"] | None:
+    """Change of the effective number of modules from the weakest L2 to the strongest kept level, by seed.
+
+    It is the mean over the graphs of a family. None where there are not two levels.
+    """
     strength = case.trained[case.trained.regularizer == regularizer].strength.max()
     strongest, plain = (regularizer, strength), contrasts.weakest_l2(case.trained)
     if np.isnan(strength) or strongest == plain:
-        return
+        return None
     table = with_levels(case.results.modules, case.trained)
+    table = table[table.measure.map(family) == family_name]
     wide = table.pivot_table(index=[*GRAPH, "seed"], columns=LEVEL, values="effective_modules")
-    for key, group in (wide[strongest] - wide[plain]).groupby(GRAPH):
-        yield graph_key(key), group.to_numpy(dtype=float)
+    change = (wide[strongest] - wide[plain]).dropna()
+    return np.asarray(change.groupby("seed").mean(), dtype=float)
 
 
-def under_choices(case: Case, kinds: tuple[str, ...]) -> Iterator[Item]:
-    """Both effects under the analysis choices of some kinds, beside the paper's."""
+def under_choices(case: Case, effect: str, kinds: tuple[str, ...]) -> Iterator[Item]:
+    """Give an effect under the analysis choices of some kinds."""
     for row in multiverse.effects(case.results, kinds).to_dict("records"):
-        kind, choice, effect = row["choice_kind"], row["choice"], row["effect"]
-        found = Estimate(row["value"], row["low"], row["high"], row["n"], row["p"])
-        label = f"{kind if kind == choice else f'{kind}: {choice}'}; {effect}"
-        yield Item(label, found, paper=case.in_paper(reported.under_choice, kind, choice, effect))
+        kind, choice = row["choice_kind"], row["choice"]
+        if row["effect"] == effect:
+            found = Estimate(row["value"], row["low"], row["high"], row["n"], row["p"])
+            paper = case.in_paper(reported.under_choice, kind, choice, effect)
+            yield Item(kind if kind == choice else f"{kind}: {choice}", found, paper=paper)
+
+
+def with_nulls(case: Case) -> pd.DataFrame:
+    """Excess of Q over each null of the trained networks that pass the accuracy filter."""
+    return _excess(case.results.nulls, case.trained)
+
+
+def untrained_excess(case: Case, null: str) -> pd.DataFrame:
+    """Excess of Q over a null of the untrained networks beside, of seeds that no trained network has."""
+    if case.untrained is None:
+        raise ValueError(f"there are no untrained networks beside {case.experiment}")
+    networks, nulls = case.untrained.networks, case.untrained.nulls
+    return _excess(nulls[nulls.null == null], networks[~networks.seed.isin(case.trained.seed)])
+
+
+def _excess(nulls: pd.DataFrame, networks: pd.DataFrame) -> pd.DataFrame:
+    return with_levels(nulls.assign(excess=nulls.q - nulls["mean"]), networks)
+
+
+def q_by_seed(table: pd.DataFrame, family_name: str) -> pd.Series:
+    """Mean Q of the graphs of a family, by seed."""
+    found: pd.Series = table[table.measure.map(family) == family_name].groupby("seed").q.mean()
+    return found
 
 
 def plain_and_strongest_dropout(table: pd.DataFrame) -> dict[str, tuple[str, float]]:

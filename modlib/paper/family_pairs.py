@@ -9,6 +9,14 @@ from modlib.study.accuracy_filter import LEVEL, PAIR, checked_metric, kept_netwo
 from modlib.study.store import Results
 
 
+def distinct(agreement: pd.DataFrame) -> pd.DataFrame:
+    """Leave out the pairs of a measure with its own normalised form: two of the six within a family.
+
+    They compare a measure with itself, so they say nothing about whether two measures agree.
+    """
+    return agreement[agreement.measure_a != agreement.measure_b]
+
+
 def agreement_matrix(results: Results, metric: str = "ecs") -> pd.DataFrame:
     """Mean agreement of every two graphs over both layers and all networks, trained and untrained.
 

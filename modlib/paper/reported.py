@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from modlib.measures import MEASURES, family
-from modlib.paper import multiverse, published
+from modlib.paper import family_pairs, multiverse, published
 from modlib.paper.graph_names import of_graph
 from modlib.study.accuracy_filter import WEIGHT_PENALTIES
 
@@ -15,16 +15,32 @@ from modlib.study.accuracy_filter import WEIGHT_PENALTIES
 LIKE_THE_FIGURES = ("base", "base-v1")
 
 
-def dropout_gain(layer: int, measure: str, normalized: bool) -> float:
-    """Q at the best level of dropout less Q at the weakest L2.
+def dropout_gain(family: str) -> float:
+    """Q at the best level of dropout less Q at the weakest L2, mean over the graphs of a family.
 
     The best of the published means: nothing is held out, so it leans upwards a little.
     """
-    table = _levels(layer, measure, normalized)
-    return _best(table, "dropout") - float(_weakest_l2(table).q)
+    tables = [_levels(*graph) for graph in _graphs(family)]
+    return float(np.mean([_best(table, "dropout") - float(_weakest_l2(table).q) for table in tables]))
 
 
-def dropout_less_weights(layer: int, measure: str, normalized: bool, *, matched: bool) -> float:
+def penalty_gain(family: str) -> float:
+    """Q at the best level of L1 or L2 less Q at the weakest L2, as `dropout_gain`."""
+    tables = [_levels(*graph) for graph in _graphs(family)]
+    return float(np.mean([_best(table, *WEIGHT_PENALTIES) - float(_weakest_l2(table).q) for table in tables]))
+
+
+def dropout_lead(family: str, *, matched: bool) -> float:
+    """Q at the best dropout less Q at the best L1 or L2, mean over the graphs of a family."""
+    return float(np.mean([_lead(*graph, matched=matched) for graph in _graphs(family)]))
+
+
+def _graphs(family_name: str) -> list[tuple[int, str, bool]]:
+    """Layer, measure and scale of every graph of a family."""
+    return [graph for graph in product((1, 2), MEASURES, (False, True)) if family(graph[1]) == family_name]
+
+
+def _lead(layer: int, measure: str, normalized: bool, *, matched: bool) -> float:
     """Q at the best dropout less Q at the best L1 or L2, over all levels or over those of matched accuracy.
 
     nan if an accuracy that matching needs is missing. A level below the axis of the accuracy figure is less
@@ -40,39 +56,37 @@ def dropout_less_weights(layer: int, measure: str, normalized: bool, *, matched:
     return _best(table, "dropout") - _best(table, *WEIGHT_PENALTIES)
 
 
-def excess_over_untrained(level: tuple[str, float], layer: int, measure: str, normalized: bool) -> float:
-    """Q at a level of regularisation less the mean Q of untrained networks; nan where a figure lacks it."""
-    table = _levels(layer, measure, normalized)
-    here = table[(table.regularizer == level[0]) & np.isclose(table.strength, level[1])]
-    null = of_graph(published.q_untrained(), (layer, measure, normalized))
-    return float(here.q.iloc[0] - null["mean"].iloc[0]) if len(here) and len(null) else float("nan")
+def excess_over_untrained(level: tuple[str, float], measure: str) -> float:
+    """Q at a level of regularisation less the mean Q of untrained networks, mean over a measure's graphs.
+
+    nan where a figure lacks one of them.
+    """
+    found = []
+    for graph in product((1, 2), (measure,), (False, True)):
+        table = _levels(*graph)
+        here = table[(table.regularizer == level[0]) & np.isclose(table.strength, level[1])]
+        null = of_graph(published.q_untrained(), graph)
+        found.append(float(here.q.iloc[0] - null["mean"].iloc[0]) if len(here) and len(null) else np.nan)
+    return float(np.mean(found))
 
 
 def under_choice(kind: str, choice: str, effect: str) -> float:
-    """Both findings in one number each under a choice of `multiverse.effects`; nan if figures lack it.
+    """Give an effect of `multiverse.EFFECTS` under a choice; nan where the figures do not give it.
 
-    The figures show means over networks that pass the 0.8 filter, by graph and level, and agreement by pair
-    of graphs over both layers together.
+    The figures show means over networks that pass the 0.8 filter, by graph and level. Agreement they show in
+    element-centric similarity only.
     """
-    if effect == multiverse.AGREEMENT_EFFECT:
-        rows = {
-            ("default", "default"): "index == index",
-            ("graphs", "raw only"): "not normalized_a and not normalized_b",
-            ("graphs", "normalised only"): "normalized_a and normalized_b",
-            ("graphs", "no measure with itself"): "measure_a != measure_b",
-        }.get((kind, choice))
-        if rows is None:
+    leads = {multiverse.UPSTREAM_LEAD: "upstream", multiverse.DOWNSTREAM_LEAD: "downstream"}
+    if effect not in leads:
+        if (kind, choice) != ("metric", "ecs"):
             return float("nan")
-        pairs = ("upstream", "downstream", "across")
-        upstream, downstream, across = (_pairs(pair).query(rows).ecs_trained.mean() for pair in pairs)
-        return float((upstream + downstream) / 2 - across)
+        upstream, downstream, across = (family_ecs(pair) for pair in ("upstream", "downstream", "across"))
+        return (upstream + downstream) / 2 - across
     matched = kind not in ("levels", "graphs of all levels")
-    contrasts = [
-        dropout_less_weights(*graph, matched=matched)
-        for graph in product((1, 2), MEASURES, (False, True))
-        if _is_chosen(kind, choice, *graph)
+    found = [
+        _lead(*graph, matched=matched) for graph in _graphs(leads[effect]) if _is_chosen(kind, choice, *graph)
     ]
-    return float(np.mean(contrasts)) if contrasts else float("nan")
+    return float(np.mean(found)) if found else float("nan")
 
 
 def _is_chosen(kind: str, choice: str, layer: int, measure: str, normalized: bool) -> bool:
@@ -86,7 +100,10 @@ def _is_chosen(kind: str, choice: str, layer: int, measure: str, normalized: boo
 
 
 def family_ecs(pair: str, *, trained: bool = True) -> float:
-    """Mean element-centric similarity over both layers, within ``upstream``, ``downstream`` or ``across``."""
+    """Mean element-centric similarity over both layers, within ``upstream``, ``downstream`` or ``across``.
+
+    Pairs of a measure with its own normalised form are left out, as everywhere.
+    """
     return float(_pairs(pair)[f"ecs_{'trained' if trained else 'untrained'}"].mean())
 
 
@@ -124,5 +141,4 @@ def _pairs(pair: str) -> pd.DataFrame:
     table = published.agreement()
     a, b = table.measure_a.map(family), table.measure_b.map(family)
     found = pd.Series(np.where(a == b, a, "across"), index=table.index)
-    different = (table.measure_a != table.measure_b) | (table.normalized_a != table.normalized_b)
-    return table[(found == pair) & different]
+    return family_pairs.distinct(table[found == pair])

@@ -30,7 +30,7 @@ def judge(items: pd.DataFrame) -> pd.DataFrame:
     above        low > threshold and p_holm ≤ .05             high < threshold and p_holm ≤ .05
     below        high < threshold and p_holm ≤ .05            low > threshold and p_holm ≤ .05
     within       −threshold < low and high < threshold        low > threshold or high < −threshold
-    not above    high < threshold                             low > 0, and not supported
+    not above    high < threshold                             low > threshold
     =========== ============================================ ===========================================
 
     "Within" and "not above" are claims that nothing changes: `threshold` is then the margin, of what would
@@ -57,8 +57,7 @@ def judge(items: pd.DataFrame) -> pd.DataFrame:
     sides = [items.direction == direction for direction in ("above", "below", "within")]
     supported = np.select(sides, [higher & sure, lower & sure, inside], lower).astype(bool)
     outside = higher | (items.high < -items.threshold)
-    rises = (items.low > 0) & ~lower
-    contradicted = np.select(sides, [lower & sure, higher & sure, outside], rises).astype(bool)
+    contradicted = np.select(sides, [lower & sure, higher & sure, outside], higher).astype(bool)
     enough = items.n >= LEAST_SEEDS
     judged["outcome"] = np.select(
         [items.value.isna() | (items.n == 0), supported & enough, contradicted & enough],
@@ -98,8 +97,10 @@ def verdict(supported: int, contradicted: int, items: int) -> str:
 def by_claim(items: pd.DataFrame) -> pd.DataFrame:
     """Verdict on every claim in every experiment, from judged items, in their order.
 
-    Of the items, `n_items` have data; `no_data` has the labels of the others, joined by semicolons. What is
-    no DataFrame with columns `claim`, `experiment`, `item` and `outcome` is refused (TypeError, ValueError).
+    Of the items, `n_items` have data; `no_data` has the labels of the others, joined by semicolons.
+    `hangs_on` has the labels of the items without any one of which the verdict would be another (none where
+    there is a single item). What is no DataFrame with columns `claim`, `experiment`, `item` and `outcome` is
+    refused (TypeError, ValueError).
     """
     _check_columns(items, ("claim", "experiment", "item", "outcome"))
     rows = []
@@ -108,9 +109,22 @@ def by_claim(items: pd.DataFrame) -> pd.DataFrame:
             group.item[group.outcome == outcome] for outcome in ("supported", "contradicted", "no data")
         )
         counts = (len(supported), len(contradicted), len(group) - len(missing))
-        rows.append((claim, experiment, verdict(*counts), *counts, "; ".join(missing)))
+        decisive = [
+            label
+            for label, outcome in zip(group.item, group.outcome, strict=True)
+            if outcome != "no data" and counts[2] > 1 and _without(counts, outcome) != verdict(*counts)
+        ]
+        rows.append((claim, experiment, verdict(*counts), *counts, "; ".join(missing), "; ".join(decisive)))
     columns = ["claim", "experiment", "verdict", "n_supported", "n_contradicted", "n_items", "no_data"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=[*columns, "hangs_on"])
+
+
+def _without(counts: tuple[int, int, int], outcome: str) -> str:
+    """Verdict on a claim from its counts less one item of an outcome."""
+    supported, contradicted, items = counts
+    return verdict(
+        supported - (outcome == "supported"), contradicted - (outcome == "contradicted"), items - 1
+    )
 
 
 def _check_columns(items: pd.DataFrame, columns: tuple[str, ...]) -> None:

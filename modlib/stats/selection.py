@@ -51,6 +51,7 @@ def held_out_best(q: Float[np.ndarray, "seed level"]) -> Float[np.ndarray, " see
 def difference_of_best(
     pairs: Sequence[tuple[Float[np.ndarray, "seed _a"], Float[np.ndarray, "seed _b"]]],
     *,
+    less: Sequence[tuple[Float[np.ndarray, "seed _a"], Float[np.ndarray, "seed _b"]]] = (),
     null: float = 0.0,
     draws: int = 2000,
     seed: int = 0,
@@ -68,6 +69,9 @@ def difference_of_best(
         For each graph, the values at the levels of a and of b, whose rows are the same seeds; nan where a
         network was left out. With one column, that level is taken. Graphs where a side has no levels are left
         out.
+    less
+        Other graphs of the same seeds, if their mean difference is to be subtracted from that of `pairs`.
+        There is no estimate if they are given and none has levels on both sides.
     null, draws, seed
         As for `modlib.stats.intervals.bootstrap`; fewer than 3 seeds give no interval.
 
@@ -84,30 +88,37 @@ def difference_of_best(
     >>> found.low < 0.3 < found.high, found.p < 0.001
     (True, True)
     """
-    usable = [(checked_levels(a, "a", 1), checked_levels(b, "b", 1)) for a, b in _graphs(pairs)]
-    rows = sorted({len(q) for pair in usable for q in pair})
+    usable, others = (
+        [(checked_levels(a, "a", 1), checked_levels(b, "b", 1)) for a, b in _graphs(some, name)]
+        for some, name in ((pairs, "pairs"), (less, "less"))
+    )
+    rows = sorted({len(q) for pair in usable + others for q in pair})
     if len(rows) > 1:
         raise ValueError(f"a and b must have the same seeds row by row, got {rows} rows")
-    if not usable:
+    if not usable or (len(less) and not others):
         return Estimate()
     n = rows[0]
 
     def statistic(chosen: Int[np.ndarray, "draw drawn"]) -> Float[np.ndarray, " draw"]:
         copies = (chosen[:, :, None] == np.arange(n)).sum(axis=1).astype(float)
-        return np.asarray(np.mean([_mean_gain(a, b, copies) for a, b in usable], axis=0))
+        gain, other = (
+            np.mean([_mean_gain(a, b, copies) for a, b in some], axis=0) if some else 0.0
+            for some in (usable, others)
+        )
+        return np.asarray(gain - other)
 
     if n < FEWEST_SEEDS:
         return Estimate(float(statistic(np.arange(n)[None])[0]), n=n)
     return bootstrap(statistic, np.arange(n), null=null, draws=draws, seed=seed)
 
 
-def _graphs(pairs: Any) -> Iterator[tuple[Any, Any]]:
+def _graphs(pairs: Any, called: str) -> Iterator[tuple[Any, Any]]:
     """Give both sides of each graph where both have levels."""
-    for pair in _checks.listed(pairs, "pairs"):
-        sides = _checks.listed(pair, "pairs")
+    for pair in _checks.listed(pairs, called):
+        sides = _checks.listed(pair, called)
         if len(sides) != 2:
-            raise ValueError(f"pairs must be of two, a and b, got {len(sides)}")
-        a, b = (_checks.floats(side, f"{name} of pairs") for side, name in zip(sides, "ab", strict=True))
+            raise ValueError(f"{called} must be of two, a and b, got {len(sides)}")
+        a, b = (_checks.floats(side, f"{name} of {called}") for side, name in zip(sides, "ab", strict=True))
         if a.shape[-1:] != (0,) and b.shape[-1:] != (0,):
             yield a, b
 

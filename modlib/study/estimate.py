@@ -7,6 +7,7 @@ from functools import partial
 
 import torch
 
+from modlib.nulls import NULLS
 from modlib.study.plan import Experiment, Shard
 from modlib.study.rows import analyse
 from modlib.study.shard import N_CLASSES, initialised
@@ -54,11 +55,11 @@ def in_words(seconds: float) -> str:
 def _analyses(experiment: Experiment, shard: Shard) -> float:
     """How much work the analysis of a shard is, in analyses of one network.
 
-    There are two nulls. Each draw of either is searched with fewer runs than the network itself, and for each
-    draw of one of them the images are passed through the network again.
+    Each draw of a null is searched with fewer runs than the network itself, and for each draw of one of them
+    the images are passed through the network again.
     """
     compared = len(shard.seeds) * sum(s in experiment.null_settings for s in shard.settings)
-    per_draw = 2 * experiment.null_restarts / experiment.restarts + 0.3
+    per_draw = len(NULLS) * experiment.null_restarts / experiment.restarts + 0.3
     own = len(shard) * (1 + shard.trained * len(experiment.choices))
     return own + compared * experiment.null_draws * per_draw
 

@@ -86,7 +86,8 @@ def read_table(content: bytes, expected: Table) -> pd.DataFrame:
     if max(values, about.num_rows) > MOST_VALUES_PER_BYTE * len(content):
         raise ValueError(f"{values} values in {len(content)} bytes are more than any table here has")
     rows: pd.DataFrame = file.read().to_pandas()
-    return rows
+    missing = [column.name for column in expected.columns if column.newer and column.name not in rows]
+    return rows.assign(**dict.fromkeys(missing, np.nan))
 
 
 def networks(stacks: Mapping[str, MLPStack]) -> bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from typing import Any, Literal
 
 from modlib import _checks
@@ -92,7 +92,9 @@ _ENTRIES: dict[str, type] = {
     "null_settings": Setting,
     "choices": Choice,
 }
-_LEAST = {"untrained": 0, "null_draws": 0, "test_samples": 1, "restarts": 1, "null_restarts": 1}
+_LEAST = {
+    "untrained": 0, "null_draws": 0, "kept_seeds": 1, "test_samples": 2, "restarts": 1, "null_restarts": 1,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -111,9 +113,9 @@ class Experiment:
         Every setting is trained with every seed.
     untrained
         How many networks are analysed as initialised; their seeds count from 0.
-    kept
-        The settings whose networks of the first seed are stored with their weights. One untrained network is
-        stored besides.
+    kept, kept_seeds
+        The settings whose networks are stored with their weights, and for how many of the first seeds. One
+        untrained network is stored besides.
     restarts
         Leiden runs for each graph.
     labels
@@ -137,6 +139,7 @@ class Experiment:
     train_samples: int = 60_000
     test_samples: int = 10_000
     kept: tuple[Setting, ...] = ()
+    kept_seeds: int = field(default=1, metadata={"introduced_with": 1})
     restarts: int = 20
     labels: Literal["true", "shuffled"] = "true"
     null_settings: tuple[Setting, ...] = ()

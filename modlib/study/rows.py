@@ -72,13 +72,25 @@ def analyse(
     """Find the modules of every network, layer and variant, and how any two variants of a layer agree.
 
     The tables `modules` and `agreement` (`modlib.study.schema.TABLES`) are returned. Similarities are
-    computed in double precision. `map_` is the built-in `map` or that of an executor. Errors are those of
-    `modlib.similarity` and `modlib.find_modules`, and a ValueError if there is not one name a network.
+    computed in double precision. A graph is found reliable if its partition is the same by every other image
+    as by those in between; so there must be two images or more. `map_` is the built-in `map` or that of an
+    executor. Errors are those of `modlib.similarity` and `modlib.find_modules`, and a ValueError if there is
+    not one name a network.
     """
     _checked_number(stack, names)
-    S = similarity(stack.to(dtype=torch.float64), x, y)
-    modules, agreement = zip(*search_layers(S, names, map_, "leiden", restarts, seed), strict=True)
-    return pd.concat(modules, ignore_index=True), pd.concat(agreement, ignore_index=True)
+    double = stack.to(dtype=torch.float64)
+    begun = search_layers(similarity(double, x, y), names, map_, "leiden", restarts, seed)
+    halves = [similarity(double, x[half::2], y[half::2]) for half in (0, 1)]
+    layers = range(stack.n_hidden)
+    reliable = [
+        map_(_agreement_of_halves, *(graphs(S, i) for S in halves), repeat(restarts), repeat(seed))
+        for i in layers
+    ]
+    modules, agreement = zip(*begun, strict=True)
+    return (
+        pd.concat(modules, ignore_index=True).assign(reliability=np.concatenate([*chain(*reliable)])),
+        pd.concat(agreement, ignore_index=True),
+    )
 
 
 def analyse_by(
@@ -218,6 +230,18 @@ def _layer_tables(
         ]
     )
     return modules, _compare(A, np.stack([p.labels for p in parts]), name, layer)
+
+
+def _agreement_of_halves(
+    first: Float[np.ndarray, "variant unit unit"],
+    second: Float[np.ndarray, "variant unit unit"],
+    restarts: int,
+    seed: int,
+) -> Float[np.ndarray, " variant"]:
+    """Compute the adjusted mutual information of the partitions by two halves of the images."""
+    labels = [find_modules(a, restarts=restarts, seed=seed).labels for half in (first, second) for a in half]
+    pairs = np.arange(2 * len(first)).reshape(2, -1).T
+    return agreement_pairs(np.stack(labels), pairs, metrics=["ami"])["ami"]
 
 
 def _compare(

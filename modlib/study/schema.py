@@ -30,6 +30,7 @@ class Column:
     meaning: str
     unit: str = ""  # of numbers; empty where they have none
     range: tuple[str, ...] | tuple[float, float] | None = None
+    newer: bool = False  # whether tables were stored before it existed; read back, they have nan there
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,13 @@ _TABLES = (
                 "list[int16]",
                 "for each unit its module: 0 is the largest, −1 marks a dead unit",
                 range=(-1.0, inf),
+            ),
+            Column(
+                "reliability",
+                "float64",
+                "adjusted mutual information of the partitions by two halves of the images",
+                range=(-1.0, 1.0),
+                newer=True,
             ),
         ),
     ),

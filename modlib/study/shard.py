@@ -149,5 +149,5 @@ def _kept(experiment: Experiment, shard: Shard) -> list[int]:
     """Numbers of the networks in a shard that are stored with their weights."""
     if not shard.trained:
         return [i for i, (seed, _) in enumerate(shard.networks) if experiment.kept and seed == 0]
-    first = experiment.seeds[0]
-    return [i for i, (seed, s) in enumerate(shard.networks) if s in experiment.kept and seed == first]
+    seeds = experiment.seeds[: experiment.kept_seeds]
+    return [i for i, (seed, s) in enumerate(shard.networks) if s in experiment.kept and seed in seeds]

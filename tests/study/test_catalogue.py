@@ -125,6 +125,7 @@ CHANGES = {
     "train_samples": 19_999,
     "test_samples": 1_999,
     "kept": (),
+    "kept_seeds": 2,
     "restarts": 11,
     "labels": "shuffled",
     "null_settings": (Setting("l2", 1e-5),),

@@ -118,6 +118,19 @@ def test_dead_units_are_out_of_upstream_modules(tables):
         assert (first == -1).all() == (not upstream and name == "three")
 
 
+def test_reliability_is_agreement_between_the_partitions_by_two_halves_of_the_images(problem, tables):
+    """Each half is analysed by itself, as if its images were all there are."""
+    stack, x, y = problem
+    halves = [analyse(stack, x[half::2], y[half::2], NAMES, restarts=3)[0].labels for half in (0, 1)]
+    pairs = [agreement(a.astype(np.int64), b.astype(np.int64))["ami"] for a, b in zip(*halves, strict=True)]
+    modules, _ = tables
+    np.testing.assert_allclose(modules.reliability, pairs, atol=1e-12)
+    assert modules.reliability.max() > 0.5  # the first layer's modules are the same in both
+    assert modules.reliability.min() < 0.5
+    nothing = modules.labels.map(lambda labels: (labels == -1).all())
+    assert modules.reliability.isna().equals(nothing)
+
+
 # ---------------------------------------------------------------- agreement
 
 

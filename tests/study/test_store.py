@@ -68,6 +68,7 @@ def results():
             "layer": [1, 2, 2],
             "q": [0.1, np.nan, -1e-300],
             "labels": [np.array([0, 1, -1], dtype=np.int16), np.full(2, -1, np.int16), np.zeros(0, np.int16)],
+            "reliability": [0.5, np.nan, -0.1],
         }
     )
     columns = [*METRICS, "transfer_ab"]  # with all metrics, since what lacks one is given it when read
@@ -480,6 +481,15 @@ def test_results_stored_before_a_table_existed_show_it_empty(monkeypatch, toy, n
     assert list(after.more) == ["toys"]
     assert (len(after.more["toys"]), list(after.more["toys"].columns)) == (0, ["network", "lesion"])
     pd.testing.assert_frame_equal(after.modules, before.modules)
+
+
+def test_a_column_newer_than_a_table_is_nan_in_it():
+    tables, weights = results()
+    old = {**tables, "modules": tables["modules"].drop(columns="reliability")}
+    write_results(EXPERIMENT, old, weights, {})
+    found = read_results(EXPERIMENT).modules
+    assert found.reliability.isna().all()
+    assert found.q.equals(tables["modules"].q)
 
 
 def test_a_shard_finished_before_a_table_existed_shows_it_empty(toy):
