@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from modlib.measures import FAMILIES, MEASURES
-from modlib.paper import contrasts, evidence, multiverse, reported
+from modlib.paper import contrasts, evidence, family_pairs, multiverse, reported
 from modlib.paper.contrasts import LEVELS_COMPARED
 from modlib.paper.evidence import Case, Item
 from modlib.paper.new_seeds import NEW_SEEDS
@@ -414,8 +414,7 @@ def _under_choices(case: Case, effect: str) -> Iterator[Item]:
 def more_than_untrained(case: Case) -> Iterator[Item]:
     if case.untrained is None or case.results.nulls.empty:
         return
-    others = case.untrained.networks
-    others = others[~others.seed.isin(case.trained.seed)]
+    others = family_pairs.other_seeds(case.untrained.networks, case.trained)
     before = with_levels(case.untrained.modules, others)
     q = with_levels(case.results.modules, case.trained)
     for name, level in evidence.plain_and_strongest_dropout(evidence.with_nulls(case)).items():

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from modlib.measures import family
+from modlib.measures import FAMILIES, family
 from modlib.paper.graph_names import graph_key
 from modlib.stats import intervals
 from modlib.stats.intervals import Estimate
@@ -23,6 +23,7 @@ from modlib.study.store import Results
 
 LEVELS_COMPARED = ("at matched accuracy", "all levels")
 SIGNIFICANT = 0.05  # largest p by Holm's method at which a difference counts
+_SIDES = ("dropout_levels", "weights_levels")
 _ROUNDING = 1e-12  # equal mean accuracies may differ by the rounding of their sums
 
 
@@ -106,6 +107,25 @@ def lead(graphs: Sequence[Levels], of: str, over: str, family: str | None = None
     measures, or all.
     """
     return difference_of_best([(getattr(g, of), getattr(g, over)) for g in _of_family(graphs, family)])
+
+
+def frontier(results: Results, accuracies: Sequence[float]) -> pd.DataFrame:
+    """Estimate dropout's lead among the levels that are at least so accurate, for one accuracy after another.
+
+    A row is a least mean test `accuracy` and a `family`: the `value` of `lead` with its 95 % interval and
+    number of seeds `n`, and how many levels of `dropout` and `penalties` there are to choose from. Rows of an
+    accuracy that leaves no level on one side have no value.
+    """
+    kept = kept_networks(results)
+    rows = []
+    for accuracy in accuracies:
+        graphs = levels(results.modules, kept, min_accuracy=accuracy)
+        sides = [max((len(getattr(g, side)) for g in graphs), default=0) for side in _SIDES]
+        for name in FAMILIES:
+            found = lead(graphs, "dropout", "weights", name)
+            rows.append([accuracy, name, found.value, found.low, found.high, found.n, *sides])
+    columns = ["accuracy", "family", "value", "low", "high", "n", "dropout", "penalties"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def lead_upstream_less_downstream(graphs: Sequence[Levels]) -> Estimate:

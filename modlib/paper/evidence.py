@@ -61,13 +61,9 @@ class Case:
 
     @cached_property
     def never_trained(self) -> pd.DataFrame:
-        """Untrained networks of the same shape, of seeds that no trained network has.
-
-        A trained network began as the untrained one of its seed, so only others are independent of it.
-        """
+        """Untrained networks of the same shape, of other seeds than the trained ones."""
         networks = self.beside.networks
-        others = networks[~networks.trained]
-        return others[~others.seed.isin(self.trained.seed)]
+        return family_pairs.other_seeds(networks[~networks.trained], self.trained)
 
     @property
     def beside(self) -> Results:
@@ -129,8 +125,7 @@ def agreement_overall(case: Case, metric: str = "ecs") -> pd.DataFrame:
 
 
 def _by_seed(results: Results, networks: pd.DataFrame, metric: str) -> pd.DataFrame:
-    agreement = family_pairs.distinct(results.agreement)
-    return family_pairs.families_by_seed(agreement, networks, metric, by_layer=False)
+    return family_pairs.families_by_seed(results.agreement, networks, metric, by_layer=False)
 
 
 def modules_lost(case: Case, regularizer: str, family_name: str) -> Float[np.ndarray, " seed"] | None:
@@ -169,7 +164,8 @@ def untrained_excess(case: Case, null: str) -> pd.DataFrame:
     if case.untrained is None:
         raise ValueError(f"there are no untrained networks beside {case.experiment}")
     networks, nulls = case.untrained.networks, case.untrained.nulls
-    return _excess(nulls[nulls.null == null], networks[~networks.seed.isin(case.trained.seed)])
+    others = family_pairs.other_seeds(networks, case.trained)
+    return _excess(nulls[nulls.null == null], others)
 
 
 def _excess(nulls: pd.DataFrame, networks: pd.DataFrame) -> pd.DataFrame:

@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 
-from modlib import _checks
 from modlib.paper.by_level import mean_over_seeds
 from modlib.study.accuracy_filter import LEVEL, PAIR, checked_metric, kept_networks
 from modlib.study.store import Results
@@ -33,18 +32,27 @@ def agreement_matrix(results: Results, metric: str = "ecs") -> pd.DataFrame:
     return pd.concat([both, same], ignore_index=True)
 
 
-def family_agreement(results: Results, metric: str = "ecs", *, distinct: bool = False) -> pd.DataFrame:
+def family_agreement(results: Results, metric: str = "ami") -> pd.DataFrame:
     """Mean agreement within and across families by layer (0: both), trained or not, 95 % over seeds.
 
-    The metric is as for `agreement_matrix`. If `distinct`, the pairs of a measure with its own normalised
-    form are left out: two of the six within a family.
+    The metric is as for `agreement_matrix`; pairs are those of `distinct`. Trained networks are of all levels
+    together, between which agreement differs more than between anything else: see `agreement_by_level`.
     """
-    table, metric = _agreement(results), checked_metric(results.agreement, metric)
-    if _checks.flag(distinct, "distinct"):
-        table = table[table.measure_a != table.measure_b]
+    table, metric = distinct(_agreement(results)), checked_metric(results.agreement, metric)
     key = ["trained", "layer", "family_pair"]
     both, each = (mean_over_seeds(rows, key, metric) for rows in (table.assign(layer=0), table))
     return pd.concat([both, each], ignore_index=True)
+
+
+def agreement_by_level(results: Results, metric: str = "ami") -> pd.DataFrame:
+    """Mean agreement within and across families at each level of regularisation, over all layers.
+
+    A row is a level (untrained networks are the regulariser ``"none"``) and `family_pair`, with the mean over
+    seeds in a column named as the metric, its 95 % interval and the number of `seeds`. Pairs are those of
+    `distinct`.
+    """
+    table, metric = distinct(_agreement(results)), checked_metric(results.agreement, metric)
+    return mean_over_seeds(table, [*LEVEL, "family_pair"], metric)
 
 
 def _agreement(results: Results) -> pd.DataFrame:
@@ -53,13 +61,16 @@ def _agreement(results: Results) -> pd.DataFrame:
 
 
 def families_by_seed(
-    agreement: pd.DataFrame, networks: pd.DataFrame, metric: str = "ecs", *, by_layer: bool = True
+    agreement: pd.DataFrame, networks: pd.DataFrame, metric: str = "ami", *, by_layer: bool = True
 ) -> pd.DataFrame:
     """Mean agreement within `upstream`, within `downstream` and `across`, one column each, by seed.
 
     A seed's value is the mean over those of its networks that take part, for each layer or over all of them.
+    Pairs are those of `distinct`; a table that has been averaged over pairs is taken as it is.
     """
     metric = checked_metric(agreement, metric)
+    if "measure_a" in agreement:
+        agreement = distinct(agreement)
     table = agreement.merge(networks[["network", "seed"]], on="network")
     index = ["layer", "seed"] if by_layer else ["seed"]
     wide = table.pivot_table(index=index, columns="family_pair", values=metric, aggfunc="mean")

@@ -66,7 +66,7 @@ _Row = tuple[str, str, str, Callable[[], Estimate]]
 
 
 def _estimates(results: Results) -> Iterator[_Row]:
-    modules, agreement = results.modules, family_pairs.distinct(results.agreement)
+    modules, agreement = results.modules, results.agreement
     kept = trained_networks(results)
     yield from _leads("default", "default", modules, kept)
     yield "default", "default", AGREEMENT_EFFECT, partial(_agreement_effect, agreement, kept)

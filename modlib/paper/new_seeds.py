@@ -53,9 +53,10 @@ def at_frozen_levels(graphs: Sequence[Levels], experiment: str, compared: str) -
     table = table[table.levels == compared]
     found = []
     for graph in graphs:
-        rows = list(of_graph(table, graph.key).itertuples())
+        rows = of_graph(table, graph.key).to_dict("records")
         if len(rows) != 1:
             raise ValueError(f"no levels were frozen for {graph.key} of {experiment}, {compared}")
         (row,) = rows
-        found.append(contrasts.only(graph, ("dropout", row.dropout), (row.penalty, row.strength)))
+        dropout, weights = ("dropout", float(row["dropout"])), (str(row["penalty"]), float(row["strength"]))
+        found.append(contrasts.only(graph, dropout, weights))
     return found
