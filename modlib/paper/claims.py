@@ -46,6 +46,16 @@ _AGREEMENT_FIGURE = "its figure of agreement, trained beside untrained"
 _CLUSTERS = "its number of clusters, the exponential of the entropy of their sizes"
 _OURS = "not a claim of the paper; asked here"
 
+#: The claims that the book's two findings rest on, which the plan (``book/plan.md``) puts first.
+PRIMARY = (
+    "dropout-leads-upstream",
+    "level-downstream",
+    "lead-is-upstream",
+    "upstream-agrees-within",
+    "downstream-agrees-within",
+    "across-below-half",
+)
+
 Test = Callable[[Case], Iterator[Item]]
 
 

@@ -38,7 +38,8 @@ def items(*rows, claim="c", experiment="e"):
         ("within", 1.0, -1.5, 1.5, "undecided"),
         ("not above", 0.05, -0.3, -0.1, "supported"),
         ("not above", 0.05, 0.01, 0.04, "supported"),  # a rise within the margin
-        ("not above", 0.05, 0.01, 0.2, "contradicted"),
+        ("not above", 0.05, 0.06, 0.2, "contradicted"),
+        ("not above", 0.05, 0.01, 0.2, "undecided"),  # it may rise by less than the margin, or by more
         ("not above", 0.05, -0.01, 0.2, "undecided"),
     ],
 )

@@ -51,6 +51,42 @@ def test_scores_count_what_holms_correction_leaves(protocols):
     assert regularisation.score("paper").weights_win.to_list()[1] == 16
 
 
+def test_leads_are_told_by_family(protocols):
+    protocols(base=worlds.results("true", seeds=5))
+    lead = regularisation.leads("paper").set_index(["levels", "family"]).value
+    for levels in LEVELS_COMPARED:
+        assert lead[levels, "upstream"] == pytest.approx(0.25, abs=0.01)
+        assert lead[levels, "downstream"] == pytest.approx(0.015, abs=0.01)
+        assert lead[levels, regularisation.DIFFERENCE] == pytest.approx(0.235, abs=0.01)
+
+
+def test_the_frontier_asks_for_ever_more_accuracy(protocols):
+    """The strongest dropout and all penalties but the weakest L2 drop out, one after the other."""
+    found = worlds.results("true", seeds=5)
+    networks = found.networks
+    for level, accuracy in ((worlds.STRONGEST, 0.93), (("l1", 1e-3), 0.9), (("l2", 1e-2), 0.95)):
+        here = (networks.regularizer == level[0]) & (networks.strength == level[1])
+        networks.loc[here, "test_accuracy"] = accuracy
+    protocols(base=found)
+    table = regularisation.frontiers("paper")
+    upstream = table[table.family == "upstream"].set_index("accuracy")
+    for accuracy, value, dropout, penalties in (
+        (0.88, 0.3 - 0.05, 2, 3),
+        (0.92, 0.3 - 0.02, 2, 2),
+        (0.94, 0.1 - 0.02, 1, 2),
+        (0.955, 0.1 - 0.0, 1, 1),
+    ):
+        row = upstream.loc[accuracy]
+        assert row.value == pytest.approx(value, abs=0.005)
+        assert (row.dropout, row.penalties) == (dropout, penalties)
+    assert upstream.value[0.975] != upstream.value[0.975]  # no dropout is as accurate
+    along = regularisation.along_the_frontier("paper").set_index("family").loc["upstream"]
+    assert along.smallest == pytest.approx(0.08, abs=0.005)
+    assert along.largest == pytest.approx(0.28, abs=0.005)
+    assert along.up_to == 0.965
+    assert along.low <= along.smallest < along.largest <= along.high
+
+
 def test_untrained_networks_have_a_lowest_and_a_highest_q(monkeypatch):
     monkeypatch.setattr(regularisation, "run", lambda *_, **__: synthetic.results())
     (row,) = regularisation.untrained_range("paper").to_dict("records")

@@ -5,8 +5,10 @@ import pandas as pd
 
 from modlib.book import theme
 from modlib.paper import by_level, contrasts, published
+from modlib.paper.claims import LEAD_MARGIN
 from modlib.study.store import Results
 
+PROTOCOLS = {"base": "final protocol", "base-v1": "arXiv v1 protocol"}
 CLEAR = "told from no difference"
 SERIES = {"raw": "circle", "normalised": "square", "paper, raw": "cross", "paper, normalised": "diamond"}
 
@@ -67,6 +69,40 @@ def q_against_strength(results: Results) -> alt.FacetChart:
         spacing=theme.GAPS,
         independent="x",
         params=[theme.drop_down("layer", "Hidden layer ", [1, 2], ["first", "second"]), pick],
+    )
+
+
+@theme.described(
+    "Lead of dropout over the best penalty in modularity, among networks that are ever more accurate. "
+    "Upstream it is far above zero everywhere and shrinks with accuracy; downstream it stays within a narrow "
+    "band about zero by the final protocol, and a little above it by arXiv v1."
+)
+def frontier(table: pd.DataFrame) -> alt.FacetChart:
+    """Draw `tables.frontiers`: dropout's lead against the accuracy asked for, by family and protocol."""
+    points = table.dropna(subset="value").rename(columns={"family": "family_pair"}).round(4)
+    points["protocol"] = points.experiment.map(PROTOCOLS)
+    colour = theme.family_colour(alt.Legend(title=None, orient="top"))
+    x = alt.X("accuracy:Q", title="test accuracy of at least", scale=alt.Scale(zero=False, nice=False))
+    y = alt.Y("value:Q", title="Q, dropout − best penalty", axis=alt.Axis(tickCount=5))
+    base = alt.Chart().encode(x=x, color=colour)
+    margin = alt.Chart().encode(y=alt.datum(-LEAD_MARGIN), y2=alt.datum(LEAD_MARGIN))
+    return theme.panels(
+        margin.mark_rect(color=theme.GREY, opacity=0.012),
+        base.mark_rule(strokeWidth=1.5).encode(y=alt.Y("low:Q"), y2="high:Q"),
+        base.mark_line(strokeWidth=1.5).encode(y=y),
+        base.mark_point(filled=True, size=45, opacity=1).encode(
+            y=y,
+            tooltip=[
+                *(theme.FAMILIES_TIP, alt.Tooltip("accuracy:Q", title="accuracy of at least", format=".3f")),
+                *(*theme.estimate("value", "lead"), alt.Tooltip("n:Q", title="seeds")),
+                alt.Tooltip("dropout:Q", title="levels of dropout"),
+                alt.Tooltip("penalties:Q", title="levels of L1 and L2"),
+            ],
+        ),
+        data=points,
+        size=(300, 150),
+        row=alt.Row("protocol:N", sort=list(PROTOCOLS.values()), header=theme.HEADER),
+        spacing=14,
     )
 
 

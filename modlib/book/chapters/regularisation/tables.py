@@ -2,8 +2,10 @@
 
 import pandas as pd
 
-from modlib.book.numbers import offered
+from modlib.book.numbers import offered, once
+from modlib.measures import FAMILIES
 from modlib.paper import by_level, contrasts, distance_from_paper
+from modlib.stats.intervals import Estimate
 from modlib.study.accuracy_filter import kept_networks
 from modlib.study.runner import run
 
@@ -29,6 +31,56 @@ def best_levels(profile: str) -> pd.DataFrame:
         for experiment, results in distance_from_paper.both_protocols(profile)
     ]
     return pd.concat(tables, ignore_index=True)
+
+
+#: Least test accuracies between which the frontier is drawn: from the accuracy filter's side to where hardly
+#: a level of dropout is left.
+ACCURACIES = (0.88, 0.9, 0.92, 0.93, 0.94, 0.945, 0.95, 0.955, 0.96, 0.965, 0.97, 0.975)
+DIFFERENCE = "upstream less downstream"
+
+
+@offered("experiment", "levels", "family")
+@once
+def leads(profile: str) -> pd.DataFrame:
+    """Lead of dropout over the best penalty by family, and how much larger it is upstream."""
+    rows = []
+    for experiment, results in distance_from_paper.both_protocols(profile):
+        kept = kept_networks(results)
+        least = (contrasts.least_accurate_dropout(kept), 0.0)
+        for compared, accuracy in zip(contrasts.LEVELS_COMPARED, least, strict=True):
+            graphs = contrasts.levels(results.modules, kept, min_accuracy=accuracy)
+            found: dict[str, Estimate] = {
+                name: contrasts.lead(graphs, "dropout", "weights", name) for name in FAMILIES
+            }
+            found[DIFFERENCE] = contrasts.lead_upstream_less_downstream(graphs)
+            for name, estimate in found.items():
+                row = {"experiment": experiment, "levels": compared, "family": name}
+                rows.append(row | {key: getattr(estimate, key) for key in ("value", "low", "high", "n", "p")})
+    return pd.DataFrame(rows)
+
+
+@once
+def frontiers(profile: str) -> pd.DataFrame:
+    """Lead of dropout among levels that are ever more accurate, by both protocols (`contrasts.frontier`)."""
+    tables = [
+        contrasts.frontier(results, ACCURACIES).assign(experiment=experiment)
+        for experiment, results in distance_from_paper.both_protocols(profile)
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+@offered("experiment", "family")
+def along_the_frontier(profile: str) -> pd.DataFrame:
+    """Smallest and largest lead along the frontier, and between which bounds all of its intervals lie."""
+    table = frontiers(profile).dropna(subset="value")
+    groups = table.groupby(["experiment", "family"], sort=False)
+    return groups.agg(
+        smallest=("value", "min"),
+        largest=("value", "max"),
+        low=("low", "min"),
+        high=("high", "max"),
+        up_to=("accuracy", "max"),
+    ).reset_index()
 
 
 @offered("experiment", "levels")

@@ -1,6 +1,6 @@
 """The tables and the chart of the verdict: words and marks, which need neither colour nor script."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import altair as alt
@@ -11,8 +11,8 @@ from markupsafe import Markup
 
 from modlib.book.chapters.verdict.tables import NO_DATA, contradicted, every_verdict, with_paper_value
 from modlib.book.theme import GREY, VALUE_TIP, Layered, described, formatted, scale_of
-from modlib.paper.claims import BOTH_LABELS, CLAIMS, CLOSE_UP, ELSEWHERE, TESTED_IN, Claim
-from modlib.paper.verdicts import VERDICTS
+from modlib.paper.claims import BOTH_LABELS, CLAIMS, CLOSE_UP, PRIMARY, TESTED_IN, Claim
+from modlib.paper.new_seeds import NEW_SEEDS
 
 MARKS = {"holds": "✓", "holds in part": "◐", "does not hold": "✗", "cannot be said": "?", NO_DATA: "…"}
 OUTCOME_MARKS = {"supported": "✓", "contradicted": "✗", "undecided": "?", "no data": "…"}
@@ -22,9 +22,9 @@ CLAIMED = {
     "within": "within ±{:.3g}",
     "not above": "less than {:.3g}",
 }
-#: What claims about several experiments at once have in place of an experiment, in words.
-SEVERAL = {ELSEWHERE: "all but base together", BOTH_LABELS: "true labels against shuffled ones"}
-TOGETHER = "several together"
+#: What stands for an experiment in the claim about two of them, in words.
+NAMES = {BOTH_LABELS: "true labels against shuffled ones"}
+OTHER_TABLES = "other tables"
 #: How many of the items that contradict a claim in an experiment are named.
 NAMED = 3
 SERIES = {
@@ -34,6 +34,22 @@ SERIES = {
 }
 _COLOURS = dict(zip(SERIES.values(), ("#8b5fbf", "#b8579a", GREY), strict=True))
 _SHAPES = dict(zip(SERIES.values(), ("circle", "square", "diamond"), strict=True))
+#: What the axis of the chart beside the paper says, by whether an effect is one of agreement.
+UNITS = {False: "difference in Q", True: "element-centric similarity"}
+#: Effects that have one value in the paper's figures, in words of two lines.
+_EFFECTS = {
+    "dropout-raises-upstream": "dropout less none,|upstream",
+    "dropout-raises-downstream": "dropout less none,|downstream",
+    "penalties-raise-upstream": "best penalty less none,|upstream",
+    "penalties-raise-downstream": "best penalty less none,|downstream",
+    "dropout-leads-upstream": "dropout less penalty,|as accurate, upstream",
+    "dropout-leads-downstream": "dropout less penalty,|as accurate, downstream",
+    "dropout-leads-upstream-anywhere": "dropout less penalty,|all levels, upstream",
+    "dropout-leads-downstream-anywhere": "dropout less penalty,|all levels, downstream",
+    "upstream-agrees-well": "agreement within|upstream",
+    "downstream-agrees-well": "agreement within|downstream",
+    "across-agrees-little": "agreement across|families",
+}
 _STATEMENTS = {claim.id: claim.statement for claim in CLAIMS}
 _NBSP = "\N{NO-BREAK SPACE}"
 _BREAK = Markup("<br>")
@@ -54,26 +70,45 @@ _TABLE = Environment(autoescape=True).from_string(
 
 
 def grid(items: pd.DataFrame) -> HTML:
-    """Verdict on every claim in every experiment, with how many items are supported and contradicted."""
-    columns = [*TESTED_IN, CLOSE_UP, TOGETHER]
-    cells = {
-        (row.claim, TOGETHER if row.experiment in SEVERAL else row.experiment): _verdict(row)
-        for row in _rows(every_verdict(items))
-    }
-    rows = [[claim.statement, *(cells.get((claim.id, name), "–") for name in columns)] for claim in CLAIMS]
-    return _html(_table("Verdicts, with items for : against, of all", ["claim", *columns], rows))
+    """Verdict on every claim in every experiment, on its old seeds and, where there are any, on new ones."""
+    cells = _cells(items)
+    header = ["claim", *TESTED_IN, OTHER_TABLES]
+    rows = []
+    for claim in CLAIMS:
+        others = [name for name in (CLOSE_UP, BOTH_LABELS) if name in claim.experiments]
+        named = [Markup("{}: {}").format(_named(name), cells[claim.id, name]) for name in others]
+        tested = [_old_and_new(cells, claim, name) for name in TESTED_IN]
+        rows.append([claim.statement, *tested, _BREAK.join(named) or "–"])
+    return _html(_table("Verdicts, with the effect, or the items for : against, of all", header, rows))
 
 
 def in_short(items: pd.DataFrame) -> HTML:
-    """Verdict on every claim in the base experiment, and the other experiments by the verdict there."""
-    rows = []
-    for claim, group in every_verdict(items).groupby("claim", sort=False):
-        base, others = group[group.experiment == "base"], group[group.experiment != "base"]
-        by_verdict = others.groupby("verdict").experiment.agg(lambda names: ", ".join(map(_named, names)))
-        elsewhere = [f"{_marked(v)}: {by_verdict[v]}" for v in VERDICTS if v in by_verdict]
-        here = _marked(base.verdict.iloc[0]) if len(base) else "–"
-        rows.append([_STATEMENTS[str(claim)], here, _BREAK.join(elsewhere) or _marked(NO_DATA)])
-    return _html(_table("Verdicts in short", ["claim", "base", "elsewhere"], rows))
+    """Verdicts on the claims that both findings rest on, in base and elsewhere."""
+    cells = _cells(items)
+    header = ["claim", "base", *(name for name in TESTED_IN if name != "base")]
+    rows = [
+        [claim.statement, *(_old_and_new(cells, claim, name) for name in header[1:])]
+        for claim in CLAIMS
+        if claim.id in PRIMARY
+    ]
+    return _html(_table("Verdicts in short", header, rows))
+
+
+def _cells(items: pd.DataFrame) -> dict[tuple[str, str], str]:
+    """Verdict on every claim in every experiment, with the effect, or the counts of its items."""
+    single = items.groupby(["claim", "experiment"]).filter(lambda group: len(group) == 1)
+    effects = {(row.claim, row.experiment): _interval(row) for row in _rows(single)}
+    return {
+        (row.claim, row.experiment): _verdict(row, effects.get((row.claim, row.experiment)))
+        for row in _rows(every_verdict(items))
+    }
+
+
+def _old_and_new(cells: Mapping[tuple[str, str], str], claim: Claim, experiment: str) -> str:
+    """Verdict in an experiment, and below it that on new seeds; a dash where the claim is not asked."""
+    old = cells.get((claim.id, experiment), "–")
+    new = cells.get((claim.id, NEW_SEEDS.get(experiment, "")))
+    return old if new is None else Markup("{}<br>new seeds: {}").format(old, new)
 
 
 def against(items: pd.DataFrame, *, of_paper: bool) -> HTML:
@@ -142,70 +177,80 @@ def _folded(claim: Claim, items: pd.DataFrame, verdicts: pd.DataFrame) -> Markup
 
 
 @described(
-    "For one claim at a time, chosen from a list: each item with our value and 95 % interval by the final "
-    "and by the arXiv v1 protocol, and the value that the paper's figures give, beside the threshold."
+    "For each effect that the paper's figures give a value for, ours with its 95 % interval by the final "
+    "and by the arXiv v1 protocol, and the paper's. Above, differences of Q; below, agreement."
 )
-def beside_paper(items: pd.DataFrame) -> Layered:
-    """Items that the paper's figures have a value for, ours by both protocols beside it, claim by claim."""
+def beside_paper(items: pd.DataFrame) -> alt.VConcatChart:
+    """Effects that the paper's figures have a value for, ours by both protocols beside it."""
     points = _points(with_paper_value(items))
-    claims = list(points.claim.unique())
-    choice = alt.binding_select(options=claims, name="Claim ")
-    picked = alt.param(name="verdict_claim", value=claims[0] if claims else "", bind=choice)
     shown = [said for said in SERIES.values() if said in set(points.series)]
-    two_lines = (
-        "split(datum.label, ', layer')[1] ? [split(datum.label, ', layer')[0], "
-        "'layer' + split(datum.label, ', layer')[1]] : datum.label"
-    )
-    axis = alt.Axis(labelExpr=two_lines, labelLimit=220)
+    panels = [
+        _panel(points[points.unit == unit], unit, shown)
+        for unit in UNITS.values()
+        if unit in set(points.unit)
+    ]
+    return alt.vconcat(*panels, spacing=14)
+
+
+def _panel(points: pd.DataFrame, unit: str, shown: Sequence[str]) -> Layered:
+    """Draw the effects that are measured in one unit."""
+    axis = alt.Axis(labelExpr="split(datum.label, '|')", labelLimit=190)
     colours, shapes = (scale_of({said: looks[said] for said in shown}) for looks in (_COLOURS, _SHAPES))
     legend = alt.Legend(title=None, orient="top", columns=1, labelLimit=260)
-    base = alt.Chart(points).transform_filter("datum.claim == verdict_claim")
-    threshold = base.mark_rule(strokeDash=[3, 3]).encode(x="min(threshold):Q")
-    ours = base.encode(
-        y=alt.Y("item:N", sort=list(dict.fromkeys(points["item"])), title=None, axis=axis),
-        yOffset=alt.YOffset("series:N", sort=shown),
+    ours = alt.Chart(points).encode(
+        y=alt.Y("effect:N", sort=list(dict.fromkeys(points.effect)), title=None, axis=axis),
+        yOffset=alt.YOffset("series:N", sort=list(shown)),
         color=alt.Color("series:N", scale=colours, legend=legend),
     )
-    low = alt.X("low:Q", title="value; dashed: the threshold or margin", axis=alt.Axis(tickCount=5))
+    low = alt.X("low:Q", title=unit, axis=alt.Axis(tickCount=5))
     span = ours.mark_rule(strokeWidth=2).encode(x=low, x2="high:Q")
     dot = ours.mark_point(filled=True, size=42, opacity=1).encode(
-        x=alt.X("value:Q", scale=alt.Scale(zero=False, padding=8)),
+        x="value:Q",
         shape=alt.Shape("series:N", scale=shapes, legend=legend),
         tooltip=[
-            *("item:N", alt.Tooltip("series:N", title="whose"), VALUE_TIP),
+            *(alt.Tooltip("said:N", title="effect"), alt.Tooltip("series:N", title="whose"), VALUE_TIP),
             *formatted(".3f", low="95 % from", high="to"),
             *(alt.Tooltip("n:Q", title="seeds"), "outcome:N"),
         ],
     )
-    height = alt.Step(36, **{"for": "position"})
-    return alt.layer(threshold, span, dot).add_params(picked).properties(width=200, height=height)
+    zero = alt.Chart().mark_rule(strokeDash=[3, 3]).encode(x=alt.datum(0))
+    height = alt.Step(38, **{"for": "position"})
+    return alt.layer(zero, span, dot).properties(width=165, height=height)
 
 
 def _points(both: pd.DataFrame) -> pd.DataFrame:
-    """One row a value: ours by each protocol, then the paper's once."""
-    both = both[both.experiment.isin(SERIES)]  # not claims about several experiments
+    """One row a value: ours by each protocol, then the paper's once. The paper's has no interval."""
+    both = both[both.experiment.isin(SERIES) & both.claim.isin(_EFFECTS)]
     ours = both.assign(series=both.experiment.map(SERIES)).astype({"n": float})
-    theirs = both.drop_duplicates(["claim", "item"])
-    theirs = theirs.assign(series=SERIES["paper"], outcome="", n=float("nan"))
-    theirs[["value", "low", "high"]] = theirs[["paper"] * 3].to_numpy()
+    theirs = both.drop_duplicates("claim")
+    theirs = theirs.assign(series=SERIES["paper"], outcome="", n=float("nan"), value=theirs.paper)
+    theirs[["low", "high"]] = float("nan")
     points = pd.concat([ours, theirs], ignore_index=True)
-    points["claim"] = points.claim.str.replace("-", " ").str.replace(" q", " Q")  # fits a list on a phone
-    columns = ["claim", "item", "series", "value", "low", "high", "n", "threshold", "outcome"]
-    return points[columns].round(4)
+    points["effect"] = points.claim.map(_EFFECTS)
+    points["said"] = points.effect.str.replace("|", " ")
+    points["unit"] = points.claim.map(lambda claim: UNITS["agrees" in claim])
+    points["value"] = points.value.astype(float)
+    columns = ["effect", "said", "unit", "series", "value", "low", "high", "n", "outcome"]
+    order = {claim: number for number, claim in enumerate(_EFFECTS)}
+    found = points.assign(order=points.claim.map(order)).sort_values("order", kind="stable")
+    return found[columns].round(4)
 
 
-def _verdict(row: Any) -> str:
-    """Return a verdict with its items for : against, of all, as the caption of the grid says."""
+def _verdict(row: Any, effect: str | None) -> str:
+    """Return a verdict with the effect of its single item, or its items for : against, of all.
+
+    A dagger marks one that would be another without one of its items.
+    """
     if row.verdict == NO_DATA:
         return _marked(NO_DATA)
     missing = f", {row.n_no_data} without data" if row.n_no_data else ""
     counts = f"{row.n_supported}{_NBSP}:{_NBSP}{row.n_contradicted} of{_NBSP}{row.n_items}{missing}"
-    marked = _marked(row.verdict).replace(" ", _NBSP, 1)  # the mark stays with the first word
-    return Markup("{}<br><small>{}</small>").format(marked, counts)
+    marked = _marked(row.verdict).replace(" ", _NBSP, 1) + ("†" if row.hangs_on else "")
+    return Markup("{}<br><small>{}</small>").format(marked, effect or counts)
 
 
 def _named(experiment: object) -> str:
-    return SEVERAL.get(str(experiment), str(experiment))
+    return NAMES.get(str(experiment), str(experiment))
 
 
 def _marked(verdict: str) -> str:

@@ -21,7 +21,7 @@ def every_verdict(items: pd.DataFrame) -> pd.DataFrame:
     found = rule_of_verdicts.by_claim(items).set_index(key)
     found["n_no_data"] = (items.outcome == "no data").groupby([items[name] for name in key]).sum()
     tested = pd.MultiIndex.from_tuples([(c.id, name) for c in CLAIMS for name in c.experiments], names=key)
-    whole = found.reindex(tested).fillna({"no_data": "", **dict.fromkeys(_COUNTS, 0)})
+    whole = found.reindex(tested).fillna({"no_data": "", "hangs_on": "", **dict.fromkeys(_COUNTS, 0)})
     whole = whole.astype(dict.fromkeys(_COUNTS, int))
     return whole.assign(verdict=whole.verdict.where(whole.n_items > 0, NO_DATA)).reset_index()
 
@@ -56,6 +56,13 @@ def verdicts(profile: str) -> pd.DataFrame:
     return table[table.n_items > 0]
 
 
+@offered("claim", "experiment", "item")
+def items(profile: str) -> pd.DataFrame:
+    """Every item of every claim that has data: its value with the 95 % interval, and its outcome."""
+    table = judgement.stored_items(profile)
+    return table[table.outcome != "no data"]
+
+
 @offered("experiment")
 def counts(profile: str) -> pd.DataFrame:
     """How many claims hold, hold in part, do not hold or cannot be told, in every experiment."""
@@ -79,14 +86,20 @@ def beside_paper(profile: str) -> pd.DataFrame:
 
 @offered()
 def totals(profile: str) -> pd.DataFrame:
-    """How many claims and items there are, and how many items contradict the paper and us."""
-    items = judgement.stored_items(profile)
+    """How many claims, items and verdicts there are, what contradicts the paper and us, and what is fragile.
+
+    `on_one_item` counts the verdicts that would be others without one of their items.
+    """
+    found = judgement.stored_items(profile)
+    judged = verdicts(profile)
     row = {
         "claims": len(CLAIMS),
         "claims_of_paper": sum(claim.of_paper for claim in CLAIMS),
-        "items": int((items.outcome != "no data").sum()),
-        "against_paper": len(contradicted(items, of_paper=True)),
-        "against_us": len(contradicted(items, of_paper=False)),
+        "items": int((found.outcome != "no data").sum()),
+        "verdicts": len(judged),
+        "on_one_item": int((judged.hangs_on != "").sum()) if len(judged) else 0,
+        "against_paper": len(contradicted(found, of_paper=True)),
+        "against_us": len(contradicted(found, of_paper=False)),
     }
     return pd.DataFrame([row])
 
@@ -98,6 +111,7 @@ def rule(_profile: str) -> pd.DataFrame:
         "alpha": rule_of_verdicts.ALPHA,
         "least_seeds": rule_of_verdicts.LEAST_SEEDS,
         "high_agreement": reported.high_agreement(),
+        "margin_lead": claims.LEAD_MARGIN,
         "margin_downstream": claims.DOWNSTREAM_MARGIN,
         "margin_modules": claims.MODULES_MARGIN,
         "margin_accuracy": claims.ACCURACY_MARGIN,
