@@ -168,7 +168,8 @@ def test_intervals_of_the_table_hold_the_value_and_widen_with_noise():
     quiet, loud = (contrasts.by_graph(worlds.results("true", noise=noise)) for noise in (0.002, 0.02))
     for table in (quiet, loud):
         assert ((table.low < table.difference) & (table.difference < table.high)).all()
-        assert ((table.dropout_gain_low < 0.3) & (table.dropout_gain_high > 0.3)).mean() > 0.8
+        gain = table.measure.map(lambda measure: worlds.gain("true", measure, worlds.STRONGEST))
+        assert ((table.dropout_gain_low < gain) & (table.dropout_gain_high > gain)).mean() > 0.8
     width = [(table.high - table.low).mean() for table in (quiet, loud)]
     assert width[1] > 5 * width[0]
 
@@ -176,3 +177,54 @@ def test_intervals_of_the_table_hold_the_value_and_widen_with_noise():
 def test_the_order_of_rows_does_not_matter():
     a, b = (contrasts.by_graph(r) for r in (synthetic.results(), synthetic.shuffled(synthetic.results())))
     pd.testing.assert_frame_equal(a, b, check_exact=False, rtol=1e-9)
+
+
+def test_a_lead_is_the_mean_over_the_graphs_of_a_family():
+    found = worlds.results("true")
+    graphs = contrasts.levels(found.modules, accuracy_filter.trained_networks(found))
+    for family, gain in (("upstream", 0.3), ("downstream", 0.065), (None, (0.3 + 0.065) / 2)):
+        assert contrasts.lead(graphs, "dropout", "plain", family).value == pytest.approx(gain, abs=0.01)
+        assert contrasts.lead(graphs, "dropout", "weights", family).value == pytest.approx(
+            gain - 0.05, abs=0.01
+        )
+        assert contrasts.lead(graphs, "weights", "plain", family).value == pytest.approx(0.05, abs=0.01)
+
+
+def test_what_a_lead_is_larger_by_upstream_is_of_the_same_seeds():
+    """What moves both families of a seed together is no uncertainty about their difference."""
+    found = worlds.results("true", seeds=6)
+    networks = accuracy_filter.trained_networks(found)
+    dropout = found.modules.network.str.startswith("dropout=0.6")
+    seed = found.modules.network.str.extract(r"seed=(\d+)")[0].astype(int)
+    before = contrasts.lead_upstream_less_downstream(contrasts.levels(found.modules, networks))
+    found.modules.loc[dropout, "q"] += 0.02 * (-1.0) ** seed[dropout]
+    graphs = contrasts.levels(found.modules, networks)
+    after = contrasts.lead_upstream_less_downstream(graphs)
+    assert before.value == pytest.approx(0.25 - 0.015, abs=0.005)
+    assert after.value == pytest.approx(before.value, abs=1e-9)
+    assert after.high - after.low == pytest.approx(before.high - before.low, abs=1e-9)
+    upstream = contrasts.lead(graphs, "dropout", "weights", "upstream")
+    assert upstream.high - upstream.low > 3 * (after.high - after.low)
+
+
+def test_only_one_level_is_left_of_a_graph():
+    q = np.arange(24.0).reshape(3, 8)
+    (graph,) = contrasts.levels(*tables(q, LEVELS))
+    one = contrasts.only(graph, ("dropout", 0.1 * 2), ("l1", 1e-4))
+    np.testing.assert_array_equal(one.dropout, q[:, [LEVELS.index(("dropout", 0.1 * 2))]])
+    np.testing.assert_array_equal(one.weights, q[:, [LEVELS.index(("l1", 1e-4))]])
+    np.testing.assert_array_equal(one.plain, graph.plain)
+    with pytest.raises(ValueError, match=r"has no level \('l1', 1.0\), only"):
+        contrasts.only(graph, ("dropout", 0.1 * 2), ("l1", 1.0))
+    assert contrasts.best_levels(graph) == (graph.dropout_levels[-1], graph.weights_levels[-1])
+
+
+def test_the_frontier_names_how_many_levels_there_are_to_choose_from():
+    found = synthetic.results(accuracy={("dropout", 0.6, seed): 0.9 for seed in range(3)})
+    table = contrasts.frontier(found, (0.85, 0.93, 0.99)).set_index(["accuracy", "family"])
+    for name in ("upstream", "downstream"):
+        assert table.value[0.85, name] == pytest.approx(0.3 - 0.04)
+        assert table.value[0.93, name] == pytest.approx(0.1 - 0.04)
+        assert np.isnan(table.value[0.99, name])
+    assert table.dropout.to_list() == [2, 2, 1, 1, 0, 0]
+    assert table.penalties.to_list() == [3, 3, 3, 3, 0, 0]

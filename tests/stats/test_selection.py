@@ -116,3 +116,17 @@ def test_graphs_may_differ_in_their_levels_and_lack_some():
 def test_errors_name_the_argument(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_other_graphs_can_be_subtracted(as_a_user):
+    rng = np.random.default_rng(0)
+    first, second = ([rng.normal(size=(6, 3)) for _ in range(2)] for _ in range(2))
+    found = difference_of_best([tuple(first)], less=[tuple(second)])
+    parts = [difference_of_best([tuple(pair)]).value for pair in (first, second)]
+    assert found.value == pytest.approx(parts[0] - parts[1])
+    same = difference_of_best([tuple(first)], less=[tuple(first)])
+    assert (same.value, same.low, same.high) == (0, 0, 0)
+    none = np.zeros((6, 0))
+    assert difference_of_best([tuple(first)], less=[(first[0], none)]).n == 0
+    with pytest.raises(ValueError, match="less must be of two"):
+        difference_of_best([tuple(first)], less=[(first[0],)])

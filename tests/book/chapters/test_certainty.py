@@ -10,8 +10,9 @@ import worlds
 
 from modlib.book.chapters.certainty import tables as certainty
 from modlib.book.chapters.regularisation import tables as regularisation
-from modlib.paper import contrasts
+from modlib.paper import contrasts, new_seeds
 from modlib.stats import intervals
+from modlib.stats.power import power
 
 GRAPH = ["layer", "measure", "normalized"]
 
@@ -267,3 +268,28 @@ def test_the_chapter_counts_what_the_chapter_on_regularisation_counts():
     for levels in contrasts.LEVELS_COMPARED:
         assert ways.dropout[levels] == score.dropout_wins[levels]
         assert ways.weights[levels] == score.weights_win[levels]
+
+
+def test_the_power_of_new_seeds_follows_from_the_spread_of_the_old(monkeypatch, tmp_path):
+    """The lead varies from seed to seed alike in all graphs of a family, so their mean does as well."""
+    found, sd = worlds.results("true", seeds=9), 0.03
+    spread = np.array([-1, 1, -1, 1, 0, 1, -1, 1, -1]) * sd
+    networks = found.networks.set_index("network")
+    strongest = found.modules.network.map(networks.strength == 0.6)
+    clean = found.modules.assign(q=0.1)
+    clean.loc[strongest, "q"] += spread[found.modules.network[strongest].map(networks.seed)]
+    found = replace(found, modules=clean)
+    frozen = new_seeds.choose(worlds.results("true")).assign(experiment="base-new-seeds")
+    frozen.to_csv(tmp_path / "levels.csv", index=False)
+    monkeypatch.setattr(new_seeds, "FILE", tmp_path / "levels.csv")
+    monkeypatch.setattr(certainty, "experiments", lambda _, name: {"base": found} if name == "base" else {})
+    table = certainty.power_of_new_seeds("paper")
+    assert len(table) == 2 * 3
+    expected = power(0.02, sd, 60)
+    assert 0.9 < expected < 1
+    assert table.power.to_numpy() == pytest.approx(expected)
+    single = table[table.graphs == "single"]
+    assert (single.of == 16).all()
+    assert (single.enough == 16).all()
+    assert (table.new == 60).all()
+    assert (table.old == 9).all()

@@ -6,13 +6,18 @@ from jaxtyping import Float
 from scipy import stats
 
 from modlib.book.numbers import offered
-from modlib.paper import contrasts, graph_names
+from modlib.book.stored import experiments
+from modlib.measures import FAMILIES, family
+from modlib.paper import contrasts, graph_names, new_seeds
 from modlib.paper.by_level import trained_rows
+from modlib.paper.new_seeds import NEW_SEEDS
 from modlib.paper.simulations import coverage
 from modlib.stats import intervals
 from modlib.stats.intervals import Estimate
+from modlib.stats.power import power
 from modlib.stats.selection import held_out_best
-from modlib.study.accuracy_filter import GRAPH, LEVEL, kept_networks
+from modlib.study import catalogue
+from modlib.study.accuracy_filter import GRAPH, LEVEL, kept_networks, trained_networks
 from modlib.study.runner import run
 
 #: What might be taken for one independent observation, and the columns that tell one from another in a seed.
@@ -23,6 +28,7 @@ WAYS = {
     "after Holm": "the same, after Holm",
 }
 REGULARIZERS = ("dropout", "l1", "l2")
+SMALL, WANTED = 0.02, 0.8  # a difference in Q that a graph by itself should show, and with which chance
 
 
 @offered("regularizer", "unit")
@@ -239,3 +245,44 @@ def coverages(profile: str) -> pd.DataFrame:
 def _q_of_levels(profile: str) -> pd.DataFrame:
     results = run("base", profile=profile)
     return trained_rows(results.modules, results)
+
+
+# --- how many seeds
+
+
+@offered("experiment", "levels", "graphs")
+def power_of_new_seeds(profile: str) -> pd.DataFrame:
+    """How small a lead of dropout the new seeds can show, judged by the spread of the old ones.
+
+    A row is an experiment with new seeds, a way to compare levels, and the `graphs` whose lead is averaged
+    within a seed: those of a family, or each by itself, of which the median is shown. The columns are the
+    `old` and `new` numbers of seeds, the standard deviation `sd` over the old ones at the levels that were
+    frozen, the `power` at a difference of `SMALL`, and, of `single` graphs, how many have it (`enough`).
+    """
+    rows = []
+    for old, new in NEW_SEEDS.items():
+        results = experiments(profile, old).get(old)
+        if results is None:
+            continue
+        n = len(catalogue.get(new, "paper").seeds)
+        kept = trained_networks(results)
+        every = contrasts.levels(results.modules, kept)
+        for compared in contrasts.LEVELS_COMPARED:
+            graphs = new_seeds.at_frozen_levels(every, new, compared)
+            leads = {graph.key: (graph.dropout - graph.weights)[:, 0] for graph in graphs}
+            row = {"experiment": new, "levels": compared, "old": len(graphs[0].dropout), "new": n}
+            for name in FAMILIES:
+                mean = np.nanmean([lead for key, lead in leads.items() if family(key[1]) == name], axis=0)
+                sd = float(np.nanstd(mean, ddof=1))
+                rows.append(row | {"graphs": name, "sd": sd, "power": power(SMALL, sd, n)})
+            sds = [float(np.nanstd(lead, ddof=1)) for lead in leads.values()]
+            single = np.array([power(SMALL, sd, n) for sd in sds])
+            found = {"graphs": "single", "sd": np.median(sds), "power": np.median(single)}
+            rows.append(row | found | {"of": len(sds), "enough": int((single >= WANTED).sum())})
+    return pd.DataFrame(rows)
+
+
+@offered()
+def wanted(_profile: str) -> pd.DataFrame:
+    """Return the difference in Q that single graphs should show, and with which chance."""
+    return pd.DataFrame({"difference": [SMALL], "power": [WANTED]})
