@@ -122,7 +122,7 @@ def test_an_altered_cell_is_found_though_the_check_sum_is_mended(folder, tmp_pat
     alter_a_cell(folder, forge=True)
     found = problems(tmp_path)
     assert any("tables.json: base-paper is on record as" in sentence for sentence in found)
-    graph = "dropout-raises-q, base, input gradient, raw, layer 1: value is on record as 0."
+    graph = "dropout-raises-upstream, base, upstream: value is on record as 0."
     assert any(graph in sentence for sentence in found)
     edit_json(folder / "verdicts" / "tables.json", **on_record.check_sums())  # mended as well
     found = problems(tmp_path)
@@ -154,12 +154,12 @@ def one_digit_more(table):
 
 def test_an_altered_verdict_is_found(same_tables, folder, tmp_path):
     def change(table):
-        table.loc[(table.claim == "across-families-low"), "verdict"] = "does not hold"
+        table.loc[(table.claim == "across-agrees-little"), "verdict"] = "does not hold"
         return table
 
     edit_csv(folder / "verdicts" / "verdicts.csv", change)
     assert problems(tmp_path) == [
-        f"{folder / 'verdicts' / 'verdicts.csv'}, row across-families-low, base: verdict is on record as "
+        f"{folder / 'verdicts' / 'verdicts.csv'}, row across-agrees-little, base: verdict is on record as "
         "'does not hold', but the tables give 'holds'"
     ]
 
@@ -243,13 +243,13 @@ def test_new_tables_and_tables_that_are_gone(folder, tmp_path):
     store.write_results(catalogue.get("base-v1", "paper"), tables, {}, {"seconds": {"training": 60.0}})
     sentences = problems(tmp_path)
     assert any("tables.json: base-v1-paper is missing, which" in sentence for sentence in sentences)
-    assert any("row dropout-raises-q, base-v1: the row is missing" in sentence for sentence in sentences)
+    assert any("row dropout-raises-upstream, base-v1: the row is missing" in sentence for sentence in sentences)
     on_record.write()
     assert problems(tmp_path) == []
     shutil.rmtree(folder / "base-v1-paper")
     sentences = problems(tmp_path)
     assert any("tables.json: base-v1-paper is on record, which" in sentence for sentence in sentences)
-    assert any("row dropout-raises-q, base-v1: the row is on record" in sentence for sentence in sentences)
+    assert any("row dropout-raises-upstream, base-v1: the row is on record" in sentence for sentence in sentences)
     shutil.rmtree(folder / "base-paper")
     assert problems(tmp_path) == [f"{folder} has no tables of base at the paper profile"]
 

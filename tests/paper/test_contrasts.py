@@ -216,7 +216,7 @@ def test_only_one_level_is_left_of_a_graph():
     np.testing.assert_array_equal(one.plain, graph.plain)
     with pytest.raises(ValueError, match=r"has no level \('l1', 1.0\), only"):
         contrasts.only(graph, ("dropout", 0.1 * 2), ("l1", 1.0))
-    assert contrasts.best_levels(graph) == (graph.dropout_levels[-1], graph.weights_levels[-1])
+    assert contrasts.best_levels(graph) == (LEVELS[7], LEVELS[2])  # those of the largest q
 
 
 def test_the_frontier_names_how_many_levels_there_are_to_choose_from():

@@ -4,6 +4,7 @@ import altair as alt
 import pandas as pd
 
 from modlib.book import theme
+from modlib.measures import FAMILIES
 from modlib.paper import by_level, contrasts, published
 from modlib.paper.claims import LEAD_MARGIN
 from modlib.study.store import Results
@@ -81,7 +82,8 @@ def frontier(table: pd.DataFrame) -> alt.FacetChart:
     """Draw `tables.frontiers`: dropout's lead against the accuracy asked for, by family and protocol."""
     points = table.dropna(subset="value").rename(columns={"family": "family_pair"}).round(4)
     points["protocol"] = points.experiment.map(PROTOCOLS)
-    colour = theme.family_colour(alt.Legend(title=None, orient="top"))
+    scale = theme.scale_of({name: theme.FAMILY_COLOURS[name] for name in FAMILIES})
+    colour = alt.Color("family_pair:N", scale=scale, legend=theme.TOP_LEGEND)
     x = alt.X("accuracy:Q", title="test accuracy of at least", scale=alt.Scale(zero=False, nice=False))
     y = alt.Y("value:Q", title="Q, dropout − best penalty", axis=alt.Axis(tickCount=5))
     base = alt.Chart().encode(x=x, color=colour)
