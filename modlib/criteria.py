@@ -33,13 +33,13 @@ def find_by_criterion(S: ArrayLike, criterion: str, *, resolution: float = 1.0, 
     """Search for the partition of signed similarities that is best by a named criterion.
 
     ``absolute``
-        Modularity of |S| (`modlib.modularity`), the criterion of Lange et al. 2022 and of `find_modules`.
+        Modularity of ``|S|`` (`modlib.modularity`), the criterion of Lange et al. 2022 and of `find_modules`.
     ``positive``
         Modularity of the positive similarities alone; the others count as no edge.
     ``signed``
         Modularity of the positive less that of the negative similarities (`signed_modularity_matrix`).
     ``potts``
-        The constant Potts model of |S| (`constant_potts_matrix`), which does not expect more of units with
+        The constant Potts model of ``|S|`` (`constant_potts_matrix`), which does not expect more of units with
         large similarities than of others.
 
     Units climb from modules of their own, and modules merge as units do (the phases of Louvain, Blondel et

@@ -31,7 +31,8 @@ def effects(modules: pd.DataFrame, agreement: pd.DataFrame, networks: pd.DataFra
     """Estimate every effect by every specification, with the seed as the unit.
 
     The first effect is that of `modlib.paper.multiverse`, of Q less its null instead of Q, upstream and
-    downstream apart. The others are averaged over layers within a seed, those layers that have a value.
+    downstream apart. Criteria have scales of their own, so specifications are to be compared by its sign and
+    not by its size. The others are averaged over layers within a seed, those layers that have a value.
 
     Parameters
     ----------
