@@ -39,8 +39,8 @@ def find_by_criterion(S: ArrayLike, criterion: str, *, resolution: float = 1.0, 
     ``signed``
         Modularity of the positive less that of the negative similarities (`signed_modularity_matrix`).
     ``potts``
-        The constant Potts model of ``|S|`` (`constant_potts_matrix`). It expects the same weight of every pair of
-        units, however large their similarities to others.
+        The constant Potts model of ``|S|`` (`constant_potts_matrix`), which expects the same weight of every
+        pair of units, however large their similarities to others.
 
     Units climb from modules of their own, and modules merge as units do (the phases of Louvain, Blondel et
     al. 2008). With two modules more than that gives, 48 copies are annealed (`modlib.annealing`), and the
