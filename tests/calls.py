@@ -63,6 +63,7 @@ from wrong import (
 from modlib import data
 from modlib._contingency import contingency_tables  # noqa: PLC2701
 from modlib.algorithms import OPTIMISERS, find_modules_by
+from modlib.block_model import find_blocks
 from modlib.book import parameters
 from modlib.bounds import modularity_bound
 from modlib.clustering import find_modules, modularity
@@ -73,6 +74,8 @@ from modlib.comparison import (
     rank_correlations,
     transfers,
 )
+from modlib.criteria import CRITERIA, find_by_criterion
+from modlib.linkage import merge_by_average
 from modlib.measures import MEASURES, adjacency, dead_units, family, normalise, similarity, similarity_of
 from modlib.networks import MLPStack, concatenate
 from modlib.nulls import (
@@ -117,6 +120,26 @@ CALLS = {
         find_modules_by,
         {"A": A, "optimiser": "louvain", "seed": 0},
         {"A": NOT_WEIGHTS, "optimiser": not_in(*OPTIMISERS), "seed": NOT_SEED},
+    ),
+    "find_by_criterion": (
+        find_by_criterion,
+        {"S": A - A.mean() * (1 - np.eye(6)), "criterion": "signed", "resolution": 1.0, "seed": 0},
+        {
+            "S": NOT_SQUARE | spoilt(A, np.nan, np.inf) | lopsided(A) | st.just(S),
+            "criterion": not_in(*CRITERIA),
+            "resolution": NOT_REAL | INFINITE | st.floats(max_value=0),
+            "seed": NOT_SEED,
+        },
+    ),
+    "find_blocks": (
+        find_blocks,
+        {"A": A, "n_blocks": 2, "restarts": 2, "seed": 0},
+        {"A": NOT_WEIGHTS, "n_blocks": below(1), "restarts": below(1), "seed": NOT_SEED},
+    ),
+    "merge_by_average": (
+        merge_by_average,
+        {"A": A, "n_modules": 2},
+        {"A": NOT_WEIGHTS, "n_modules": below(1)},
     ),
     "modularity_bound": (
         modularity_bound,

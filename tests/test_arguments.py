@@ -110,6 +110,7 @@ FUNCTIONS_BEHIND = {
     "clustering.checked_weights", "clustering.element_centric", "clustering.igraph_draws_from",
     "clustering.annealed_runs", "clustering.distinct", "clustering.kicked", "clustering.leiden_runs",
     "clustering.modularity_matrix", "clustering.sum_within", "clustering.weighted_graph",
+    "criteria.constant_potts_matrix", "criteria.largest_sum_within", "criteria.signed_modularity_matrix",
     "cuts.broken_triangles", "cuts.broken_vectors", "cuts.coefficients",
     "data.datasets.available", "measures.batch_size", "measures.graphs", "stats.intervals.checked_levels",
     "study.accuracy_filter.checked_metric", "study.accuracy_filter.trained_networks",
