@@ -9,16 +9,16 @@ import pandas as pd
 
 from modlib.measures import DOWNSTREAM, UPSTREAM
 from modlib.paper import contrasts, family_pairs
-from modlib.paper.multiverse import AGREEMENT_EFFECT, Q_EFFECT
+from modlib.paper.multiverse import AGREEMENT_EFFECT
 from modlib.paper.simulations import specifications
 from modlib.paper.simulations.rejections import FOLDER
 from modlib.paper.simulations.specifications import DEFAULT, SPECIFICATION
 from modlib.stats import intervals, selection
 from modlib.stats.intervals import Estimate
 
-ACROSS = "across"
+LEAD, ACROSS = "lead", "across"
 EFFECTS = {
-    Q_EFFECT: "Q less its null at the best dropout less that at the best L1 or L2, at matched test accuracy",
+    LEAD: "Q less its null at the best dropout less that at the best L1 or L2, at matched test accuracy",
     ACROSS: "agreement (AMI) across families",
     AGREEMENT_EFFECT: "agreement (AMI) within families (mean of both) less agreement across families",
 }
@@ -30,8 +30,8 @@ _KEY = ["experiment", *SPECIFICATION]
 def effects(modules: pd.DataFrame, agreement: pd.DataFrame, networks: pd.DataFrame) -> pd.DataFrame:
     """Estimate every effect by every specification, with the seed as the unit.
 
-    The first effect is that of `modlib.paper.multiverse`, of Q less its null instead of Q, upstream and
-    downstream apart. Criteria have scales of their own, so specifications are to be compared by its sign and
+    The first effect is dropout's lead (`modlib.paper.contrasts.lead`), of Q less its null instead of Q, by
+    family. Criteria have scales of their own, so specifications are to be compared by its sign and
     not by its size. The others are averaged over layers within a seed, those layers that have a value.
 
     Parameters
@@ -91,7 +91,7 @@ def _estimates(
         graphs = excess[excess.measure.isin(measures)]
         levels = contrasts.levels(graphs, networks, min_accuracy=least) if least > 0 else []
         pairs = [(graph.dropout, graph.weights) for graph in levels]
-        yield Q_EFFECT, name, selection.difference_of_best(pairs), graphs
+        yield LEAD, name, selection.difference_of_best(pairs), graphs
     for name, (regularizer, strength) in LEVELS.items():
         there = networks[(networks.regularizer == regularizer) & (networks.strength == strength)]
         graphs = modules[modules.network.isin(there.network)]

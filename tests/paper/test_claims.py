@@ -66,7 +66,7 @@ def test_every_claim_gets_the_verdict_of_its_world(judged, truth, expected):
     if truth == "false":  # the weakest L2 is itself a penalty, so the best of them cannot be below it
         never = table.claim.isin(["penalties-raise-upstream", "penalties-raise-downstream"])
         assert set(table[never].verdict) == {"cannot be said"}
-        wrong = wrong[~never]
+        wrong = table[~never & (table.verdict != expected)]
     assert wrong.empty, wrong.to_string()
 
 
@@ -135,9 +135,9 @@ def test_claims_are_told_apart_by_id_and_said_in_words():
 @pytest.mark.parametrize("layers", [(1,), (1, 2, 3, 4, 5)])
 def test_any_number_of_layers(layers):
     table = judgement.judged_items({"deep": worlds.results("true", layers=layers)})
-    counts = table.groupby("claim").size()
+    table = table[table.experiment == "deep"]
     asked = [claim.id for claim in CLAIMS if "deep" in claim.experiments]
-    assert counts.to_dict() == {name: N_ITEMS[name] for name in asked}
+    assert table.groupby("claim").size().to_dict() == {name: N_ITEMS[name] for name in asked}
     assert set(verdicts.by_claim(table).verdict) == {"holds"}
 
 

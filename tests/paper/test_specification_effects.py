@@ -8,10 +8,10 @@ import pytest
 
 from modlib.measures import VARIANTS
 from modlib.paper import specification_effects
-from modlib.paper.multiverse import AGREEMENT_EFFECT, Q_EFFECT
+from modlib.paper.multiverse import AGREEMENT_EFFECT
 from modlib.paper.simulations import specifications
 from modlib.paper.simulations.specifications import LEVELS, SPECIFICATION
-from modlib.paper.specification_effects import ACROSS, effects, reversals
+from modlib.paper.specification_effects import ACROSS, LEAD, effects, reversals
 
 SEEDS = 5
 #: Q less its null of upstream graphs; of downstream ones it is half as much.
@@ -64,8 +64,8 @@ def found_in(table):
 def test_what_was_put_in_is_found():
     found = found_in(effects(*tables()))
     # The best penalty as accurate as dropout is L1; seeds differ in level, which the difference is free of.
-    assert found.value[Q_EFFECT, "upstream"] == pytest.approx(0.30 - 0.10)
-    assert found.value[Q_EFFECT, "downstream"] == pytest.approx((0.30 - 0.10) / 2)
+    assert found.value[LEAD, "upstream"] == pytest.approx(0.30 - 0.10)
+    assert found.value[LEAD, "downstream"] == pytest.approx((0.30 - 0.10) / 2)
     for at in ("plain", "dropout .5"):
         assert found.value[ACROSS, at] == pytest.approx(0.1)
         assert found.value[AGREEMENT_EFFECT, at] == pytest.approx(0.4)
@@ -82,15 +82,15 @@ def test_levels_that_are_less_accurate_than_dropout_are_out_unless_dropout_is_as
     modules, agreement, networks = tables()
     networks.loc[networks.strength == 0.7, "test_accuracy"] = 0.9
     found = found_in(effects(modules, agreement, networks))
-    assert found.value[Q_EFFECT, "upstream"] == pytest.approx(0.30 - 0.90)
+    assert found.value[LEAD, "upstream"] == pytest.approx(0.30 - 0.90)
 
 
 def test_graphs_in_one_module_are_counted():
     found = found_in(effects(*tables()))
-    assert found.one_module[Q_EFFECT, "upstream"] == pytest.approx(1 / 5 / 4)
-    assert found.one_module[Q_EFFECT, "downstream"] == 0
+    assert found.one_module[LEAD, "upstream"] == pytest.approx(1 / 5 / 4)
+    assert found.one_module[LEAD, "downstream"] == 0
     assert found.one_module[ACROSS, "plain"] == pytest.approx(1 / 5 / 8)
-    assert found.n_modules[Q_EFFECT, "downstream"] == 4
+    assert found.n_modules[LEAD, "downstream"] == 4
     assert (found.single_units == 0).all()
 
 
@@ -115,13 +115,13 @@ def test_networks_that_do_not_take_part_do_not_count():
     found = found_in(effects(modules, agreement, networks[networks.seed > 1]))
     assert (found.n == SEEDS - 2).all()
     without = found_in(effects(modules, agreement, networks[networks.strength != 0.7]))
-    assert without.value[Q_EFFECT, "upstream"] == pytest.approx(0.20 - 0.10)
+    assert without.value[LEAD, "upstream"] == pytest.approx(0.20 - 0.10)
     assert without.n[ACROSS, "dropout .7"] == 0
 
 
 def test_experiments_and_specifications_are_kept_apart():
     whole = effects(*joined(tables(), tables(0.5, specification=OTHER), tables(2.0, experiment="close-up")))
-    q = whole[(whole.effect == Q_EFFECT) & (whole["at"] == "upstream")].set_index(["experiment", "setting"])
+    q = whole[(whole.effect == LEAD) & (whole["at"] == "upstream")].set_index(["experiment", "setting"])
     assert q.value["fashion", 1.0] == pytest.approx(0.2)
     assert q.value["fashion", 2.0] == pytest.approx(0.1)
     assert q.value["close-up", 1.0] == pytest.approx(0.4)

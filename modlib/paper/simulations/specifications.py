@@ -26,8 +26,8 @@ from modlib.criteria import find_by_criterion
 from modlib.linkage import merge_by_average
 from modlib.measures import MEASURES, VARIANTS, adjacency, family, normalise, similarity
 from modlib.networks import MLPStack
+from modlib.nulls import rotate_units
 from modlib.paper.simulations.rejections import FOLDER
-from modlib.paper.simulations.rotations import rotated
 from modlib.study import catalogue, files, packing, store
 from modlib.study.plan import Setting
 from modlib.study.rows import Map
@@ -98,7 +98,7 @@ def rotated_graphs(
 ) -> tuple[Float[np.ndarray, "alive alive"], Float[np.ndarray, "alive alive"]]:
     """Raw and normalised signed graph of units that are not dead, rotated into each other at random.
 
-    The normalised one is `rotated`; the raw one has each unit's own size besides, √(S_ii S_jj), as in
+    The normalised one is `modlib.nulls.rotate_units`; the raw one has each unit's own size besides, √(S_ii S_jj), as in
     `modlib.nulls.random_graphs`. Fewer than three units cannot be rotated and give graphs without edges.
     """
     R = normalise(S).numpy()
@@ -106,7 +106,7 @@ def rotated_graphs(
     if alive.sum() < 3:
         return np.zeros((3, 3)), np.zeros((3, 3))
     size = np.sqrt(np.diagonal(S.numpy())[alive])
-    found = rotated(R[np.ix_(alive, alive)], rng)
+    found = rotate_units(R[np.ix_(alive, alive)], rng)
     np.fill_diagonal(found, 0)
     return found * np.outer(size, size), found
 
