@@ -98,7 +98,7 @@ def rotated_graphs(
 ) -> tuple[Float[np.ndarray, "alive alive"], Float[np.ndarray, "alive alive"]]:
     """Raw and normalised signed graph of units that are not dead, rotated into each other at random.
 
-    The normalised one is `modlib.nulls.rotate_units`; the raw one has each unit's own size besides, √(S_ii S_jj), as in
+    The normalised one is `modlib.nulls.rotate_units`; the raw one has each unit's own size besides, as in
     `modlib.nulls.random_graphs`. Fewer than three units cannot be rotated and give graphs without edges.
     """
     R = normalise(S).numpy()
