@@ -49,15 +49,17 @@ def q_against_paper(results: Results) -> theme.Layered:
 
 @theme.described(
     "Our element-centric similarity of every two graphs against the paper's, around the diagonal, for "
-    "trained and untrained networks."
+    "trained and untrained networks. Pairs of a measure with its own normalised form, in grey, are highest."
 )
 def ecs_against_paper(results: Results) -> theme.Layered:
     """Our element-centric similarity against the paper's, a point a pair of graphs."""
     table = distance_from_paper.ecs_beside_paper(results)
     table["a"], table["b"] = theme.graph_names(table, "_a"), theme.graph_names(table, "_b")
     table = table[table.a < table.b]  # each pair once
+    same = table.measure_a == table.measure_b
+    table["pair"] = same.map({False: "different measures", True: "a measure and its normalised form"})
     states = [
-        table[["a", "b"]].assign(networks=state, ours=table[state], paper=table[f"ecs_{state}"])
+        table[["a", "b", "pair"]].assign(networks=state, ours=table[state], paper=table[f"ecs_{state}"])
         for state in ("trained", "untrained")
     ]
     scale = alt.Scale(domain=[0.2, 0.85], nice=False)
@@ -69,11 +71,13 @@ def ecs_against_paper(results: Results) -> theme.Layered:
             x=alt.X("paper:Q", title="element-centric similarity, the paper's figure", scale=scale),
             y=alt.Y("ours:Q", title="ours", scale=scale),
             shape=alt.Shape("networks:N", scale=shapes, legend=alt.Legend(title=None, orient="top-left")),
-            color=alt.value("#8b5fbf"),
+            color=alt.condition(
+                "datum.pair == 'different measures'", alt.value("#8b5fbf"), alt.value(theme.GREY)
+            ),
             tooltip=[
                 alt.Tooltip("a:N", title="one"),
                 alt.Tooltip("b:N", title="other"),
-                "networks:N",
+                *(alt.Tooltip("pair:N", title="what"), "networks:N"),
                 alt.Tooltip("ours:Q", format=".3f"),
                 *theme.formatted(".3f", paper="the paper's"),
             ],

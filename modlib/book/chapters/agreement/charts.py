@@ -49,13 +49,13 @@ def _of_metrics(table_of: Callable[[str], pd.DataFrame], metrics: Iterable[str])
 
 
 @described(
-    "Agreement of partitions against the strength of dropout, L1 and L2, a panel each. Under dropout "
-    "agreement within upstream climbs from below that within downstream to far above it, and agreement across "
-    "families stays the lowest. Under L1 agreement across families falls to chance. Under the strongest L2 it "
-    "rises almost to that within. Untrained networks agree within downstream only."
+    "Agreement of partitions against the strength of dropout, L1 and L2, a panel each. With dropout "
+    "agreement within upstream climbs from below that within downstream to far above it; agreement across "
+    "families climbs too, and stays the lowest. With L1 it falls to chance. At the strongest L2 it is near "
+    "to that within families. Untrained networks agree within downstream, and hardly anywhere else."
 )
 def agreement_against_strength(results: Results) -> alt.HConcatChart:
-    """Agreement within and across families against strength, a panel a regulariser; the metric by drop-down."""
+    """Agreement within and across families against strength; the metric by drop-down."""
     points = _of_metrics(partial(family_pairs.agreement_by_level, results), METRICS)
     never = points[points.regularizer == "none"]
     trained = theme.on_strength_axis(points[points.regularizer != "none"])
@@ -66,7 +66,7 @@ def agreement_against_strength(results: Results) -> alt.HConcatChart:
     top = float(points.high.max())
     scale = alt.Scale(domain=[min(0.0, float(points.low.min())), max(top, 0.8)], nice=False)
     colour = theme.family_colour(alt.Legend(title=None, orient="top", labelExpr=theme.FAMILY_LABELS))
-    panels = []
+    panels: list[theme.Layered] = []
     for regularizer, title in _PANELS.items():
         first = not panels
         axis = alt.Axis(labels=first, ticks=first, tickCount=5)
@@ -77,7 +77,7 @@ def agreement_against_strength(results: Results) -> alt.HConcatChart:
         ]
         base = alt.Chart(trained[trained.panel == regularizer].drop(columns=["regularizer", "panel"]))
         base = base.transform_filter("datum.metric == level_metric").encode(color=colour)
-        x = theme.strength_axis().title(title)
+        x, low = theme.strength_axis().title(title), alt.Y("low:Q", scale=scale)
         untrained = (
             alt.Chart(never.drop(columns=["regularizer", "strength"]))
             .transform_filter("datum.metric == level_metric")
@@ -90,9 +90,7 @@ def agreement_against_strength(results: Results) -> alt.HConcatChart:
         )
         layers = (
             untrained,
-            base.mark_rule(strokeWidth=1.5, opacity=0.7).encode(
-                x=x, y=alt.Y("low:Q", scale=scale), y2="high:Q"
-            ),
+            base.mark_rule(strokeWidth=1.5, opacity=0.7).encode(x=x, y=low, y2="high:Q"),
             base.mark_line(strokeWidth=1.5).encode(x=x, y=y),
             base.mark_point(size=42, shape=theme.SHAPES[regularizer], filled=True, opacity=1).encode(
                 x=x, y=y, tooltip=tooltip
@@ -122,13 +120,9 @@ def agreement_matrices(results: Results) -> alt.HConcatChart:
         is_distance = rows.metric.iloc[0] == METRIC_NAMES["vi"]
         table.loc[rows.index, "shade"] = (1 - shade if is_distance else shade).round(3)
     choice = theme.drop_down("matrix_level", "Trained networks at ", [*levels, EVERY_LEVEL])
-    panels = [
-        _matrix(table[table.networks == "trained"], "trained").transform_filter(
-            "datum.level == matrix_level"
-        ),
-        _matrix(table[table.networks == "untrained"], "untrained"),
-    ]
-    return alt.hconcat(*panels, spacing=16).add_params(_choice_of_metric("metric"), choice)
+    trained, untrained = (_matrix(table[table.networks == state], state) for state in STATES.values())
+    trained = trained.transform_filter("datum.level == matrix_level")
+    return alt.hconcat(trained, untrained, spacing=16).add_params(_choice_of_metric("metric"), choice)
 
 
 def _cells(results: Results, metric: str, level: str) -> pd.DataFrame:

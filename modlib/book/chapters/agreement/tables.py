@@ -43,9 +43,9 @@ def levels(profile: str) -> pd.DataFrame:
 
 @offered("experiment", "level", "family_pair")
 def experiments(profile: str) -> pd.DataFrame:
-    """Adjusted mutual information of different measures at named levels, in each experiment that is stored.
+    """Give adjusted mutual information of different measures at named levels, by experiment.
 
-    The names are those of `by_level.landmarks`.
+    The names are those of `by_level.landmarks`; experiments are those that are stored.
     """
     tables = []
     for name, results in load_experiments(profile).items():
@@ -97,7 +97,7 @@ def differences(profile: str) -> pd.DataFrame:
 
 @offered("family_pair")
 def by_training(profile: str) -> pd.DataFrame:
-    """What training at the weakest L2 adds to adjusted mutual information in `base` (Welch, 95 %).
+    """Estimate what training at the weakest L2 adds to adjusted mutual information in `base` (Welch, 95 %).
 
     Untrained networks are of other seeds than the trained ones, so that the two are independent.
     """
@@ -154,8 +154,16 @@ def weighed(profile: str) -> pd.DataFrame:
 
 
 @offered("family_pair")
+def spread(profile: str) -> pd.DataFrame:
+    """Lowest and highest adjusted mutual information of a level in `base`, each a mean over seeds."""
+    table = family_pairs.agreement_by_level(run("base", profile=profile))
+    means = table[table.regularizer != "none"].groupby("family_pair").ami
+    return means.agg(lowest="min", highest="max").reset_index()
+
+
+@offered("family_pair")
 def published(profile: str) -> pd.DataFrame:
-    """Element-centric similarity of different measures in the paper's figures, the mean over pairs of graphs."""
+    """Element-centric similarity of different measures in the paper's figures, means over pairs of graphs."""
     return pd.DataFrame(
         [
             {"family_pair": pair}
@@ -172,7 +180,7 @@ def beside_paper(profile: str) -> pd.DataFrame:
     for experiment, results in distance_from_paper.both_protocols(profile):
         table = family_pairs.family_agreement(results, "ecs").query("layer == 0")
         for pair in FAMILY_PAIRS:
-            row = {"experiment": experiment, "family_pair": pair}
+            row: dict[str, object] = {"experiment": experiment, "family_pair": pair}
             for trained, name in STATES.items():
                 here = table[(table.family_pair == pair) & (table.trained == trained)]
                 row |= {name: here.ecs.mean(), f"paper_{name}": reported.family_ecs(pair, trained=trained)}

@@ -30,7 +30,7 @@ LEVELS = {
     "it nearly equals that within the families. Dropout raises agreement within upstream most."
 )
 def hero(results: Results) -> alt.HConcatChart:
-    """Q of the first hidden layer against dropout, and agreement within and across families at five levels."""
+    """Q of the first hidden layer against dropout, and agreement of partitions at five levels."""
     both = alt.hconcat(_dropout(results), _agreement(results), spacing=36)
     return both.resolve_scale(color="independent")
 

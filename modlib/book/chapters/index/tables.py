@@ -14,7 +14,7 @@ COMPARED = ("base", "base-v1", "wide", "deep", "fashion")
 
 @offered("experiment", "levels", "family")
 def gains(profile: str) -> pd.DataFrame:
-    """What the best `dropout` and the best `penalty` add to Q at the weakest L2, and dropout's lead.
+    """Estimate what the best `dropout` and `penalty` add to Q at the weakest L2, and dropout's lead.
 
     All are means over the graphs of a family and over layers, each at the level that is best on other seeds.
     The lead, `value`, has its 95 % interval. Levels are those ``at matched accuracy``, or ``all levels``.
@@ -27,7 +27,7 @@ def gains(profile: str) -> pd.DataFrame:
             graphs = case.graphs(compared)
             for family in FAMILIES:
                 lead = contrasts.lead(graphs, "dropout", "weights", family)
-                row = {"experiment": name, "levels": compared, "family": family}
+                row: dict[str, object] = {"experiment": name, "levels": compared, "family": family}
                 row["dropout"] = contrasts.lead(graphs, "dropout", "plain", family).value
                 row["penalty"] = contrasts.lead(graphs, "weights", "plain", family).value
                 rows.append(row | {"value": lead.value, "low": lead.low, "high": lead.high, "n": lead.n})
