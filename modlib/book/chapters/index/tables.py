@@ -5,7 +5,7 @@ import pandas as pd
 from modlib.book import stored
 from modlib.book.numbers import offered
 from modlib.measures import FAMILIES
-from modlib.paper import claims, contrasts
+from modlib.paper import contrasts
 from modlib.paper.evidence import Case
 from modlib.study.runner import run
 
@@ -32,9 +32,3 @@ def gains(profile: str) -> pd.DataFrame:
                 row["penalty"] = contrasts.lead(graphs, "weights", "plain", family).value
                 rows.append(row | {"value": lead.value, "low": lead.low, "high": lead.high, "n": lead.n})
     return pd.DataFrame(rows)
-
-
-@offered()
-def margin(_profile: str) -> pd.DataFrame:
-    """Largest difference in Q at which dropout and the best penalty count as level."""
-    return pd.DataFrame({"lead": [claims.LEAD_MARGIN]})
