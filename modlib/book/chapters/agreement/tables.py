@@ -190,13 +190,10 @@ def beside_paper(profile: str) -> pd.DataFrame:
 
 @offered("experiment")
 def distance(profile: str) -> pd.DataFrame:
-    """Mean absolute difference of element-centric similarity from the paper's, over pairs of graphs.
-
-    Like the figures, and unlike all else here, it has the pairs of a measure with its own normalised form.
-    """
+    """Mean absolute difference of element-centric similarity from the paper's, over different measures."""
     rows = []
     for experiment, results in distance_from_paper.both_protocols(profile):
-        table = distance_from_paper.ecs_beside_paper(results)
+        table = family_pairs.distinct(distance_from_paper.ecs_beside_paper(results))
         gaps = {name: (table[name] - table[f"ecs_{name}"]).abs().mean() for name in STATES.values()}
         rows.append({"experiment": experiment} | gaps)
     return pd.DataFrame(rows)
