@@ -63,8 +63,9 @@ def agreement_against_strength(results: Results) -> alt.HConcatChart:
     plain = trained[evidence.at_level(trained, weakest)].assign(by="L2 strength, the weakest")
     plain = plain.assign(x=0.0, panel="dropout")  # networks with dropout carry the weakest L2 as well
     trained = pd.concat([plain, trained.assign(panel=trained.regularizer)], ignore_index=True)
-    top = float(points.high.max())
-    scale = alt.Scale(domain=[min(0.0, float(points.low.min())), max(top, 0.8)], nice=False)
+    seen = points[["value", "low", "high"]]  # a level of one seed has no interval
+    least, most = float(seen.min().min()), float(seen.max().max())
+    scale = alt.Scale(domain=[min(0.0, least), max(0.8, most)], nice=False)
     colour = theme.family_colour(alt.Legend(title=None, orient="top", labelExpr=theme.FAMILY_LABELS))
     panels: list[theme.Layered] = []
     for regularizer, title in _PANELS.items():
