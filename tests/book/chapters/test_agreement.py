@@ -146,7 +146,7 @@ def test_a_mean_depends_on_how_levels_are_weighed(base):
     assert table["levels", "across"] == pytest.approx(0.3 + (0.35 - 0.3) / 5)
     assert table["regularisers", "across"] == pytest.approx(0.3 + (0.35 / 2 - 0.3) / 3)
     grid = agreement.grid("paper").iloc[0]
-    assert (grid.levels, grid.dropout, grid.share) == (5, 2, 0.4)
+    assert (grid.levels, grid.dropout) == (5, 2)
 
 
 def test_the_spread_is_that_of_levels_and_leaves_untrained_networks_out(base):

@@ -132,11 +132,11 @@ def families(profile: str) -> pd.DataFrame:
 
 @offered()
 def grid(profile: str) -> pd.DataFrame:
-    """How many levels of `base` pass the accuracy filter, how many of them are dropout, and their share."""
+    """How many levels of `base` pass the accuracy filter, and how many of them are dropout."""
     kept = kept_networks(run("base", profile=profile))
     there = kept[kept.trained][LEVEL].drop_duplicates()
     dropout = int((there.regularizer == "dropout").sum())
-    return pd.DataFrame({"levels": [len(there)], "dropout": [dropout], "share": [dropout / len(there)]})
+    return pd.DataFrame({"levels": [len(there)], "dropout": [dropout]})
 
 
 @offered("weighing", "family_pair")
