@@ -24,6 +24,8 @@ GRAPHS = [name + form for name in NAMES.values() for form in ("", ", normalised"
 MEASURE_LABELS = " : ".join(f"datum.label == '{m}' ? '{NAMES[m]}'" for m in MEASURES) + " : datum.label"
 GREY = "#8a8f98"  # what is compared with: nulls, zero lines, the paper; legible on white and dark pages
 FAMILY_COLOURS = {"upstream": "#1b6ca8", "downstream": "#d95f02", "across": "#7f7f7f"}
+#: Vega expression from a pair of families, the label of a legend's entry, to words.
+FAMILY_LABELS = "datum.label == 'across' ? 'across families' : 'within ' + datum.label"
 REGULARIZERS = {"dropout": "dropout", "l1": "L1", "l2": "L2", "none": "untrained"}
 Drawn = TypeVar("Drawn", bound=Callable[..., Any])
 Layered: TypeAlias = alt.LayerChart | alt.FacetChart  # as Altair types layers with properties

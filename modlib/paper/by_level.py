@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from modlib.paper.contrasts import weakest_l2
 from modlib.stats import intervals
 from modlib.study.accuracy_filter import GRAPH, LEVEL, trained_networks, with_levels
 from modlib.study.store import Results
@@ -15,6 +16,20 @@ def mean_over_seeds(table: pd.DataFrame, by: list[str], value: str) -> pd.DataFr
         found = intervals.mean(group[value].to_numpy(dtype=float))
         rows.append([*key, found.value, found.low, found.high, found.n])
     return pd.DataFrame(rows, columns=[*by, value, "low", "high", "seeds"])
+
+
+def landmarks(results: Results) -> dict[str, tuple[str, float]]:
+    """Find the levels that pages name: untrained networks, the weakest L2, and the strongest of each kind.
+
+    The strongest are those whose networks still learn. A dropout of 0.5 is among them, if there is one.
+    """
+    trained = trained_networks(results)
+    levels = {"untrained": ("none", 0.0), "weakest L2": weakest_l2(trained), "dropout 0.5": ("dropout", 0.5)}
+    for regularizer, name in (("dropout", "dropout"), ("l1", "L1"), ("l2", "L2")):
+        strength = trained[trained.regularizer == regularizer].strength.max()
+        levels[f"strongest {name}"] = (regularizer, float(strength))
+    there = {*results.networks[LEVEL].itertuples(index=False, name=None)}
+    return {name: level for name, level in levels.items() if level in there}
 
 
 def dropped_levels(results: Results) -> pd.DataFrame:

@@ -23,6 +23,7 @@ CHARTS = [
     regularisation_charts.q_against_strength,
     regularisation_charts.difference_of_gains,
     against_paper.q_against_paper,
+    agreement_charts.agreement_against_strength,
     agreement_charts.agreement_matrices,
     agreement_charts.agreement_of_families,
     against_paper.ecs_against_paper,
@@ -78,10 +79,57 @@ def test_strengths_of_penalties_are_drawn_as_powers_of_ten():
 def test_dark_cells_are_high_agreement_also_for_a_distance():
     rows = drawn(agreement_charts.agreement_matrices(synthetic.results()))
     for title in (agreement_charts.METRIC_NAMES["ecs"], agreement_charts.METRIC_NAMES["vi"]):
-        cells = rows[(rows.metric == title) & (rows.networks == "trained") & ~rows.self]
-        within = cells[(cells.a == "in cov") & (cells.b == "in cov n")].shade.item()
-        across = cells[(cells.a == "in cov") & (cells.b == "out grad")].shade.item()
-        assert within > across + 0.3
+        cells = rows[(rows.metric == title) & (rows.level == agreement_charts.EVERY_LEVEL)]
+        cells = cells.groupby(["a", "b"]).shade.max()  # trained networks agree better than untrained ones
+        assert cells["in cov", "in grad n"] > cells["in cov", "out grad"] + 0.3
+
+
+def test_matrices_tell_pairs_of_a_measure_with_itself_apart_and_do_not_shade_by_them():
+    found = synthetic.results()
+    same = found.agreement.measure_a == found.agreement.measure_b
+    found.agreement.loc[same, "ami"] = 50.0
+    rows = drawn(agreement_charts.agreement_matrices(found))
+    rows = rows[rows.metric == agreement_charts.METRIC_NAMES["ami"]]
+    different = rows[rows.pair == agreement_charts.DIFFERENT]
+    assert len(different) == len(rows) * (64 - 16) / 64
+    assert different.value.max() < 1.0
+    assert different.shade.max() == 1.0  # the darkest that is compared, not 50
+    assert (rows[(rows.a == "in cov") & (rows.b == "in cov n")].value == 50.0).all()
+
+
+def test_matrices_open_at_the_weakest_l2_and_know_each_level():
+    found = synthetic.results()
+    strongest = found.agreement.network.str.startswith("dropout=0.6")
+    found.agreement.loc[strongest, "ami"] += 0.2
+    chart = agreement_charts.agreement_matrices(found)
+    values = {param["name"]: param["value"] for param in chart.to_dict()["params"] if "value" in param}
+    assert values["matrix_level"] == "weakest L2"
+    assert values["metric"] == agreement_charts.METRIC_NAMES["ami"]
+    rows = drawn(chart)
+    rows = rows[rows.metric == agreement_charts.METRIC_NAMES["ami"]]
+    cell = rows[(rows.a == "in cov") & (rows.b == "in grad")].set_index("level").value
+    assert cell["weakest L2"] == pytest.approx(0.7)
+    assert cell["strongest dropout"] == pytest.approx(0.9)
+
+
+def test_agreement_against_strength_starts_at_no_dropout_and_shows_untrained_networks_in_every_panel():
+    found = synthetic.results()
+    strongest = found.agreement.network.str.startswith("dropout=0.6")
+    found.agreement.loc[strongest, "ami"] += 0.2
+    chart = agreement_charts.agreement_against_strength(found).to_dict()
+    metric = agreement_charts.METRIC_NAMES["ami"]
+    sets = {name: pd.DataFrame(rows) for name, rows in chart["datasets"].items()}
+    (name,) = (name for name, rows in sets.items() if "x" not in rows)
+    never = sets[name][sets[name].metric == metric].set_index("family_pair").value
+    assert never.to_dict() == pytest.approx({"upstream": 0.6, "downstream": 0.4, "across": 0.2})
+    assert [name in str(panel) for panel in chart["hconcat"]] == [True, True, True]
+    dropout = next(
+        rows for rows in sets.values() if "x" in rows and (rows["by"] == "dropout probability").any()
+    )
+    dropout = dropout[(dropout.metric == metric) & (dropout.family_pair == "upstream")].set_index("x")
+    assert dropout.value.to_dict() == pytest.approx({0.0: 0.7, 0.2: 0.7, 0.6: 0.9})
+    assert dropout.strength[0.0] == 1e-5  # small strengths are not rounded away
+    assert dropout.low[0.6] < 0.9 < dropout.high[0.6]
 
 
 def test_hero_starts_at_no_dropout_and_leaves_weight_penalties_out():
@@ -89,6 +137,33 @@ def test_hero_starts_at_no_dropout_and_leaves_weight_penalties_out():
     curve = rows[rows.measure == "input_grad"]
     assert sorted(curve.strength) == [0.0, 0.2, 0.6]
     assert sorted(curve.q) == pytest.approx([0.11, 0.21, 0.41])
+
+
+def test_hero_shows_agreement_at_named_levels_and_not_their_mean():
+    found = synthetic.results()
+    for level, rise in (("dropout=0.6", 0.2), ("l2=0.01", -0.1), ("l1", 9.0)):
+        found.agreement.loc[found.agreement.network.str.startswith(level), "ami"] += rise
+    found.agreement.loc[found.agreement.measure_a == found.agreement.measure_b, "ami"] = 9.0
+    rows = drawn(hero(found))
+    shown = rows[rows.level.notna()].set_index(["level", "family_pair"]).ami
+    assert list(dict.fromkeys(shown.index.get_level_values(0))) == [
+        "untrained",
+        "weakest L2",
+        "strongest dropout",
+        "strongest L2",
+    ]
+    for pair, value in synthetic.ECS.items():
+        assert shown["untrained", pair] == pytest.approx(value - 0.1)
+        assert shown["weakest L2", pair] == pytest.approx(value)
+        assert shown["strongest dropout", pair] == pytest.approx(value + 0.2)
+        assert shown["strongest L2", pair] == pytest.approx(value - 0.1)
+
+
+def test_pairs_of_a_measure_with_itself_are_marked_beside_the_papers():
+    rows = drawn(against_paper.ecs_against_paper(synthetic.results())).dropna(subset="pair")
+    itself = rows.a.str.removesuffix(", normalised") == rows.b.str.removesuffix(", normalised")
+    assert (itself == (rows.pair != "different measures")).all()
+    assert itself.sum() == 2 * 4
 
 
 @pytest.mark.parametrize("chart", [against_paper.q_like_for_like, against_paper.ecs_like_for_like])
@@ -122,5 +197,5 @@ def test_the_picture_in_the_readme_shows_the_stored_tables(tmp_path):
     def marks(path):  # each mark says its values
         return sorted(re.findall(r'aria-label="([^"]+)" role="graphics-symbol"', path.read_text("utf-8")))
 
-    assert len(marks(ROOT / "book/hero.svg")) > 60
+    assert len(marks(ROOT / "book/hero.svg")) > 90  # 60 points of Q, 15 of agreement, each interval
     assert marks(ROOT / "book/hero.svg") == marks(tmp_path / "hero.svg")

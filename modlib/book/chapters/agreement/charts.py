@@ -1,18 +1,22 @@
 """How far the partitions of different measures agree."""
 
+from collections.abc import Callable, Iterable
+from functools import partial
+
 import altair as alt
+import numpy as np
 import pandas as pd
 
 from modlib.book import theme
-from modlib.book.chapters.agreement.tables import STATES
+from modlib.book.chapters.agreement.tables import METRICS, STATES, at_one_level
 from modlib.book.theme import FAMILY_COLOURS, described, estimate, family_colour, scale_of
 from modlib.measures import MEASURES, VARIANTS
-from modlib.paper import family_pairs
+from modlib.paper import by_level, evidence, family_pairs
 from modlib.study.store import Results
 
 METRIC_NAMES = {
-    "ecs": "element-centric similarity",
     "ami": "adjusted mutual information",
+    "ecs": "element-centric similarity",
     "ari": "adjusted Rand index",
     "matching": "units matched one to one",
     "vi": "variation of information (bits)",
@@ -20,75 +24,159 @@ METRIC_NAMES = {
 }
 STATE_SHAPES = {"trained": "circle", "untrained": "cross"}
 LAYERS = ["both layers", "first layer", "second layer"]
+EVERY_LEVEL = "all levels together"
 _SHORT = {measure: measure.replace("put_", " ").replace("hess", "Hess") for measure in MEASURES}
 ORDER = [_SHORT[measure] + (" n" if normalized else "") for measure, normalized in VARIANTS]
+_PANELS = {"dropout": "dropout probability", "l1": "L1 strength", "l2": "L2 strength"}
+DIFFERENT, _SAME = "different measures", "a measure and its normalised form"
 
 
 def _short(measure: pd.Series, normalized: pd.Series) -> pd.Series:
     return measure.map(_SHORT) + normalized.map({True: " n", False: ""})
 
 
-def _choice_of_metric(name: str) -> alt.Parameter:
-    names = alt.binding_select(options=list(METRIC_NAMES.values()), name="Agreement as ")
-    return alt.param(name=name, value=METRIC_NAMES["ecs"], bind=names)
+def _choice_of_metric(name: str, metrics: Iterable[str] = METRIC_NAMES) -> alt.Parameter:
+    return theme.drop_down(name, "Agreement as ", [METRIC_NAMES[metric] for metric in metrics])
+
+
+def _of_metrics(table_of: Callable[[str], pd.DataFrame], metrics: Iterable[str]) -> pd.DataFrame:
+    """Put together a table for each metric, whose column named as the metric becomes `value`."""
+    tables = [
+        table_of(metric).rename(columns={metric: "value"}).assign(metric=METRIC_NAMES[metric])
+        for metric in metrics
+    ]
+    return pd.concat(tables, ignore_index=True).round({"value": 4, "low": 4, "high": 4})
 
 
 @described(
-    "Two 8 by 8 matrices of agreement between partitions, trained and untrained networks. The upstream block "
-    "and the downstream block are dark, the blocks across families pale."
+    "Agreement of partitions against the strength of dropout, L1 and L2, a panel each. With dropout "
+    "agreement within upstream climbs from below that within downstream to far above it; agreement across "
+    "families climbs too, and stays the lowest. With L1 it falls to chance. At the strongest L2 it is near "
+    "to that within families. Untrained networks agree within downstream, and hardly anywhere else."
 )
-def agreement_matrices(results: Results) -> alt.FacetChart:
-    """Agreement of all pairs of the eight graphs, trained beside untrained, the metric by drop-down."""
-    tables = []
-    for metric, title in METRIC_NAMES.items():
-        table = family_pairs.agreement_matrix(results, metric)
-        itself = (table.measure_a == table.measure_b) & (table.normalized_a == table.normalized_b)
-        low, high = table[~itself][metric].min(), table[~itself][metric].max()
-        shade = (table[metric].clip(low, high) - low) / (high - low)
-        columns = {
-            "metric": title,
-            "networks": table.trained.map(STATES),
-            "a": _short(table.measure_a, table.normalized_a),
-            "b": _short(table.measure_b, table.normalized_b),
-            "value": table[metric].round(3),
-            "shade": (1 - shade if metric == "vi" else shade).round(3),
-            "self": itself,
-        }
-        tables.append(pd.DataFrame(columns))
+def agreement_against_strength(results: Results) -> alt.HConcatChart:
+    """Agreement within and across families against strength; the metric by drop-down."""
+    points = _of_metrics(partial(family_pairs.agreement_by_level, results), METRICS)
+    never = points[points.regularizer == "none"]
+    trained = theme.on_strength_axis(points[points.regularizer != "none"])
+    weakest = ("l2", trained[trained.regularizer == "l2"].strength.min())
+    plain = trained[evidence.at_level(trained, weakest)].assign(by="L2 strength, the weakest")
+    plain = plain.assign(x=0.0, panel="dropout")  # networks with dropout carry the weakest L2 as well
+    trained = pd.concat([plain, trained.assign(panel=trained.regularizer)], ignore_index=True)
+    seen = points[["value", "low", "high"]]  # a level of one seed has no interval
+    least, most = float(seen.min().min()), float(seen.max().max())
+    scale = alt.Scale(domain=[min(0.0, least), max(0.8, most)], nice=False)
+    colour = theme.family_colour(alt.Legend(title=None, orient="top", labelExpr=theme.FAMILY_LABELS))
+    panels: list[theme.Layered] = []
+    for regularizer, title in _PANELS.items():
+        first = not panels
+        axis = alt.Axis(labels=first, ticks=first, tickCount=5)
+        y = alt.Y("value:Q", title="agreement" if first else None, scale=scale, axis=axis)
+        tooltip = [
+            *(theme.FAMILIES_TIP, theme.REGULARIZER_TIP, theme.STRENGTH_TIP, theme.METRIC_TIP),
+            *(*estimate("value", "value"), "seeds:Q"),
+        ]
+        base = alt.Chart(trained[trained.panel == regularizer].drop(columns=["regularizer", "panel"]))
+        base = base.transform_filter("datum.metric == level_metric").encode(color=colour)
+        x, low = theme.strength_axis().title(title), alt.Y("low:Q", scale=scale)
+        untrained = (
+            alt.Chart(never.drop(columns=["regularizer", "strength"]))
+            .transform_filter("datum.metric == level_metric")
+            .mark_rule(strokeDash=[5, 4], strokeWidth=1.5)
+            .encode(
+                y=y,
+                color=colour,
+                tooltip=[theme.FAMILIES_TIP, theme.METRIC_TIP, *estimate("value", "untrained"), "seeds:Q"],
+            )
+        )
+        layers = (
+            untrained,
+            base.mark_rule(strokeWidth=1.5, opacity=0.7).encode(x=x, y=low, y2="high:Q"),
+            base.mark_line(strokeWidth=1.5).encode(x=x, y=y),
+            base.mark_point(size=42, shape=theme.SHAPES[regularizer], filled=True, opacity=1).encode(
+                x=x, y=y, tooltip=tooltip
+            ),
+        )
+        panels.append(alt.layer(*layers).properties(width=190, height=220))
+    return alt.hconcat(*panels, spacing=12).add_params(_choice_of_metric("level_metric", METRICS))
+
+
+@described(
+    "Two 8 by 8 matrices of agreement between partitions, of trained networks at one level and of untrained "
+    "networks. In untrained networks only the downstream block is dark. At the weakest L2 the upstream block "
+    "is darker, the downstream block paler than there, and the blocks across families are the palest."
+)
+def agreement_matrices(results: Results) -> alt.HConcatChart:
+    """Agreement of all pairs of the eight graphs, trained and untrained; metric and level by drop-down."""
+    levels = {name: level for name, level in by_level.landmarks(results).items() if level[0] != "none"}
+    tables = [_cells(results, metric, EVERY_LEVEL) for metric in METRIC_NAMES]
+    for name, level in levels.items():
+        there = at_one_level(results, level)
+        cells = (_cells(there, metric, name) for metric in METRIC_NAMES)
+        tables += [table[table.networks == "trained"] for table in cells]
+    table = pd.concat(tables, ignore_index=True)
+    for _, rows in table.groupby("metric"):
+        shown = rows[rows.pair == DIFFERENT].value
+        shade = (rows.value.clip(shown.min(), shown.max()) - shown.min()) / (shown.max() - shown.min())
+        is_distance = rows.metric.iloc[0] == METRIC_NAMES["vi"]
+        table.loc[rows.index, "shade"] = (1 - shade if is_distance else shade).round(3)
+    choice = theme.drop_down("matrix_level", "Trained networks at ", [*levels, EVERY_LEVEL])
+    trained, untrained = (_matrix(table[table.networks == state], state) for state in STATES.values())
+    trained = trained.transform_filter("datum.level == matrix_level")
+    return alt.hconcat(trained, untrained, spacing=16).add_params(_choice_of_metric("metric"), choice)
+
+
+def _cells(results: Results, metric: str, level: str) -> pd.DataFrame:
+    table = family_pairs.agreement_matrix(results, metric)
+    same = table.measure_a == table.measure_b
+    itself = same & (table.normalized_a == table.normalized_b)
+    pair = np.select([itself, same], ["itself", _SAME], DIFFERENT)
+    columns = {
+        "metric": METRIC_NAMES[metric],
+        "networks": table.trained.map(STATES),
+        "level": level,
+        "a": _short(table.measure_a, table.normalized_a),
+        "b": _short(table.measure_b, table.normalized_b),
+        "pair": pair,
+        "value": table[metric].round(3),
+    }
+    return pd.DataFrame(columns)
+
+
+def _matrix(table: pd.DataFrame, title: str) -> theme.Layered:
+    """Draw one matrix; pairs of a measure with itself are faint, and say nothing about two measures."""
     axis = alt.Axis(title=None, labelFontSize=11, domain=False, ticks=False, grid=False)
-    chart = alt.Chart(pd.concat(tables, ignore_index=True)).transform_filter("datum.metric == metric")
-    base = chart.encode(x=alt.X("b:N", sort=ORDER, axis=axis), y=alt.Y("a:N", sort=ORDER, axis=axis))
+    base = (
+        alt.Chart(table.drop(columns="networks"))
+        .transform_filter("datum.metric == metric")
+        .encode(x=alt.X("b:N", sort=ORDER, axis=axis), y=alt.Y("a:N", sort=ORDER, axis=axis))
+    )
     squares = base.mark_rect(stroke="#ffffff", strokeWidth=0.5).encode(
         color=alt.Color("shade:Q", scale=alt.Scale(scheme="purples", domain=[-0.1, 1.1]), legend=None),
-        opacity=alt.condition("datum.self", alt.value(0.25), alt.value(1.0)),
+        opacity=alt.condition(f"datum.pair == '{DIFFERENT}'", alt.value(1.0), alt.value(0.25)),
         tooltip=[
             alt.Tooltip("a:N", title="one"),
             alt.Tooltip("b:N", title="other"),
-            *("networks:N", theme.METRIC_TIP, theme.VALUE_TIP),
+            alt.Tooltip("pair:N", title="what"),
+            *(theme.METRIC_TIP, theme.VALUE_TIP),
         ],
     )
-    text = base.transform_filter("!datum.self").mark_text(fontSize=10)
-    said = text.encode(
-        text=alt.Text("value:Q", format=".2f"),
-        color=alt.condition("datum.shade > 0.55", alt.value("#ffffff"), alt.value("#1b2029")),
-    )
-    header = alt.Header(title=None, labelFontSize=13)
-    column = alt.Column("networks:N", sort=list(STATE_SHAPES), header=header)
-    panel = alt.layer(squares, said).properties(width=270, height=270)
-    return panel.facet(column=column, spacing=16).add_params(_choice_of_metric("metric"))
+    different = base.transform_filter(f"datum.pair == '{DIFFERENT}'").mark_text(fontSize=10)
+    dark = alt.condition("datum.shade > 0.55", alt.value("#ffffff"), alt.value("#1b2029"))
+    said = different.encode(text=alt.Text("value:Q", format=".2f"), color=dark)
+    # The page shines through faint squares, so the theme of the page colours what is written on them.
+    same = base.transform_filter(alt.FieldEqualPredicate(field="pair", equal=_SAME))
+    same = same.mark_text(fontSize=10, fontStyle="italic").encode(text=alt.Text("value:Q", format=".2f"))
+    return alt.layer(squares, said, same).properties(width=270, height=270, title=title)
 
 
 @described(
-    "Mean agreement of partitions within the upstream family, within the downstream family and across them, "
-    "for trained and untrained networks, with 95 % intervals."
+    "Mean agreement of partitions over all levels of regularisation, within the upstream family, within the "
+    "downstream family and across them, for trained and untrained networks, with 95 % intervals."
 )
 def agreement_of_families(results: Results) -> alt.FacetChart:
     """Mean agreement within and across families, trained against untrained, 95 % over seeds."""
-    tables = []
-    for metric, title in METRIC_NAMES.items():
-        table = family_pairs.family_agreement(results, metric).rename(columns={metric: "value"})
-        tables.append(table.assign(metric=title))
-    points = pd.concat(tables, ignore_index=True).round(4)
+    points = _of_metrics(partial(family_pairs.family_agreement, results), METRIC_NAMES)
     points["networks"] = points.trained.map(STATES)
     points["layer"] = points.layer.map(dict(enumerate(LAYERS)))
     base = (
