@@ -1,20 +1,35 @@
 """Results of made-up worlds in which every claim is true, every claim is false, or nothing can be told."""
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pandas as pd
 
 from modlib.measures import VARIANTS, family
+from modlib.nulls import NULLS
 from modlib.paper import claims, reported
 from modlib.study.store import Results
 
 LEVELS = [("l2", 1e-5), ("l2", 1e-2), ("l1", 1e-3), ("dropout", 0.2), ("dropout", 0.6)]
 PLAIN, STRONGEST = ("l2", 1e-5), ("dropout", 0.6)
+STRONGEST_L2 = ("l2", 1e-2)
+PENALTIES = {
+    "true": {("l1", 1e-3): 0.05, STRONGEST_L2: 0.02},
+    "false": {("l1", 1e-3): -0.05, STRONGEST_L2: -0.02},
+}
+#: Q at a level less that at the weakest L2, upstream and downstream. Where all is true, dropout leads
+#: downstream by next to nothing; where all is false, it is behind, and farther upstream.
 GAINS = {
-    "true": {("dropout", 0.2): 0.1, STRONGEST: 0.3, ("l1", 1e-3): 0.05, ("l2", 1e-2): 0.02},
-    "false": {("dropout", 0.2): -0.1, STRONGEST: -0.2, ("l1", 1e-3): 0.05, ("l2", 1e-2): 0.02},
-    "noise": {},
+    "true": (
+        PENALTIES["true"] | {("dropout", 0.2): 0.1, STRONGEST: 0.3},
+        PENALTIES["true"] | {("dropout", 0.2): 0.0, STRONGEST: 0.065},
+    ),
+    "false": (
+        PENALTIES["false"] | {("dropout", 0.2): -0.1, STRONGEST: -0.2},
+        PENALTIES["false"] | {("dropout", 0.2): -0.07, STRONGEST: -0.2},
+    ),
+    "noise": ({}, {}),
 }
 EXCESS = {"true": 0.1, "false": -0.1, "noise": 0.0}  # of Q over its nulls, and over shuffled labels
 UNTRAINED_EXCESS = {"true": 0.05, "false": 0.05, "noise": 0.0}  # over the similarity null
@@ -24,7 +39,12 @@ ECS = {
     "false": [(0.3, 0.3, 0.5), (0.5, 0.1, 0.3)],
     "noise": [(reported.high_agreement(),) * 3] * 2,
 }
-CORRECTED = {"true": (0.5, 0.5, 0.1), "false": (-0.3, -0.3, -0.1), "noise": (0.0, 0.0, 0.0)}  # AMI, ARI, RMI
+#: AMI, ARI and RMI of trained networks, of those at the strongest levels, and of untrained ones.
+CORRECTED = {
+    "true": [(0.5, 0.5, 0.1), (0.6, 0.6, 0.2), (0.3, 0.5, 0.0)],
+    "false": [(-0.3, -0.3, -0.1), (-0.5, -0.5, -0.2), (0.0, -0.5, 0.0)],
+    "noise": [(0.0, 0.0, 0.0)] * 3,
+}
 MODULES = {"true": (5.0, 3.0), "false": (8.0, 7.0), "noise": (5.0, 5.0)}  # strongest dropout; penalties
 LOSS = {"true": 0.01, "false": 0.1, "noise": claims.ACCURACY_MARGIN}
 PAIRS = ("upstream", "downstream", "across")
@@ -52,7 +72,7 @@ def untrained(truth, *, seeds=4, rng=2):
     shared = modules.network.str.endswith(tuple(f"seed={seed}" for seed in range(4)))
     modules["q"] = np.where(shared, 5.0, 0.3 - EXCESS[truth] / 2 + scale * draw.normal(size=len(modules)))
     nulls = []
-    for name in ("similarity", "weights-permuted"):
+    for name in NULLS:
         excess = UNTRAINED_EXCESS[truth] if name == "similarity" else 0.0
         mean = modules.q - np.where(shared, 9.0, excess + scale * draw.normal(size=len(modules)))
         rows = modules[["network", "layer", "measure", "normalized", "q"]]
@@ -88,7 +108,7 @@ def results(truth, *, seeds=4, layers=(1, 2), noise=None, rng=0):
         for layer in layers:
             key = {"network": name, "layer": layer}
             tables["modules"] += [key | row for row in _modules(truth, level, seed, trained, scale, draw)]
-            pairs = [key | row for row in _agreement(truth, trained, scale, draw)]
+            pairs = [key | row for row in _agreement(truth, level, trained, scale, draw)]
             tables["agreement"] += pairs
             if not trained:
                 continue
@@ -97,15 +117,16 @@ def results(truth, *, seeds=4, layers=(1, 2), noise=None, rng=0):
                     tables["choices"].append(key | row | {"choice": choice})
                 for distinct in (False, True):
                     for pair in PAIRS:
-                        chosen = [p["ecs"] for p in pairs if p["family_pair"] == pair]
+                        two = [p for p in pairs if p["measure_a"] != p["measure_b"]]
+                        chosen = [p["ami"] for p in two if p["family_pair"] == pair]
                         short = {"choice": choice, "family_pair": pair, "distinct": distinct}
-                        # where pairs of a measure with itself are out, agreement is made to look reversed
-                        value = float(np.mean(chosen)) * (-1.0 if distinct else 1.0)
+                        # where pairs of a measure with itself are in, agreement is made to look reversed
+                        value = float(np.mean(chosen)) * (1.0 if distinct else -1.0)
                         tables["in_short"].append(key | short | {"ecs": value, "ami": value})
             if level in (PLAIN, STRONGEST):
-                for measure, normalized in VARIANTS:
+                for (measure, normalized), null in product(VARIANTS, NULLS):
                     q = 0.3 + scale * draw.normal()
-                    row = {"measure": measure, "normalized": normalized, "null": "similarity", "draws": 10}
+                    row = {"measure": measure, "normalized": normalized, "null": null, "draws": 10}
                     row |= {"q": q, "mean": q - EXCESS[truth] - scale * draw.normal()}
                     tables["nulls"].append(key | row | {"sd": 0.01, "z": 0.0, "p": 0.5})
     frames = {name: pd.DataFrame(table) for name, table in tables.items()}
@@ -127,19 +148,31 @@ def _modules(truth, level, seed, trained, scale, draw):
         yield {
             "measure": measure,
             "normalized": normalized,
-            "q": (0.3 + GAINS[truth].get(level, 0.0) if trained else 0.2) + scale * draw.normal(),
+            "q": (0.3 + gain(truth, measure, level) if trained else 0.2) + scale * draw.normal(),
             "n_modules": 6,
             "effective_modules": number + draw.normal() / 50,
         }
 
 
-def _agreement(truth, trained, scale, draw):
+def gain(truth, measure, level):
+    """Q at a level less that at the weakest L2."""
+    upstream, downstream = GAINS[truth]
+    return (upstream if family(measure) == "upstream" else downstream).get(level, 0.0)
+
+
+def _agreement(truth, level, trained, scale, draw):
+    """Pairs of a measure with itself agree perfectly, which nobody may count."""
+    state = (1 if level in (STRONGEST, STRONGEST_L2) else 0) if trained else 2
     for i, (a, normalized_a) in enumerate(VARIANTS):
         for b, normalized_b in VARIANTS[i + 1 :]:
             pair = family(a) if family(a) == family(b) else "across"
             which = PAIRS.index(pair)
-            values = {m: CORRECTED[truth][which] + scale * draw.normal() for m in ("ami", "ari", "rmi")}
+            values = {
+                m: CORRECTED[truth][state][which] + scale * draw.normal() for m in ("ami", "ari", "rmi")
+            }
             ecs = ECS[truth][0 if trained else 1][which] + scale * draw.normal()
+            if a == b:
+                ecs, values = 9.0, dict.fromkeys(values, 9.0)
             yield {
                 "measure_a": a,
                 "normalized_a": normalized_a,
