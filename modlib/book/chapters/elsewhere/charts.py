@@ -149,7 +149,7 @@ def q_by_depth(best: pd.DataFrame) -> alt.FacetChart:
     "panel for each experiment, trained and untrained networks, with 95 % intervals over seeds."
 )
 def agreement_side_by_side(table: pd.DataFrame) -> alt.FacetChart:
-    """Agreement within and across families by layer, a panel an experiment; the metric by drop-down."""
+    """Plot agreement within and across families by layer, a panel an experiment; the metric by drop-down."""
     networks = table.trained.map({True: "trained", False: "untrained"})
     points = table.assign(networks=networks, metric=table.metric.map(METRICS)).round(4)
     base = alt.Chart().transform_filter("datum.metric == elsewhere_metric")
@@ -183,9 +183,9 @@ def agreement_side_by_side(table: pd.DataFrame) -> alt.FacetChart:
 
 
 @theme.described(
-    "How far dropout leads over weight penalties in modularity, upstream and downstream, with 95 % intervals, "
-    "one row for each experiment: among penalties as accurate as dropout, within a point of accuracy, and "
-    "among all. A grey band marks a lead that counts as none."
+    "How far dropout leads over weight penalties in modularity, upstream and downstream, with 95 % "
+    "intervals, one row for each experiment: among penalties as accurate as dropout, within a point of "
+    "accuracy, and among all. A grey band marks a lead that counts as none."
 )
 def leads(table: pd.DataFrame) -> alt.FacetChart:
     """Plot dropout's lead by family and experiment, a panel for each idea of a fair rival."""

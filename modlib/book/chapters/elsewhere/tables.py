@@ -121,7 +121,7 @@ def strongest_dropout(profile: str) -> pd.DataFrame:
 
 @offered("experiment", "level", "pair")
 def agreement_at_levels(profile: str) -> pd.DataFrame:
-    """Adjusted mutual information within and across families at four levels, by experiment.
+    """Give adjusted mutual information within and across families at four levels, by experiment.
 
     The levels are untrained networks, the weakest L2, and the strongest dropout and L2 whose networks still
     learn, each with its `strength`. Fewer than `intervals.FEWEST_SEEDS` seeds give no interval.
@@ -268,7 +268,7 @@ def scaled_filter(results: Results, base: Results) -> float:
 
 @offered("filter", "effect", "of")
 def filters(profile: str, experiment: str = "fashion") -> pd.DataFrame:
-    """The effects on Fashion-MNIST by the paper's accuracy filter, one scaled to the data, and none.
+    """Give the effects on Fashion-MNIST by the paper's accuracy filter, one scaled to the data, and none.
 
     `least` is the accuracy that a filter asks for, `kept` the networks that pass it. Another `experiment` may
     be named.
