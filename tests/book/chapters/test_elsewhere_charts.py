@@ -6,7 +6,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 import vl_convert
-from test_elsewhere import of, with_q, world
+from test_elsewhere import of, world
 
 from modlib.book.chapters.elsewhere import charts
 from modlib.book.chapters.elsewhere import tables as elsewhere

@@ -76,7 +76,7 @@ def _panel(rows: pd.DataFrame, effect: str, alike: pd.DataFrame) -> Layered:
     low, high = min(0.0, alike.low.min()), max(0.0, alike.high.max())
     domain = [low - 0.05 * (high - low), high]
     compared = [alt.Tooltip("levels:N", title="levels compared")] if effect in FAMILY_OF else []
-    own = {"y": _rows_of(order)}
+    own: dict[str, Any] = {"y": _rows_of(order)}
     if effect in FAMILY_OF:
         own["yOffset"] = alt.YOffset("levels:N", scale=alt.Scale(domain=[*LEVELS_COMPARED]))
     tooltip = [

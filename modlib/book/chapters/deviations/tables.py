@@ -177,10 +177,7 @@ def wider_intervals(results: Results) -> dict[str, int | float]:
         table[table.network.isin(few.network)] for table in (results.modules, results.agreement)
     )
     some = replace(results, networks=few, modules=modules, agreement=agreement)
-    wide, narrow = (
-        multiverse.effects(found, ("default",)).set_index("effect").eval("high - low")
-        for found in (some, results)
-    )
+    wide, narrow = (_widths(found) for found in (some, results))
     seeds = results.networks[results.networks.trained].seed.nunique()
     names = {
         "upstream_wider": UPSTREAM_LEAD,
@@ -188,6 +185,12 @@ def wider_intervals(results: Results) -> dict[str, int | float]:
         "agreement_wider": AGREEMENT_EFFECT,
     }
     return {"seeds": seeds} | {name: wide[effect] / narrow[effect] for name, effect in names.items()}
+
+
+def _widths(results: Results) -> dict[str, float]:
+    """Width of the interval of each effect by default."""
+    rows = multiverse.effects(results, ("default",)).to_dict("records")
+    return {row["effect"]: row["high"] - row["low"] for row in rows}
 
 
 def unreached(nulls: pd.DataFrame) -> dict[str, int | float]:
