@@ -30,7 +30,7 @@ KINDS = {
     "optimiser": "optimiser",
 }
 _ALL_LEVELS = ", all levels"
-_WIDTH = 175  # beside the names of choices, it leaves a narrow page without scrolling sideways
+_WIDTH = 300  # pages narrow it on a phone, where names of choices leave room for half of it
 
 
 def _rows(table: pd.DataFrame) -> pd.DataFrame:
