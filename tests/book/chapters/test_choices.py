@@ -9,7 +9,14 @@ import worlds
 from modlib.algorithms import OPTIMISERS
 from modlib.book import stored as stored_tables
 from modlib.book.chapters.choices import tables as choices
-from modlib.paper.multiverse import AGREEMENT_EFFECT, CHOSEN_METRICS, Q_EFFECT
+from modlib.paper import family_pairs
+from modlib.paper.multiverse import (
+    AGREEMENT_EFFECT,
+    CHOSEN_METRICS,
+    DOWNSTREAM_LEAD,
+    EFFECTS,
+    UPSTREAM_LEAD,
+)
 
 
 @pytest.fixture(scope="module")
@@ -32,14 +39,15 @@ def planted(world, difference, *, only=None):
 
 
 def test_each_effect_stands_beside_the_default_of_its_experiment(world):
-    higher = replace(world, agreement=world.agreement.assign(ecs=lambda t: t.ecs * 0.5))
-    table = choices.effects(world, higher)
+    lower = replace(world, agreement=world.agreement.assign(ami=lambda t: t.ami * 0.5))
+    table = choices.effects(world, lower)
     default = table[table.choice_kind == "default"].set_index(["experiment", "effect"]).value
     assert default["close-up", AGREEMENT_EFFECT] == pytest.approx(default["base", AGREEMENT_EFFECT] / 2)
+    assert len(default) == 2 * len(EFFECTS)
     for row in table[table.choice_kind != "metric"].to_dict("records"):
         reference = default[row["experiment"], row["effect"]]
         assert row["reference"] == reference
-        assert row["change"] == pytest.approx(row["value"] / reference - 1)
+        assert row["change"] == pytest.approx(row["value"] - reference)
     assert table[table.choice_kind == "metric"][["reference", "change"]].isna().all(axis=None)
 
 
@@ -50,35 +58,18 @@ def test_only_choices_of_its_own_are_taken_from_the_close_up(world):
     assert set(choices.effects(replace(world, choices=world.choices[:0])).experiment) == {"base"}
 
 
-@pytest.mark.parametrize("truth", ["true", "false"])
-def test_an_effect_is_kept_where_its_sign_is(truth):
-    """Also where the default's is negative; and not where a choice turns it around."""
-    world = worlds.results(truth)
-    assert choices.effects(world).kept.all()
-    first = world.modules.layer == 1
-    dropout = world.modules.network.str.startswith("dropout")
-    turned = world.modules.assign(q=world.modules.q + np.where(first & dropout, 0.2, 0.0))
-    turned.loc[~first & dropout, "q"] -= 0.7 * (1 if truth == "true" else -1)
-    turned.loc[first & dropout, "q"] += 2.0 * (1 if truth == "true" else -1)
-    table = choices.effects(replace(world, modules=turned)).set_index(["choice", "effect"])
-    assert table.kept["1 only", Q_EFFECT]
-    assert not table.kept["2 only", Q_EFFECT]
-    assert table.kept["2 only", AGREEMENT_EFFECT]
-
-
-def test_no_effect_is_kept_in_noise():
-    assert not choices.effects(worlds.results("noise")).kept.all()
-
-
 # --- metrics
 
 
 def test_metrics_are_shares_of_the_agreement_within(world):
     table = choices.metrics(world).set_index("metric")
-    assert list(table.index) == list(CHOSEN_METRICS)
+    assert list(table.index) == ["ami", *CHOSEN_METRICS]
     assert table.value["ecs"] == pytest.approx(0.35 / 0.65, abs=0.01)
-    assert table.value["ami"] == pytest.approx(0.4 / 0.5, abs=0.01)
     assert table.value["vi"] == pytest.approx((0.7 - 0.35) / 0.7, abs=0.01)  # a distance: less within
+    ami = table.loc["ami"]
+    within, across = 0.5 * 3 / 5 + 0.6 * 2 / 5, 0.1 * 3 / 5 + 0.2 * 2 / 5  # two of five levels are strong
+    assert ami.value == pytest.approx((within - across) / within, abs=0.01)
+    assert [ami.upstream, ami.downstream, ami.across] == pytest.approx([within, within, across], abs=0.01)
     assert (table.low < table.value).all()
     assert (table.n == 4).all()
 
@@ -148,11 +139,14 @@ def test_tables_without_choices_give_none(world):
 
 
 def test_agreement_by_choice(world):
+    """Never of a measure with itself: in the table `choices_agreement`, such rows have the opposite sign."""
     table = choices.agreement(world).set_index("choice")
     assert list(table.index) == ["default", "images=100", "optimiser=spectral"]
-    for pair, ecs in zip(worlds.PAIRS, worlds.ECS["true"][0], strict=True):
-        assert table[pair].to_numpy() == pytest.approx([ecs] * 3, abs=0.005)
-    with pytest.raises(ValueError, match="metric must be ecs or ami, got 'vi'"):
+    trained = world.agreement[~world.agreement.network.str.startswith("none")]
+    means = family_pairs.distinct(trained).groupby("family_pair").ami.mean()
+    for pair in worlds.PAIRS:
+        assert table[pair].to_numpy() == pytest.approx([means[pair]] * 3, abs=0.005)
+    with pytest.raises(ValueError, match="metric must be ami or ecs, got 'vi'"):
         choices.agreement(world, "vi")
 
 
@@ -172,18 +166,29 @@ def store(world, monkeypatch):
 
 def test_without_a_close_up_its_tables_have_no_rows(store):
     store()
-    for table in (choices.searches, choices.few_images, choices.ecs):
+    for table in (choices.searches, choices.few_images, choices.by_search):
         assert table("paper").empty
-    assert set(choices.both_effects("paper").experiment) == {"base"}
+    assert set(choices.under_choices("paper").experiment) == {"base"}
 
 
-def test_choices_are_counted(store, world):
+def test_choices_are_counted_for_one_effect_at_a_time(store, world):
     store(close_up=planted(world, {"images=100": 0.0, "optimiser=spectral": -0.03}))
     found = choices.counts("paper").set_index("effect")
-    assert found.rows["both"] == found.kept["both"] == 32 + 4
-    assert found.rows[Q_EFFECT] + found.rows[AGREEMENT_EFFECT] == 36
-    assert (found.against == 0).all()
-    assert (found.kept_holm <= found.kept).all()
+    assert set(found.index) == set(EFFECTS)
+    # levels, 3 accuracy filters, 3 graphs, twice, 2 layers, 2 of close-up
+    assert found.choices[UPSTREAM_LEAD] == found.choices[DOWNSTREAM_LEAD] == 1 + 3 + 2 * 3 + 2 + 2
+    assert found.choices[AGREEMENT_EFFECT] == len(CHOSEN_METRICS) + 3 + 2 + 2 + 2
+    assert found.above[UPSTREAM_LEAD] == found.choices[UPSTREAM_LEAD]
+    assert (found.above + found.around + found.below == found.choices).all()
+
+
+def test_choices_are_counted_by_the_side_of_the_interval(store):
+    store(worlds.results("false"))
+    found = choices.counts("paper").set_index("effect")
+    assert (found.below == found.choices).all()
+    store(worlds.results("noise"))
+    found = choices.counts("paper").set_index("effect")
+    assert found.around.sum() > found.above.sum() + found.below.sum()
 
 
 def test_per_cents_are_those_of_the_tables(store, world):
@@ -194,7 +199,11 @@ def test_per_cents_are_those_of_the_tables(store, world):
     assert spectral.equal_or_better_percent == spectral.better_percent == 0
     few = choices.few_images("paper").set_index("images").loc["100"]
     assert few.to_list() == pytest.approx([0.0] * 3, abs=1e-10)
-    assert choices.ecs("paper").choice.to_list() == ["default", "100", "spectral"]
+    by_search = choices.by_search("paper").set_index(["metric", "choice"])
+    assert by_search.index.to_list() == [
+        (m, c) for m in ("ami", "ecs") for c in ("default", "100", "spectral")
+    ]
+    assert by_search.upstream["ecs", "default"] == pytest.approx(0.7, abs=0.005)
 
 
 def test_few_images_range_over_the_graphs(store, world):
@@ -209,20 +218,23 @@ def test_the_range_of_metrics_has_names(store, world):
     store()
     found = choices.metric_range("paper").loc[0]
     values = choices.metrics(world).set_index("metric").value
-    assert (found.lowest, found.highest, found.ecs) == (values.min(), values.max(), values["ecs"])
+    assert (found.lowest, found.highest, found.default) == (values.min(), values.max(), values["ami"])
     assert found.highest_metric == choices.METRIC_NAMES[values.idxmax()]
-    assert found.metrics == len(CHOSEN_METRICS)
 
 
-def test_the_choice_that_changes_most_is_named(store, world):
+def test_the_choices_of_the_smallest_and_the_largest_effect_are_named(store, world):
     modules = world.modules.copy()
     modules.loc[(modules.layer == 2) & modules.network.str.startswith("dropout"), "q"] -= 0.1
     store(replace(world, modules=modules))
-    found = choices.extremes("paper").set_index(["effect", "extreme"]).loc[Q_EFFECT]
-    assert found.choice["smallest value"] == "layer 2 only"
-    assert found.value["smallest value"] == pytest.approx(0.15, abs=0.005)
-    assert found.choice["largest change"] in ("layer 1 only", "layer 2 only")
-    assert abs(found.percent["largest change"]) == pytest.approx(25, abs=2)
+    found = choices.extremes("paper").set_index(["effect", "extreme"])
+    upstream = found.loc[UPSTREAM_LEAD]
+    assert upstream.choice.to_dict() == {"smallest": "layer 2 only", "largest": "layer 1 only"}
+    assert upstream.value.to_list() == pytest.approx([0.15, 0.25], abs=0.005)
+    assert upstream.change.to_list() == pytest.approx([-0.05, 0.05], abs=0.005)
+    assert found.value[DOWNSTREAM_LEAD, "smallest"] == pytest.approx(0.015 - 0.1, abs=0.005)
+    assert (found.low < found.value).all()
+    agreement = found.loc[AGREEMENT_EFFECT].choice
+    assert not set(agreement) & set(choices.METRIC_NAMES.values())  # those have units of their own
 
 
 def test_families_are_told_apart(store, world):
@@ -231,21 +243,36 @@ def test_families_are_told_apart(store, world):
     modules.loc[downstream & modules.network.str.startswith("dropout"), "q"] -= 0.4
     store(replace(world, modules=modules))
     keys = ["experiment", "effect", "choice_kind", "choice"]
-    found = choices.both_effects("paper").set_index(keys).sort_index().loc["base", Q_EFFECT]
-    assert found.value["graphs", "upstream only"] == pytest.approx(0.25, abs=0.005)
-    assert found.low["graphs", "upstream only"] > 0
-    for kind in ("graphs", "graphs of all levels"):
-        row = found.loc[kind, "downstream only"]
-        assert row.value == pytest.approx(-0.15, abs=0.005)
-        assert row.low < row.value < row.high < 0
-    against = choices.counts("paper").set_index("effect").against
-    assert against[Q_EFFECT] == 4  # without the input gradient, downstream graphs outweigh the rest
+    found = choices.under_choices("paper").set_index(keys).sort_index().loc["base"]
+    assert found.value[UPSTREAM_LEAD, "levels", "all"] == pytest.approx(0.25, abs=0.005)
+    assert found.value[DOWNSTREAM_LEAD, "levels", "all"] == pytest.approx(0.015 - 0.4, abs=0.005)
+    counts = choices.counts("paper").set_index("effect")
+    assert counts.below.to_dict() == {
+        UPSTREAM_LEAD: 0,
+        DOWNSTREAM_LEAD: counts.choices[DOWNSTREAM_LEAD],
+        AGREEMENT_EFFECT: 0,
+    }
 
 
 def test_effects_that_cannot_be_had_are_not_counted(store, world):
+    store()
+    before = choices.counts("paper").set_index("effect").choices
     networks = world.networks.assign(test_accuracy=np.where(world.networks.trained, 0.93, 0.1))
     store(replace(world, networks=networks))
-    assert choices.counts("paper").set_index("effect").rows["both"] == 32 - 2  # nothing reaches 0.95
+    assert (before - choices.counts("paper").set_index("effect").choices == 1).all()  # nothing reaches 0.95
+
+
+def test_pairs_of_a_measure_with_itself_would_raise_agreement(store, world):
+    """They are two of the six pairs within a family."""
+    own = world.agreement.measure_a == world.agreement.measure_b
+    upstream = own & (world.agreement.family_pair == "upstream")
+    ami = np.where(upstream, 0.84, np.where(own, 0.54, world.agreement.ami))
+    store(replace(world, agreement=world.agreement.assign(ami=ami)))
+    found = choices.self_pairs("paper").set_index("family_pair")
+    assert found.different.to_list() == pytest.approx([0.54, 0.54], abs=0.005)
+    assert found.raised.to_dict() == pytest.approx({"upstream": 0.1, "downstream": 0.0}, abs=0.005)
+    assert found.itself["upstream"] == pytest.approx(0.84)
+    assert (found.every - found.raised).to_list() == pytest.approx(found.different.to_list())
 
 
 @pytest.mark.parametrize("name", OPTIMISERS)

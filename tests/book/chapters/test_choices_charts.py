@@ -1,5 +1,6 @@
 """The multiverse: a dot a choice and effect, where the table has it."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,7 @@ import worlds
 
 from modlib.book.chapters.choices import charts as figures
 from modlib.book.chapters.choices import tables as choices
-from modlib.paper.multiverse import AGREEMENT_EFFECT, EFFECTS, Q_EFFECT
+from modlib.paper.multiverse import AGREEMENT_EFFECT, DOWNSTREAM_LEAD, EFFECTS, UPSTREAM_LEAD
 
 
 @pytest.fixture(scope="module")
@@ -33,28 +34,58 @@ def test_every_choice_but_the_metrics_has_a_dot(table):
     assert len(rows) == len(expected)
     for effect in EFFECTS:
         found = rows[rows.effect == effect]
-        assert not found.label.duplicated().any()
+        assert not found.duplicated(["label", "levels"]).any()
         assert sorted(found.value) == pytest.approx(
             sorted(expected[expected.effect == effect].value), abs=1e-5
         )
 
 
 def test_a_dot_stands_beside_its_own_name_and_default(table):
-    rows = drawn(figures.effects(table)).set_index(["effect", "label"])
-    value = table.set_index(["experiment", "choice", "effect"]).value
-    assert rows.value[Q_EFFECT, "layer 2 only"] == pytest.approx(value["base", "2 only", Q_EFFECT], abs=1e-5)
-    assert rows.value[AGREEMENT_EFFECT, "spectral"] == pytest.approx(
-        value["close-up", "spectral", AGREEMENT_EFFECT], abs=1e-5
-    )
-    assert rows.reference[Q_EFFECT, "spectral"] == rows.value[Q_EFFECT, "default, fewer levels"]
+    rows = drawn(figures.effects(table)).set_index(["effect", "label", "levels"]).sort_index()
+    value = table.set_index(["experiment", "choice_kind", "choice", "effect"]).value
+    for name, levels, kind, choice in (
+        ("layer 2 only", figures.MATCHED, "layer", "2 only"),
+        ("raw graphs only", figures.MATCHED, "graphs", "raw only"),
+        ("raw graphs only", figures.ANYWHERE, "graphs of all levels", "raw only"),
+        ("default", figures.ANYWHERE, "levels", "all"),
+        ("no accuracy filter", figures.ANYWHERE, "accuracy filter", "none, all levels"),
+    ):
+        for effect in (UPSTREAM_LEAD, DOWNSTREAM_LEAD):
+            expected = value["base", kind, choice, effect]
+            assert rows.value[effect, name, levels] == pytest.approx(expected, abs=1e-5)
+    spectral = value["close-up", "optimiser", "spectral", AGREEMENT_EFFECT]
+    found = rows.loc[AGREEMENT_EFFECT, "spectral", figures.MATCHED]
+    assert found.value == pytest.approx(spectral, abs=1e-5)
+    assert found.reference == rows.value[AGREEMENT_EFFECT, "default, fewer levels", figures.MATCHED]
 
 
 def test_rows_go_by_kind_and_the_close_up_comes_last(table):
-    rows = drawn(figures.effects(table))
-    order = list(rows[rows.effect == Q_EFFECT].label)
-    assert order[0] == "default"
-    assert order.index("default, fewer levels") > order.index("layer 2 only")
-    assert order[-1] == "spectral"
+    for panel in figures.effects(table).to_dict()["vconcat"]:
+        (order,) = {tuple(y["sort"]) for layer in panel["layer"] if (y := layer["encoding"].get("y"))}
+        assert order[0] == "default"
+        assert order.index("default, fewer levels") > order.index("layer 2 only")
+        assert order[-1] == "spectral"
+
+
+def test_names_of_choices_leave_room_for_dots_on_a_phone(table):
+    """Panels stand one above another, and a page narrows them until they fit its 350 pixels."""
+    spec = figures.effects(table).to_dict()
+    drawing = vl_convert.vegalite_to_svg(spec)
+    (width,) = {panel["width"] for panel in spec["vconcat"]}
+    assert float(re.search(r'<svg[^>]* width="([\d.]+)', drawing)[1]) - width <= 180
+
+
+def test_both_leads_share_a_scale(table):
+    upstream, downstream, agreement = (
+        next(
+            x["scale"]["domain"]
+            for layer in panel["layer"]
+            if "scale" in (x := layer["encoding"].get("x", {}))
+        )
+        for panel in figures.effects(table).to_dict()["vconcat"]
+    )
+    assert upstream == downstream != agreement
+    assert upstream[0] < 0 < upstream[1]
 
 
 def test_choices_that_leave_nothing_have_no_dot(world):

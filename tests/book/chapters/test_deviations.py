@@ -1,5 +1,6 @@
 """What a deviation changes: planted differences are found, and what does not differ gives none."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from modlib.book import stored as stored_tables
 from modlib.book.chapters.deviations import tables as deviations
 from modlib.comparison import agreement_pairs
 from modlib.measures import UPSTREAM, VARIANTS
+from modlib.paper import distance_from_paper, reported
 from modlib.study.accuracy_filter import PAIR
 from modlib.study.rows import PAIRS
 
@@ -169,7 +171,10 @@ def test_three_seeds_of_many_give_longer_intervals():
     found = deviations.wider_intervals(worlds.results("true", seeds=24, layers=(1,), noise=0.02))
     assert found["seeds"] == 24
     assert 2.5 < found["agreement_wider"] < 14
-    assert deviations.wider_intervals(worlds.results("true", seeds=3, layers=(1,)))["q_wider"] == 1
+    assert 1.5 < found["upstream_wider"] < 14
+    same = deviations.wider_intervals(worlds.results("true", seeds=3, layers=(1,)))
+    assert same.pop("seeds") == 3
+    assert set(same.values()) == {1.0}
 
 
 # --- tables that prose cites
@@ -204,11 +209,35 @@ def test_both_protocols_stand_beside_each_other(store, world):
     assert shared.upstream > left_out.upstream + 0.2
     assert shared.downstream == left_out.downstream
     assert shared.gap > left_out.gap
-    assert shared.gain == left_out.gain != no_hessian.gain
+    assert shared.lead_downstream == left_out.lead_downstream != no_hessian.lead_downstream
+    assert shared.lead_upstream == left_out.lead_upstream == no_hessian.lead_upstream
+    assert left_out.lead_upstream == pytest.approx(0.25, abs=0.005)
+    assert left_out.lead_downstream == pytest.approx(0.015, abs=0.005)
     kept = world.agreement[~world.agreement.network.str.startswith("none")]
-    assert left_out.across == pytest.approx(kept[kept.family_pair == "across"].ecs.mean())
+    ecs = kept[kept.measure_a != kept.measure_b].groupby("family_pair").ecs.mean()
+    for pair in worlds.PAIRS:
+        assert left_out[pair] == pytest.approx(ecs[pair])
+    assert left_out.gap == pytest.approx((ecs.upstream + ecs.downstream) / 2 - ecs.across)
+    assert math.isnan(no_hessian.downstream)  # the output gradient has no other measure to agree with
+    assert no_hessian.upstream == left_out.upstream
     assert deviations.protocol_change("paper").change.to_numpy() == pytest.approx(0)  # against itself
     assert deviations.few_seeds("paper").set_index("experiment").seeds.to_dict() == {"wide": 3}
+
+
+def test_the_papers_values_are_those_of_different_measures():
+    found = deviations.in_paper("paper").set_index("family_pair").ecs
+    assert found.to_dict() == {pair: reported.family_ecs(pair) for pair in worlds.PAIRS}
+
+
+def test_distances_are_of_different_measures(store, world):
+    """Agreement of a measure with itself may be anything."""
+    store()
+    distance = deviations.by_rule("paper").distance
+    own = world.agreement.measure_a == world.agreement.measure_b
+    other = replace(world, agreement=world.agreement.assign(ecs=world.agreement.ecs.where(~own, 9.0)))
+    pairs = distance_from_paper.ecs_beside_paper(deviations.different_measures(other))
+    assert distance[0] == pytest.approx((pairs.trained - pairs.ecs_trained).abs().mean())
+    assert distance[0] < 1
 
 
 def test_regularisers_have_their_dead_units_and_agreement_by_rule(store):

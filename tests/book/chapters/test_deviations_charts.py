@@ -9,7 +9,7 @@ from test_deviations import DEAD, with_labels
 from modlib.book import against_paper
 from modlib.book.chapters.deviations import charts as figures
 from modlib.book.chapters.deviations import tables as deviations
-from modlib.paper import distance_from_paper
+from modlib.paper import distance_from_paper, family_pairs
 from modlib.study.accuracy_filter import PAIR
 
 
@@ -54,15 +54,19 @@ def test_the_papers_rule_is_held_against_the_paper_once_there_are_tables(world, 
     chart = figures.ecs_by_their_rule("quick", name="n")
     rows = drawn(chart)
     shared = distance_from_paper.ecs_beside_paper(deviations.with_shared_dead_units(world))
+    shared = family_pairs.distinct(shared)
     trained = rows[rows.networks == "trained"]
+    assert len(trained) == 28 - 4  # the pairs of a measure with itself are left out
     assert set(trained.ours) <= set(shared.trained.round(4))
     distance = (shared.trained - shared.ecs_trained).abs().mean()
     assert f"{distance:.3f} apart" in chart.to_dict()["usermeta"]["caption"]
 
 
 def test_pairs_that_hang_on_the_search_are_named_largest_first():
-    graphs = [("input_grad", False, "input_grad", True), ("output_grad", True, "output_hess", False)]
-    untrained = pd.DataFrame(graphs, columns=PAIR).assign(other=[0.5, 0.4], stored=[0.55, 0.2], paper=0.5)
+    graphs = [("input_cov", False, "input_grad", True), ("output_grad", True, "output_hess", False)]
+    itself = ("input_grad", False, "input_grad", True)
+    untrained = pd.DataFrame([*graphs, itself], columns=PAIR)
+    untrained = untrained.assign(other=[0.5, 0.4, 0.1], stored=[0.55, 0.2, 0.9], paper=0.5)
     table = figures.pairs(untrained, 1)
     assert table.index.to_list() == [("output gradient, normalised", "output Hessian, raw")]
     assert table.iloc[0].to_dict() == {"Leiden": 0.2, "Monte Carlo": 0.4, "the paper": 0.5}
@@ -98,7 +102,15 @@ def tried(*, negative=True, rescaled=1e-17):
     splits = pd.DataFrame(
         {"negative": [negative, False], "q_absolute": [-0.5, 0.3], "q_newman": [0.125, 0.3]}
     )
-    agreement = pd.DataFrame({"stored": [0.6, 0.4], "other": [0.55, 0.45], "paper": [0.5, 0.5]})
+    agreement = pd.DataFrame(
+        {
+            "measure_a": ["input_cov", "input_grad"],
+            "measure_b": ["input_grad", "input_grad"],
+            "stored": [0.6, 0.3],
+            "other": [0.55, 0.45],
+            "paper": [0.5, 0.5],
+        }
+    )
     table = BeautifulSoup(figures.tried(rows, hessian, splits, rescaled, agreement).data, "html.parser").table
     cells = [[cell.get_text() for cell in row.find_all("td")] for row in table.tbody.find_all("tr")]
     return (
@@ -112,7 +124,7 @@ def test_what_was_tried_is_summed_up():
     assert found["normalised Hessian"] == ["11", "0", "3"]
     assert found["scale of the Hessian"] == ["rounding only"]
     assert found["first split"] == ["2", "1", "−0.500", "0.125"]
-    assert found["search for modules"] == ["0.100", "0.050"]
+    assert found["search for modules"] == ["0.100", "0.050", "0.200", "0.050"]
 
 
 def test_what_there_is_none_of_says_so():

@@ -9,6 +9,7 @@ import pytest
 import worlds
 
 from modlib.book.chapters.elsewhere import tables as elsewhere
+from modlib.measures import DOWNSTREAM, UPSTREAM
 from modlib.paper import multiverse
 from modlib.study import catalogue, schema, store
 
@@ -49,7 +50,7 @@ def of(table, found, **options):
 
 
 def by_effect(results, **options):
-    return elsewhere.effects_of(results, **options).set_index("effect")
+    return elsewhere.effects_of(results, **options).set_index(["effect", "of"])
 
 
 def write(name, results):
@@ -127,8 +128,9 @@ def test_the_excess_is_over_the_experiments_own_untrained_networks():
     table = of(elsewhere.strongest_dropout, found)
     assert (table.strength == 0.6).all()
     means = table.groupby("experiment").value.mean()
-    assert means["base"] == pytest.approx(0.4, abs=0.005)  # .3 and a gain of .3, less .2
-    assert means["wide"] == pytest.approx(0.47, abs=0.005)
+    gains = (0.3 + 0.065) / 2  # upstream, downstream
+    assert means["base"] == pytest.approx(0.3 + gains - 0.2, abs=0.005)
+    assert means["wide"] == pytest.approx(0.3 + gains - 0.13, abs=0.005)
     assert not table.duplicated(["experiment", "layer", "measure"]).any()
 
 
@@ -159,79 +161,77 @@ def test_the_strongest_dropout_is_the_strongest_that_passes_the_filter():
     assert experiments.strongest.item() == pytest.approx(0.5)  # of the grid
 
 
-# --- the two findings as numbers
+# --- one effect at a time
 
 
 @pytest.mark.parametrize("truth", ["true", "false", "noise"])
-def test_first_and_last_effect_are_those_of_the_multiverse(truth):
+def test_matched_leads_and_agreement_are_those_of_the_multiverse(truth):
     results = world(truth)
-    found, default = by_effect(results), multiverse.default_effects(results)
-    names = {"matched": multiverse.Q_EFFECT, "agreement": multiverse.AGREEMENT_EFFECT}
-    for effect, name in names.items():
+    found = by_effect(results)
+    default = multiverse.effects(results, ("default", "metric")).set_index(["choice", "effect"])
+    names = {("matched", of): ("default", effect) for effect, of in multiverse.FAMILY_OF.items()}
+    names[("agreement", "ami")] = ("default", multiverse.AGREEMENT_EFFECT)
+    names[("agreement", "ecs")] = ("ecs", multiverse.AGREEMENT_EFFECT)
+    assert len(names) == 4
+    for effect, row in names.items():
         for field in ("value", "low", "high", "n", "p"):
-            assert found.loc[effect, field] == getattr(default[name], field)
+            assert found.loc[effect, field] == default.loc[row, field]
 
 
 def test_each_margin_of_accuracy_lets_its_penalties_in():
-    """L1 is half a point behind dropout and would win by .7; L2 six points, and by 1.7."""
+    """L1 is half a point behind dropout, with a gain of 1; L2 is six points behind, with a gain of 2."""
     levels = {("l1", 1e-3): 0.955, ("l2", 1e-2): 0.9, ("l2", 1e-5): 0.97, ("dropout", 0.6): 0.96}
     results = with_accuracy(world(), levels)
     results = with_q(with_q(results, 0.95, "l1="), 1.98, "l2=0.01,")
-    found = by_effect(results).loc[["matched", "nearly", "all"]]
-    assert found.value.to_list() == pytest.approx([0.3, -0.7, -1.7], abs=0.005)
-    assert found.rivals.to_list() == [1, 2, 3]
+    found = by_effect(results)
+    for family, gain in (("upstream", 0.3), ("downstream", 0.065)):  # of dropout, over plain networks
+        for effect, best, rivals in (("matched", 0.0, 1), ("nearly", 1.0, 2), ("all", 2.0, 3)):
+            row = found.loc[effect, family]
+            assert row.value == pytest.approx(gain - best, abs=0.005)
+            assert row.rivals == rivals
 
 
-def test_a_layer_by_itself_sees_that_layer_only():
-    before = world()
-    after = with_q(before, -0.2, "dropout", layer=2)
-    values = [
-        elsewhere.effects_of(results, by_layer=True).set_index(["layer", "effect"]).value
-        for results in (before, after)
-    ]
+def test_each_family_has_its_own_lead():
+    before, results = by_effect(world()), world()
+    modules = results.modules.copy()
+    downstream = modules.measure.isin(DOWNSTREAM)
+    modules.loc[downstream & modules.network.str.startswith("dropout"), "q"] -= 0.2
+    after = by_effect(replace(results, modules=modules))
     for effect in elsewhere.MARGINS:
-        moved = [values[1][layer, effect] - values[0][layer, effect] for layer in (0, 1, 2)]
-        assert moved == pytest.approx([-0.1, 0.0, -0.2], abs=1e-9)
+        assert after.value[effect, "upstream"] == before.value[effect, "upstream"]
+        moved = after.value[effect, "downstream"] - before.value[effect, "downstream"]
+        assert moved == pytest.approx(-0.2, abs=1e-9)
+        assert after.high[effect, "downstream"] < 0 < after.low[effect, "upstream"]
 
 
-def test_table_of_effects_has_a_row_an_experiment_layer_and_effect():
+def test_table_of_effects_has_a_row_an_experiment_and_effect():
     found = {"base": world(), "deep": world("false", "deep", layers=(1, 2, 3))}
     table = of(elsewhere.effects, found)
-    assert len(table) == 4 * (3 + 4)
-    assert not table.duplicated(["experiment", "layer", "effect"]).any()
+    assert len(table) == (3 * 2 + 2) * 2
+    assert not table.duplicated(["experiment", "effect", "of"]).any()
     assert (table[table.experiment == "base"].low > 0).all()
     assert (table[table.experiment == "deep"].high < 0).all()
-    whole = table[table.over == "all layers"]
-    assert len(whole) == 8
     for name, results in found.items():
-        here = whole[whole.experiment == name].drop(columns=["experiment", "over"]).reset_index(drop=True)
+        here = table[table.experiment == name].drop(columns="experiment").reset_index(drop=True)
         pd.testing.assert_frame_equal(elsewhere.effects_of(results), here)
 
 
-def test_sides_of_zero_are_counted_over_experiments():
-    found = {"base": world(), "wide": world("true", "wide"), "deep": world("false", "deep")}
-    table = of(elsewhere.sides, found).set_index("effect")
-    assert set(table.index) == set(elsewhere.EFFECTS)
-    for effect in elsewhere.EFFECTS:
-        assert table.loc[effect].to_dict() == {"above": 2, "below": 1, "experiments": 3}
-    few = of(elsewhere.sides, {"base": world(seeds=2)}).set_index("effect")
-    assert few.loc["matched"].to_dict() == {"above": 0, "below": 0, "experiments": 1}  # no interval
+def test_two_seeds_give_no_interval_of_a_lead():
+    found = by_effect(world(seeds=2))
+    assert math.isfinite(found.value["matched", "upstream"])
+    assert math.isnan(found.low["matched", "upstream"])
 
 
-def test_outcomes_are_counted_by_the_side_of_the_interval():
-    found = {"base": world("true"), "wide": world("false", "wide"), "fashion": world("noise", "fashion")}
+def test_best_levels_stand_beside_untrained_networks():
+    found = {"base": world("true"), "fashion": world("noise", "fashion")}
     best = of(elsewhere.best_levels, found)
-    assert len(best) == 3 * 16
-    scores = of(elsewhere.scores, found).set_index("experiment")
-    assert list(scores.index) == list(found)
-    assert scores.loc["base"].to_dict() == {"dropout": 16, "undecided": 0, "L1 or L2": 0, "graphs": 16}
-    assert scores.loc["wide"].to_dict() == {"dropout": 0, "undecided": 0, "L1 or L2": 16, "graphs": 16}
-    assert scores.loc["fashion", "undecided"] > 10
+    assert len(best) == 2 * 16
     base = best[best.experiment == "base"]
     assert (base.untrained.round(1) == 0.2).all()
-    for level, excess in {"plain": 0.1, "dropout": 0.4}.items():
+    upstream = base[base.measure.isin(UPSTREAM)]
+    for level, excess in {"plain": 0.1, "dropout": 0.4, "weights": 0.15}.items():
         np.testing.assert_allclose(base[f"{level}_excess"], base[level] - base.untrained)
-        np.testing.assert_allclose(base[f"{level}_excess"], excess, atol=0.005)
+        np.testing.assert_allclose(upstream[f"{level}_excess"], excess, atol=0.005)
 
 
 # --- filters
@@ -253,10 +253,11 @@ def test_filters_decide_which_networks_take_part():
     kept = table.groupby("filter", sort=False).kept.first()
     assert kept.to_dict() == {"paper": 12, "scaled": 16, "none": 20}
     assert table.groupby("filter", sort=False).least.first()["scaled"] == pytest.approx(0.7276, abs=1e-4)
-    values = table.set_index(["filter", "effect"]).value
-    assert values["paper", "all"] == pytest.approx(0.3, abs=0.005)
-    assert values["scaled", "all"] == pytest.approx(0.3 - 1.05, abs=0.005)
-    assert values["none", "matched"] == values["paper", "matched"]  # those are not as accurate anyway
+    values = table.set_index(["filter", "effect", "of"]).value
+    assert values["paper", "all", "upstream"] == pytest.approx(0.3, abs=0.005)
+    assert values["scaled", "all", "upstream"] == pytest.approx(0.3 - 1.05, abs=0.005)
+    for family in ("upstream", "downstream"):  # what is let in is not as accurate anyway
+        assert values["none", "matched", family] == values["paper", "matched", family]
     assert of(elsewhere.filters, {"base": base}).empty
     exercise = of(elsewhere.filters, {"base": base}, experiment="base")
     assert exercise["filter"].unique().tolist() == ["paper", "scaled", "none"]
@@ -274,7 +275,7 @@ def test_change_with_depth_is_found_with_its_sign():
     results = world(layers=(1, 2, 3, 4, 5))
     agreement = results.agreement.copy()
     slope = agreement.family_pair.map({"across": 0.02, "downstream": -0.03, "upstream": 0.0})
-    agreement["ecs"] += slope * agreement.layer
+    agreement["ami"] += slope * agreement.layer
     found = depth(replace(results, agreement=agreement))
     for pair, sign, change in (("across", 1, 0.08), ("downstream", -1, -0.12)):
         assert found.value[pair, "last less first"] == pytest.approx(change, abs=0.002)
@@ -298,40 +299,90 @@ def test_a_trend_of_too_few_seeds_has_a_value_and_no_interval():
     assert math.isnan(found.high)
 
 
+def test_only_plain_networks_tell_of_depth():
+    results = world(layers=(1, 2, 3))
+    agreement = results.agreement.copy()
+    regularised = ~agreement.network.str.startswith(("none", "l2=1e-05,"))
+    agreement.loc[regularised, "ami"] += 3.0 * agreement.layer
+    found = depth(replace(results, agreement=agreement)).value.xs("last less first", level="statistic")
+    assert found.abs().max() < 0.005
+
+
 def test_agreement_by_layer_keeps_experiments_layers_and_training_apart():
     found = {"base": world("true"), "deep": world("false", "deep", layers=(1, 2, 3))}
     table = of(elsewhere.agreement_by_layer, found)
     assert len(table) == 2 * 2 * 3 * (2 + 3)
-    values = table[table.metric == "ecs"].set_index(["experiment", "trained", "layer", "family_pair"]).value
-    assert values["base", True, 2, "upstream"] == pytest.approx(0.7, abs=0.005)
-    assert values["base", False, 1, "upstream"] == pytest.approx(0.5, abs=0.005)
-    assert values["deep", True, 3, "across"] == pytest.approx(0.5, abs=0.005)
-    assert values["deep", False, 3, "downstream"] == pytest.approx(0.1, abs=0.005)
+    values = table.set_index(["metric", "experiment", "trained", "layer", "family_pair"]).value
+    ecs, ami = values["ecs"], values["ami"]
+    assert ecs["base", True, 2, "upstream"] == pytest.approx(0.7, abs=0.005)
+    assert ecs["base", False, 1, "upstream"] == pytest.approx(0.5, abs=0.005)
+    assert ecs["deep", True, 3, "across"] == pytest.approx(0.5, abs=0.005)
+    assert ecs["deep", False, 3, "downstream"] == pytest.approx(0.1, abs=0.005)
+    assert ami["base", True, 2, "upstream"] == pytest.approx(0.5, abs=0.005)  # .6 at the strongest levels
+    assert ami["base", False, 2, "downstream"] == pytest.approx(0.5, abs=0.005)
 
 
-def test_training_changes_agreement_by_trained_less_untrained_of_other_seeds():
+# --- agreement at levels, and by training
+
+
+def test_agreement_is_told_at_four_levels():
+    found = {"base": world(), "fashion": with_accuracy(world(name="fashion"), {("dropout", 0.6): 0.5})}
+    table = of(elsewhere.agreement_at_levels, found)
+    assert len(table) == 2 * 4 * 3
+    rows = table.set_index(["experiment", "level", "pair"])
+    for level, upstream, across in (
+        ("untrained", 0.3, 0.0),
+        ("weakest L2", 0.5, 0.1),
+        ("strongest dropout", 0.6, 0.2),
+        ("strongest L2", 0.6, 0.2),
+    ):
+        for pair, value in (("upstream", upstream), ("across", across)):
+            row = rows.loc["base", level, pair]
+            assert row.value == pytest.approx(value, abs=0.005)
+            assert row.low < row.value < row.high
+    # whose networks still learn: at the next weaker dropout agreement is as in plain networks
+    weaker = rows.loc["fashion", "strongest dropout", "across"]
+    assert (weaker.strength, round(weaker.value, 1)) == (0.2, 0.1)
+
+
+def test_two_seeds_at_a_level_have_no_interval():
+    results = world(seeds=3)
+    networks = results.networks.copy()
+    networks.loc[networks.network == "dropout=0.6,seed=2", "test_accuracy"] = 0.5
+    table = of(elsewhere.agreement_at_levels, {"base": replace(results, networks=networks)})
+    few = table.level == "strongest dropout"
+    assert (table[few].seeds == 2).all()
+    assert table[few][["low", "high"]].isna().all(axis=None)
+    assert table[~few][["low", "high"]].notna().all(axis=None)
+
+
+def test_training_changes_agreement_by_plain_less_untrained_of_other_seeds():
     results = world("true", "wide")
     table = of(elsewhere.agreement, {"wide": results}).set_index(["experiment", "metric", "pair"])
-    upstream = table.loc["wide", "ecs", "upstream"]
-    assert upstream.trained == pytest.approx(0.7, abs=0.005)
-    assert upstream.untrained == pytest.approx(0.5, abs=0.005)
-    assert upstream.value == pytest.approx(0.2, abs=0.005)
-    assert upstream.low > 0
+    for metric, trained, untrained in (("ami", 0.5, 0.3), ("ecs", 0.7, 0.5)):
+        upstream = table.loc["wide", metric, "upstream"]
+        assert upstream.trained == pytest.approx(trained, abs=0.005)  # AMI is .6 at the strongest levels
+        assert upstream.untrained == pytest.approx(untrained, abs=0.005)
+        assert upstream.value == pytest.approx(trained - untrained, abs=0.005)
+        assert upstream.low > 0
     agreement, networks = results.agreement.copy(), results.networks
     seeds = networks[networks.trained].seed
     begun = networks[~networks.trained & networks.seed.isin(seeds)].network
-    agreement.loc[agreement.network.isin(begun), "ecs"] += 0.1
+    agreement.loc[agreement.network.isin(begun), "ami"] += 0.1
     moved = of(elsewhere.agreement, {"wide": replace(results, agreement=agreement)})
-    moved = moved.set_index(["experiment", "metric", "pair"]).loc["wide", "ecs", "upstream"]
-    assert moved.value == upstream.value
-    assert moved.untrained > upstream.untrained
+    pd.testing.assert_frame_equal(moved.set_index(["experiment", "metric", "pair"]), table)
 
 
 # --- what is cited
 
 
 def test_an_experiment_that_is_not_stored_has_no_rows(stored):
-    for make in (elsewhere.experiments, elsewhere.agreement, elsewhere.effects, elsewhere.scores):
+    for make in (
+        elsewhere.experiments,
+        elsewhere.agreement,
+        elsewhere.effects,
+        elsewhere.agreement_at_levels,
+    ):
         assert set(make("paper").experiment) == set(stored)
     assert elsewhere.filters("paper").empty
 
@@ -340,5 +391,5 @@ def test_the_bound_of_a_network_left_out_does_not_shift_the_level():
     """Accuracies of a level average to a rounding below their common value: it still matches."""
     results = with_accuracy(world(), dict.fromkeys(worlds.LEVELS, 0.1 + 0.2 + 0.6))
     found = by_effect(results)
-    assert found.rivals["matched"] == 3
-    assert np.isclose(found.value["matched"], found.value["all"])
+    assert found.rivals["matched", "upstream"] == 3
+    assert np.isclose(found.value["matched", "upstream"], found.value["all", "upstream"])

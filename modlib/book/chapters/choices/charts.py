@@ -1,4 +1,4 @@
-"""The multiverse: both effects under every analysis choice."""
+"""The multiverse: three effects under every analysis choice, and the metrics of agreement."""
 
 from typing import Any
 
@@ -6,60 +6,93 @@ import altair as alt
 import pandas as pd
 
 from modlib.book.chapters.choices import tables as choices
-from modlib.book.theme import GREY, Layered, described, estimate, formatted, scale_of
-from modlib.paper.multiverse import AGREEMENT_EFFECT, Q_EFFECT
+from modlib.book.theme import FAMILY_COLOURS, GREY, Layered, described, estimate, formatted
+from modlib.paper.contrasts import LEVELS_COMPARED
+from modlib.paper.multiverse import AGREEMENT_EFFECT, DOWNSTREAM_LEAD, FAMILY_OF, UPSTREAM_LEAD
 
-#: One shade a kind of choice; the hues of the two families are left to the measures.
-KINDS = {
-    "default": "#7f7f7f",
-    "levels": "#c2588f",
-    "accuracy filter": "#8a6fc0",
-    "graphs": "#2a9d8f",
-    "graphs of all levels": "#c2588f",
-    "layer": "#b8860b",
-    "metric": "#c2588f",
-    "images": "#5b7f2b",
-    "optimiser": "#a0522d",
+TITLES = {
+    UPSTREAM_LEAD: "upstream: Q, best dropout − best L1 or L2",
+    DOWNSTREAM_LEAD: "downstream: the same difference of Q",
+    AGREEMENT_EFFECT: "AMI, within families − across",
 }
-TITLES = {Q_EFFECT: "Q, best dropout − best L1 or L2", AGREEMENT_EFFECT: "ECS, within − across families"}
+COLOURS = dict(zip(TITLES, FAMILY_COLOURS.values(), strict=True))  # of both families, and of both together
+MATCHED, ANYWHERE = LEVELS_COMPARED
+#: Kinds of choices in the order of rows, each by the row that it is shown in: that of the same choice at
+#: matched accuracy, if there is one.
+KINDS = {
+    "default": "default",
+    "levels": "default",
+    "accuracy filter": "accuracy filter",
+    "graphs": "graphs",
+    "graphs of all levels": "graphs",
+    "layer": "layer",
+    "images": "images",
+    "optimiser": "optimiser",
+}
+_ALL_LEVELS = ", all levels"
+_WIDTH = 300  # pages narrow it on a phone, where names of choices leave room for half of it
 
 
 def _rows(table: pd.DataFrame) -> pd.DataFrame:
     """Name and order the rows of a chart, by kind of choice, each experiment's default first."""
-    rows = table[table.choice_kind.isin(KINDS) & (table.choice_kind != "metric")].dropna(subset="value")
+    rows = table[table.choice_kind.isin(KINDS)].dropna(subset="value")
     close_up = rows.experiment == "close-up"
     named = [choices.label(str(k), str(c)) for k, c in zip(rows.choice_kind, rows.choice, strict=True)]
     label = pd.Series(named, index=rows.index)
-    kind = {name: i for i, name in enumerate(KINDS)}
+    anywhere = label.str.endswith(_ALL_LEVELS) | (rows.choice_kind == "levels")
+    label = label.str.removesuffix(_ALL_LEVELS).mask(rows.choice_kind == "levels", "default")
+    order = {name: i for i, name in enumerate(dict.fromkeys(KINDS.values()))}
     rows = rows.assign(
         label=label.mask(close_up & (rows.choice_kind == "default"), "default, fewer levels"),
-        place=100 * close_up + rows.choice_kind.map(kind),
+        levels=anywhere.map({True: ANYWHERE, False: MATCHED}),
+        place=100 * close_up + rows.choice_kind.map(KINDS).map(order),
     )
-    shown = ["label", "place", "choice_kind", "effect", "experiment", "reference", *choices.ESTIMATE]
+    shown = ["label", "place", "levels", "effect", "experiment", "reference", *choices.ESTIMATE]
     return rows[shown].sort_values("place", kind="stable").round(5)
 
 
 @described(
-    "Two panels of dots with 95 % intervals, one dot an analysis choice: the gain of dropout over weight "
-    "penalties in modularity, and agreement within less across families; a tick marks each effect by the "
-    "default choices, a dashed line zero."
+    "Three panels of dots with 95 % intervals, one row an analysis choice: how far dropout leads over weight "
+    "penalties in modularity upstream, how far downstream, and agreement within less across families; a "
+    "tick marks each effect by the default choices, a dashed line zero."
 )
 def effects(table: pd.DataFrame) -> alt.VConcatChart:
-    """Plot `tables.effects` with 95 % intervals and a tick at the default; metrics have their own chart."""
+    """Plot `tables.effects` with 95 % intervals and a tick at the default; metrics have their own chart.
+
+    Filled dots compare levels of matched accuracy, open ones all levels. Both leads share one scale.
+    """
     rows = _rows(table)
-    return alt.vconcat(*(_panel(rows, effect, title) for effect, title in TITLES.items()), spacing=24)
+    of_q = rows.effect != AGREEMENT_EFFECT
+    panels = [
+        _panel(rows[rows.effect == effect], effect, rows[of_q if effect in FAMILY_OF else ~of_q])
+        for effect in TITLES
+    ]
+    return alt.vconcat(*panels, spacing=22)
 
 
-def _panel(rows: pd.DataFrame, effect: str, title: str) -> Layered:
-    order = list(rows[rows.effect == effect].label)
-    base = alt.Chart(rows).transform_filter(alt.FieldEqualPredicate(field="effect", equal=effect))
-    y = _rows_of(order, scale=alt.Scale(domain=order))
+def _panel(rows: pd.DataFrame, effect: str, alike: pd.DataFrame) -> Layered:
+    """Draw an effect on the scale of all effects that are `alike`."""
+    order, colour = list(dict.fromkeys(rows.label)), COLOURS[effect]
+    low, high = min(0.0, alike.low.min()), max(0.0, alike.high.max())
+    domain = [low - 0.05 * (high - low), high]
+    compared = [alt.Tooltip("levels:N", title="levels compared")] if effect in FAMILY_OF else []
+    own: dict[str, Any] = {"y": _rows_of(order)}
+    if effect in FAMILY_OF:
+        own["yOffset"] = alt.YOffset("levels:N", scale=alt.Scale(domain=[*LEVELS_COMPARED]))
     tooltip = [
-        *(alt.Tooltip("label:N", title="choice"), alt.Tooltip("choice_kind:N", title="kind"), "experiment:N"),
+        *(alt.Tooltip("label:N", title="choice"), *compared, "experiment:N"),
         *(*estimate("value", "effect"), *formatted(".3f", reference="by default")),
     ]
-    default = base.mark_tick(thickness=1.5, size=14, color=GREY).encode(x="reference:Q", y=y)
-    return _dots(base, default, y=y, title=title, tooltip=tooltip, kind="choice_kind")
+    base = alt.Chart(rows)
+    return _dots(
+        base,
+        base.mark_tick(thickness=1.5, size=14, color=GREY).encode(x="reference:Q", y=own["y"]),
+        rows=own,
+        x=alt.X("value:Q", title=TITLES[effect], axis=alt.Axis(tickCount=4), scale=alt.Scale(domain=domain)),
+        colour=colour,
+        fill=alt.condition(f"datum.levels == '{ANYWHERE}'", alt.value("transparent"), alt.value(colour)),
+        tooltip=tooltip,
+    )
 
 
 @described(
@@ -68,30 +101,48 @@ def _panel(rows: pd.DataFrame, effect: str, title: str) -> Layered:
 )
 def metrics(table: pd.DataFrame) -> Layered:
     """Plot `tables.metrics`, the share of agreement within families that is lost across them."""
-    kind = ["default" if metric == "ecs" else "metric" for metric in table.metric]
-    rows = table.assign(label=table.metric.map(choices.METRIC_NAMES), kind=kind).round(5)
+    rows = table.assign(label=table.metric.map(choices.METRIC_NAMES)).round(5)
     tooltip = [
         alt.Tooltip("label:N", title="metric"),
-        *formatted(".3f", within="within families", across="across"),
+        *formatted(".3f", upstream="within upstream", downstream="within downstream", across="across"),
         *estimate("value", "share lost"),
     ]
-    title = "share of agreement lost across families"
-    return _dots(alt.Chart(rows), y=_rows_of(list(rows.label)), title=title, tooltip=tooltip, kind="kind")
+    colour = COLOURS[AGREEMENT_EFFECT]
+    return _dots(
+        alt.Chart(rows),
+        rows={"y": _rows_of(list(rows.label))},
+        x=alt.X(
+            "value:Q",
+            title="share of agreement lost across families",
+            axis=alt.Axis(tickCount=4, format="%"),
+            scale=alt.Scale(zero=True),
+        ),
+        colour=colour,
+        fill=alt.value(colour),
+        tooltip=tooltip,
+    )
 
 
-def _rows_of(order: list[str], **options: Any) -> alt.Y:
-    axis = alt.Axis(labelLimit=250, ticks=False, domain=False)
-    return alt.Y("label:N", sort=order, title=None, axis=axis, **options)
+def _rows_of(order: list[str]) -> alt.Y:
+    axis = alt.Axis(labelLimit=250, labelFontSize=11, ticks=False, domain=False)
+    return alt.Y("label:N", sort=order, title=None, axis=axis, scale=alt.Scale(domain=order))
 
 
-def _dots(base: alt.Chart, *below: alt.Chart, y: alt.Y, title: str, tooltip: list[Any], kind: str) -> Layered:
+def _dots(
+    base: alt.Chart,
+    *below: alt.Chart,
+    rows: dict[str, Any],
+    x: alt.X,
+    colour: str,
+    fill: Any,
+    tooltip: list[Any],
+) -> Layered:
     """Draw a row a choice: its value, with its interval, above what lies `below`, and a dashed line at 0."""
     zero = base.mark_rule(strokeDash=[3, 3]).encode(x=alt.datum(0))
-    colour = alt.Color(f"{kind}:N", scale=scale_of(KINDS), legend=None)
-    x = alt.X("value:Q", title=title, axis=alt.Axis(tickCount=6), scale=alt.Scale(zero=True))
     seeds = [alt.Tooltip("n:Q", title="seeds"), alt.Tooltip("p:Q", format=".1e")]
-    span = base.mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q", y=y, color=colour)
-    dot = base.mark_point(filled=True, size=60, opacity=1).encode(
-        x=x, y=y, color=colour, tooltip=[*tooltip, *seeds]
+    span = base.mark_rule(strokeWidth=2, color=colour).encode(x="low:Q", x2="high:Q", **rows)
+    dot = base.mark_point(size=50, strokeWidth=1.5, stroke=colour, opacity=1).encode(
+        x=x, fill=fill, tooltip=[*tooltip, *seeds], **rows
     )
-    return alt.layer(zero, *below, span, dot).properties(width=330, height=alt.Step(17))
+    step = alt.Step(17, **{"for": "position"})  # a row's height, whatever is drawn in it
+    return alt.layer(zero, *below, span, dot).properties(width=_WIDTH, height=step)

@@ -1,4 +1,4 @@
-"""How much hangs on each analysis choice: both effects, the optimisers, the number of test images.
+"""How much hangs on each analysis choice: three effects, the optimisers, the number of test images.
 
 Most choices are tried on the base experiment. Other optimisers and fewer images need partitions of their own,
 which the experiment ``close-up`` has, for a third of the levels; its effects stand beside its own default.
@@ -13,7 +13,7 @@ from modlib.algorithms import OPTIMISERS
 from modlib.book.numbers import offered, once
 from modlib.book.stored import experiments, there
 from modlib.paper import family_pairs, multiverse
-from modlib.paper.multiverse import CHOSEN_METRICS
+from modlib.paper.multiverse import CHOSEN_METRICS, DEFAULT_METRIC
 from modlib.stats import intervals
 from modlib.study.accuracy_filter import GRAPH, trained_networks
 from modlib.study.runner import run
@@ -21,8 +21,8 @@ from modlib.study.store import Results
 
 ROUNDING = 1e-9  # two values of Q this close are equal
 METRIC_NAMES = {
-    "ecs": "element-centric similarity",
     "ami": "adjusted mutual information",
+    "ecs": "element-centric similarity",
     "ari": "adjusted Rand index",
     "rmi": "reduced mutual information",
     "vi": "variation of information",
@@ -38,6 +38,7 @@ OPTIMISER_NAMES = {
 _CLOSE_UP_ONLY = ("images", "optimiser")
 ESTIMATE = ["value", "low", "high", "n", "p"]
 PAIRS = ["upstream", "downstream", "across"]
+SHORT_METRICS = ("ami", "ecs")  # those that the table `choices_agreement` has
 
 
 def label(kind: str, choice: str) -> str:
@@ -47,8 +48,8 @@ def label(kind: str, choice: str) -> str:
     --------
     >>> label("accuracy filter", "at least 0.9"), label("layer", "2 only"), label("images", "100")
     ('test accuracy at least 0.9', 'layer 2 only', '100 test images')
-    >>> label("graphs of all levels", "upstream only"), label("levels", "all")
-    ('upstream graphs only, all levels', 'all levels')
+    >>> label("graphs of all levels", "raw only"), label("levels", "all")
+    ('raw graphs only, all levels', 'all levels')
     """
     if kind == "metric":
         return METRIC_NAMES[choice]
@@ -65,11 +66,11 @@ def label(kind: str, choice: str) -> str:
 
 
 def effects(base: Results, close_up: Results | None = None) -> pd.DataFrame:
-    """Both effects under every choice, each beside the same effect without it.
+    """All effects under every choice, each beside the same effect without it.
 
     Only the choices of images and of optimiser are those of `close_up`. The `reference` is the effect by the
-    default choices in the same experiment, the `change` a share of it (both nan for other metrics, whose
-    units differ); `kept` says whether the effect has its sign and an interval that leaves out 0.
+    default choices in the same experiment, and the `change` is the effect less that (both nan for other
+    metrics, whose units differ).
     """
     table = multiverse.effects(base).assign(experiment="base")
     tables = [table[~table.choice_kind.isin(_CLOSE_UP_ONLY)]]
@@ -80,19 +81,18 @@ def effects(base: Results, close_up: Results | None = None) -> pd.DataFrame:
     default = found[found.choice_kind == "default"].set_index(["experiment", "effect"]).value
     own = default.reindex(pd.MultiIndex.from_frame(found[["experiment", "effect"]])).to_numpy()
     found["reference"] = np.where(found.choice_kind == "metric", np.nan, own)
-    found["change"] = found.value / found.reference - 1
-    found["kept"] = np.where(own > 0, found.low > 0, found.high < 0)
-    return found
+    return found.assign(change=found.value - found.reference)
 
 
 def metrics(results: Results) -> pd.DataFrame:
-    """Agreement within less across families in a unit that all metrics share.
+    """Agreement within less across families in a unit that all metrics share, the default metric first.
 
-    The `value` is the mean over seeds of (within − across) / within: 0 if agreement does not care about
-    families, 1 if nothing of it is left across them. For a distance it is (across − within) / across.
+    The `value` is the mean over seeds of (within − across) / within, where agreement within is the mean of
+    both families: 0 if agreement does not care about families, 1 if nothing of it is left across them. For a
+    distance it is (across − within) / across.
     """
     rows = []
-    for metric in CHOSEN_METRICS:
+    for metric in (DEFAULT_METRIC, *CHOSEN_METRICS):
         if metric not in results.agreement:
             continue
         seeds = family_pairs.families_by_seed(
@@ -100,8 +100,7 @@ def metrics(results: Results) -> pd.DataFrame:
         )
         within, across = (seeds.upstream + seeds.downstream) / 2, seeds.across
         share = (across - within) / across if metric == "vi" else (within - across) / within
-        means = {"metric": metric, "within": within.mean(), "across": across.mean()}
-        rows.append(means | _estimate(share))
+        rows.append({"metric": metric, **seeds[PAIRS].mean()} | _estimate(share))
     return pd.DataFrame(rows)
 
 
@@ -135,13 +134,13 @@ def images(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def agreement(results: Results, metric: str = "ecs") -> pd.DataFrame:
+def agreement(results: Results, metric: str = DEFAULT_METRIC) -> pd.DataFrame:
     """Agreement within and across families by each choice of images and optimiser, means over seeds."""
-    if metric not in ("ecs", "ami"):
-        raise ValueError(f"metric must be ecs or ami, got {metric!r}")
+    if metric not in SHORT_METRICS:
+        raise ValueError(f"metric must be {' or '.join(SHORT_METRICS)}, got {metric!r}")
     kept = trained_networks(results)
     rest = results.choices_agreement
-    rest = rest[~rest.distinct.astype(bool)]
+    rest = rest[rest.distinct.astype(bool)]
     tables = {"default": results.agreement} | dict(iter(rest.groupby("choice", sort=False)))
     means = {
         name: family_pairs.families_by_seed(table, kept, metric, by_layer=False)[PAIRS].mean()
@@ -182,44 +181,58 @@ def _close_up(profile: str) -> Results | None:
 
 @offered("experiment", "effect", "choice_kind", "choice")
 @once
-def both_effects(profile: str) -> pd.DataFrame:
-    """Gain of Q by dropout, and agreement within less across families, under every analysis choice."""
+def under_choices(profile: str) -> pd.DataFrame:
+    """Dropout's lead by family, and agreement within less across families, under every analysis choice."""
     return effects(run("base", profile=profile), _close_up(profile))
 
 
 @offered("effect")
 def counts(profile: str) -> pd.DataFrame:
-    """How many choices keep an effect (for ``both``, all rows are counted).
-
-    A row is `kept` if it has the default's sign and its interval leaves out 0, `kept_holm` if it does so
-    after Holm's correction for all rows, and `against` if its whole interval is below 0.
-    """
-    table = _changed(both_effects(profile))
-    adjusted = intervals.holm(table.p.to_numpy(dtype=float))
-    table["kept_holm"] = table.kept & (adjusted < 1 - intervals.LEVEL)
-    table["against"] = table.high < 0
-    both = pd.concat([table, table.assign(effect="both")])
-    found = both.groupby("effect")[["kept", "kept_holm", "against"]].sum().astype(int)
-    return found.assign(rows=both.groupby("effect").size()).reset_index()
+    """Count the choices, but for the default, whose interval is `above` zero, `around` it or `below`."""
+    table = _changed(under_choices(profile))
+    table = table.assign(choices=1, above=table.low > 0, below=table.high < 0)
+    found = table.groupby("effect", sort=False)[["choices", "above", "below"]].sum().astype(int)
+    return found.assign(around=found.choices - found.above - found.below).reset_index()
 
 
 @offered("effect", "extreme")
 def extremes(profile: str) -> pd.DataFrame:
-    """Find the choice that changes an effect most, by how many `percent`, and the one that leaves least."""
+    """Find the choice under which an effect is `smallest` and the one under which it is `largest`.
+
+    Other metrics of agreement, whose units differ, are left out.
+    """
+    table = _changed(under_choices(profile))
     rows = []
     at: Any
-    for effect, group in _changed(both_effects(profile)).dropna(subset="change").groupby("effect"):
-        found = {"largest change": group.change.abs().idxmax(), "smallest value": group.value.idxmin()}
-        for extreme, at in found.items():
+    for effect, group in table[table.choice_kind != "metric"].groupby("effect", sort=False):
+        for extreme, at in (("smallest", group.value.idxmin()), ("largest", group.value.idxmax())):
             row = group.loc[at]
             which = label(row.choice_kind, row.choice)
-            rows.append([effect, extreme, row.value, 100 * row.change, which])
-    return pd.DataFrame(rows, columns=["effect", "extreme", "value", "percent", "choice"])
+            rows.append([effect, extreme, row.value, row.low, row.high, row.change, which])
+    columns = ["effect", "extreme", "value", "low", "high", "change", "choice"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _changed(table: pd.DataFrame) -> pd.DataFrame:
     """Leave out defaults, and choices without an effect: a strict filter may leave nothing."""
     return table[table.choice_kind != "default"].dropna(subset="value")
+
+
+@offered("family_pair")
+def self_pairs(profile: str) -> pd.DataFrame:
+    """Agreement within a family of `different` measures, of a measure with `itself`, and of `every` pair.
+
+    A measure is compared with itself where its raw graph is compared with its normalised one. `raised` is by
+    how much such pairs would raise the mean.
+    """
+    results = run("base", profile=profile)
+    kept = results.agreement.network.isin(trained_networks(results).network)
+    table = results.agreement[kept & (results.agreement.family_pair != "across")]
+    own = table[table.measure_a == table.measure_b]
+    parts = {"every": table, "different": family_pairs.distinct(table), "itself": own}
+    means = {name: rows.groupby("family_pair")[DEFAULT_METRIC].mean() for name, rows in parts.items()}
+    found = pd.DataFrame(means).reset_index()
+    return found.assign(raised=found.every - found.different)
 
 
 @offered()
@@ -228,7 +241,7 @@ def metric_range(profile: str) -> pd.DataFrame:
     value = metrics(run("base", profile=profile)).set_index("metric").value
     lowest, highest = str(value.idxmin()), str(value.idxmax())
     names = {"lowest_metric": METRIC_NAMES[lowest], "highest_metric": METRIC_NAMES[highest]}
-    numbers = {"lowest": value.min(), "highest": value.max(), "ecs": value["ecs"], "metrics": len(value)}
+    numbers = {"lowest": value.min(), "highest": value.max(), "default": value[DEFAULT_METRIC]}
     return pd.DataFrame([numbers | names])
 
 
@@ -252,8 +265,11 @@ def few_images(profile: str) -> pd.DataFrame:
     return (100 * table).add_suffix("_percent").reset_index()
 
 
-@offered("choice")
-def ecs(profile: str) -> pd.DataFrame:
-    """Element-centric similarity within and across families by optimiser and number of images."""
-    table = agreement(there(_close_up(profile)))
-    return table.assign(choice=table.choice.str.rpartition("=")[2])
+@offered("metric", "choice")
+def by_search(profile: str) -> pd.DataFrame:
+    """Agreement within and across families by optimiser and number of images, in both metrics stored."""
+    close_up = there(_close_up(profile))
+    found = pd.concat(
+        [agreement(close_up, metric).assign(metric=metric) for metric in SHORT_METRICS], ignore_index=True
+    )
+    return found.assign(choice=found.choice.str.rpartition("=")[2])

@@ -10,7 +10,7 @@ from modlib.book.chapters.deviations import tables as deviations
 from modlib.book.html_table import text_table
 from modlib.book.number_format import format_number
 from modlib.book.theme import FAMILY_COLOURS, described, estimate, panels, scale_of
-from modlib.paper import distance_from_paper, graph_names
+from modlib.paper import distance_from_paper, family_pairs, graph_names
 from modlib.study.accuracy_filter import LEVEL
 from modlib.study.runner import run
 from modlib.study.store import Results
@@ -29,7 +29,9 @@ def tried(
     """Sum up what the functions of `modlib.paper.released_code` found in networks at hand, for reading."""
     losing = covariances[covariances.lost > 0]
     negative = splits[splits.negative]
-    leiden, monte_carlo = ((untrained[by] - untrained.paper).abs().mean() for by in ("stored", "other"))
+    same = untrained.measure_a == untrained.measure_b
+    searches = {"Leiden": "stored", "Monte Carlo": "other"}
+    away = {name: (untrained[by] - untrained.paper).abs() for name, by in searches.items()}
     found: dict[str, dict[str, object]] = {
         "covariance": {
             "units of the kept networks": covariances.units.sum(),
@@ -53,8 +55,9 @@ def tried(
             "mean Q of these, by Newman's": negative.q_newman.mean(),
         },
         "search for modules": {
-            "ECS of untrained networks, distance from the paper's: Leiden": leiden,
-            "the same: Monte Carlo": monte_carlo,
+            f"distance of untrained ECS from the paper's, {pairs}: {name}": distance[chosen].mean()
+            for pairs, chosen in (("different measures", ~same), ("a measure with itself", same))
+            for name, distance in away.items()
         },
     }
     rows = [
@@ -68,7 +71,11 @@ def tried(
 
 
 def pairs(untrained: pd.DataFrame, count: int = 8) -> pd.DataFrame:
-    """Pairs of graphs of `released_code.untrained_agreement` that hang on the search most, for reading."""
+    """Pairs of graphs of `released_code.untrained_agreement` that hang on the search most, for reading.
+
+    Pairs of a measure with its own normalised form are left out.
+    """
+    untrained = family_pairs.distinct(untrained)
     step = (untrained.stored - untrained.other).abs()
     table = untrained.loc[step.nlargest(count).index]
     for side in ("a", "b"):
@@ -104,9 +111,16 @@ def dead_units_of_figures(profile: str, *, name: str, caption: str) -> alt.Facet
 
 
 def ecs_by_their_rule(profile: str, *, name: str = "") -> Comparison:
-    """Our element-centric similarity with all dead units in one module, against the paper's."""
-    rule = " with all dead units in one module"
-    return ecs_like_for_like(profile, deviations.with_shared_dead_units, rule=rule, name=name)
+    """Our element-centric similarity with all dead units in one module, against the paper's.
+
+    Pairs of a measure with its own normalised form are left out.
+    """
+
+    def recomputed(results: Results) -> Results:
+        return deviations.different_measures(deviations.with_shared_dead_units(results))
+
+    rule = " of different measures, with all dead units in one module"
+    return ecs_like_for_like(profile, recomputed, rule=rule, name=name)
 
 
 @described(

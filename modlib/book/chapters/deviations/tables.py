@@ -10,13 +10,21 @@ from jaxtyping import Int
 from modlib._contingency import METRICS, contingency_tables
 from modlib.book.numbers import offered
 from modlib.book.stored import experiments, there
-from modlib.measures import DEAD, UPSTREAM, VARIANTS
-from modlib.paper import by_level, distance_from_paper, family_pairs, multiverse, published
+from modlib.measures import DEAD, FAMILIES, UPSTREAM, VARIANTS
+from modlib.paper import (
+    by_level,
+    contrasts,
+    distance_from_paper,
+    family_pairs,
+    multiverse,
+    published,
+    reported,
+)
 from modlib.paper.by_level import trained_rows
-from modlib.paper.multiverse import AGREEMENT_EFFECT, Q_EFFECT
+from modlib.paper.multiverse import AGREEMENT_EFFECT, DOWNSTREAM_LEAD, UPSTREAM_LEAD
 from modlib.paper.released_code import greedy_matching
 from modlib.paper.simulations import dead_units as dead_units_by_share
-from modlib.study.accuracy_filter import GRAPH, LEVEL, PAIR, kept_networks
+from modlib.study.accuracy_filter import GRAPH, LEVEL, PAIR, kept_networks, trained_networks
 from modlib.study.rows import PAIRS
 from modlib.study.runner import run
 from modlib.study.store import Results
@@ -73,6 +81,11 @@ def _compare(
     return stored.merge(pd.concat(found), on=keys, validate="1:1")
 
 
+def different_measures(results: Results) -> Results:
+    """Leave the pairs of a measure with its own normalised form out of agreement."""
+    return replace(results, agreement=family_pairs.distinct(results.agreement))
+
+
 def without_hessian(results: Results) -> Results:
     """Leave the output Hessian out of modules and agreement, as the paper's final version does."""
     pairs, modules = results.agreement, results.modules
@@ -92,8 +105,8 @@ def ecs_by_level(results: Results) -> pd.DataFrame:
     """Element-centric similarity by level of regularisation and `rule` for dead units, 95 % over seeds."""
     tables = []
     for rule, found in zip(RULES, (results, with_shared_dead_units(results)), strict=True):
-        table = trained_rows(found.agreement, results)
-        tables.append(by_level.mean_over_seeds(table, [*LEVEL, "family_pair"], "ecs").assign(rule=rule))
+        table = family_pairs.agreement_by_level(found, "ecs")
+        tables.append(table[table.regularizer != "none"].assign(rule=rule))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -155,19 +168,29 @@ def shared_noise(results: Results) -> dict[str, float]:
 
 
 def wider_intervals(results: Results) -> dict[str, int | float]:
-    """How many times wider both effects' intervals are with the paper's three seeds than with all `seeds`."""
+    """How many times wider intervals are with the paper's three seeds than with all `seeds`.
+
+    They are those of dropout's lead `upstream` and `downstream`, and of `agreement` within less across.
+    """
     few = results.networks[~results.networks.trained | (results.networks.seed < PAPER_SEEDS)]
     modules, agreement = (
         table[table.network.isin(few.network)] for table in (results.modules, results.agreement)
     )
     some = replace(results, networks=few, modules=modules, agreement=agreement)
-    wide, narrow = (
-        {effect: e.high - e.low for effect, e in multiverse.default_effects(found).items()}
-        for found in (some, results)
-    )
+    wide, narrow = (_widths(found) for found in (some, results))
     seeds = results.networks[results.networks.trained].seed.nunique()
-    names = {"q_wider": Q_EFFECT, "agreement_wider": AGREEMENT_EFFECT}
+    names = {
+        "upstream_wider": UPSTREAM_LEAD,
+        "downstream_wider": DOWNSTREAM_LEAD,
+        "agreement_wider": AGREEMENT_EFFECT,
+    }
     return {"seeds": seeds} | {name: wide[effect] / narrow[effect] for name, effect in names.items()}
+
+
+def _widths(results: Results) -> dict[str, float]:
+    """Width of the interval of each effect by default."""
+    rows = multiverse.effects(results, ("default",)).to_dict("records")
+    return {row["effect"]: row["high"] - row["low"] for row in rows}
 
 
 def unreached(nulls: pd.DataFrame) -> dict[str, int | float]:
@@ -192,31 +215,54 @@ def _protocols(profile: str) -> dict[str, Results]:
 
 @offered("protocol", "rule")
 def by_rule(profile: str) -> pd.DataFrame:
-    """Agreement by protocol, dead units left out or in one shared module, and without the Hessian.
+    """Agreement and Q by protocol, dead units left out or in one shared module, and without the Hessian.
 
-    Beside element-centric similarity of trained networks stand its mean `distance` from the paper's figures,
-    the `gap` within less across families, the `gain` in Q of dropout over weight penalties, and `q_distance`,
-    the median distance of Q from the figures.
+    Agreement is element-centric similarity of trained networks, as in the paper's figures, between different
+    measures. Beside it stand its mean `distance` from the figures, and the `gap` within less across families.
+    Of Q there are dropout's lead over weight penalties at matched accuracy, `lead_upstream` and
+    `lead_downstream`, and `q_distance`, the median distance from the figures.
     """
     rows = []
     for protocol, results in _protocols(profile).items():
         q_distance = distance_from_paper.q_beside_paper(results).difference.abs().median()
         tables = (results, with_shared_dead_units(results), without_hessian(results))
         for rule, table in zip((*RULES, "no Hessian"), tables, strict=True):
-            pairs, effects = distance_from_paper.ecs_beside_paper(table), multiverse.default_effects(table)
-            families = family_pairs.family_agreement(table).query("layer == 0 and trained")
+            pairs = distance_from_paper.ecs_beside_paper(different_measures(table))
+            ecs = _mean_ecs(table)
             rows.append(
                 {
                     "protocol": protocol,
                     "rule": rule,
-                    **families.set_index("family_pair").ecs,
+                    **ecs,
                     "distance": (pairs.trained - pairs.ecs_trained).abs().mean(),
-                    "gap": effects[AGREEMENT_EFFECT].value,
-                    "gain": effects[Q_EFFECT].value,
+                    "gap": (ecs.upstream + ecs.downstream) / 2 - ecs.across,
+                    **_leads(table),
                     "q_distance": q_distance,
                 }
             )
     return pd.DataFrame(rows)
+
+
+def _mean_ecs(results: Results) -> pd.Series:
+    """Mean element-centric similarity of trained networks by pair of families; nan where there is none."""
+    table = family_pairs.family_agreement(results, "ecs").query("layer == 0 and trained")
+    found: pd.Series = table.set_index("family_pair").ecs.reindex([*FAMILIES, "across"])
+    return found
+
+
+def _leads(results: Results) -> dict[str, float]:
+    """Dropout's lead at matched accuracy, by family of measures."""
+    kept = trained_networks(results)
+    least = contrasts.least_accurate_dropout(kept)
+    graphs = contrasts.levels(results.modules, kept, min_accuracy=least)
+    return {f"lead_{name}": contrasts.lead(graphs, "dropout", "weights", name).value for name in FAMILIES}
+
+
+@offered("family_pair")
+def in_paper(_profile: str) -> pd.DataFrame:
+    """Element-centric similarity of different measures in the paper's figures, of trained networks."""
+    pairs = (*FAMILIES, "across")
+    return pd.DataFrame({"family_pair": pairs, "ecs": [reported.family_ecs(pair) for pair in pairs]})
 
 
 @offered("protocol", "regularizer", "rule")

@@ -1,4 +1,4 @@
-"""Both findings in other networks and on other data, side by side, of the experiments that are stored."""
+"""The findings in other networks and on other data, side by side, of the experiments that are stored."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -9,9 +9,11 @@ import pandas as pd
 from IPython.display import Markdown
 
 from modlib.book import theme
-from modlib.book.chapters.elsewhere.tables import COMPARED, EFFECTS
+from modlib.book.chapters.elsewhere.tables import COMPARED, FAMILY_PAIRS, MARGINS
 from modlib.book.stored import not_yet
+from modlib.measures import FAMILIES
 from modlib.paper import by_level, graph_names
+from modlib.paper.claims import LEAD_MARGIN
 from modlib.study.accuracy_filter import LEVEL
 from modlib.study.store import Results
 
@@ -20,7 +22,16 @@ COLOURS = dict(zip(COMPARED, ("#7d8591", "#8a63d2", "#22976a", "#d1437f", "#b58a
 SHAPES = dict(zip(COMPARED, ("circle", "square", "triangle-up", "diamond", "cross"), strict=True))
 SCALES = {"excess": "Q less that of untrained networks", "q": "Q"}
 LEVELS = {"plain": "weakest L2", "dropout": "best dropout", "weights": "best L1 or L2"}
-METRICS = {"ecs": "element-centric similarity", "ami": "adjusted mutual information"}
+METRICS = {"ami": "adjusted mutual information", "ecs": "element-centric similarity"}
+#: Levels of L1 and L2 that dropout is held against, by how accurate they must be.
+RIVALS = dict(
+    zip(
+        MARGINS,
+        ("penalties as accurate as dropout", "penalties within a point", "all penalties"),
+        strict=True,
+    )
+)
+AT_LEVELS = ("untrained", "weakest L2", "strongest dropout", "strongest L2")
 _ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth")
 _BY = ["dropout probability", "weight penalty"]
 _LAYER = alt.X("layer:O", title="hidden layer", axis=alt.Axis(labelAngle=0, grid=False)).scale(padding=0.4)
@@ -138,7 +149,7 @@ def q_by_depth(best: pd.DataFrame) -> alt.FacetChart:
     "panel for each experiment, trained and untrained networks, with 95 % intervals over seeds."
 )
 def agreement_side_by_side(table: pd.DataFrame) -> alt.FacetChart:
-    """Agreement within and across families by layer, a panel an experiment; the metric by drop-down."""
+    """Plot agreement within and across families by layer, a panel an experiment; the metric by drop-down."""
     networks = table.trained.map({True: "trained", False: "untrained"})
     points = table.assign(networks=networks, metric=table.metric.map(METRICS)).round(4)
     base = alt.Chart().transform_filter("datum.metric == elsewhere_metric")
@@ -172,38 +183,71 @@ def agreement_side_by_side(table: pd.DataFrame) -> alt.FacetChart:
 
 
 @theme.described(
-    "Four effects with 95 % intervals, one row for each experiment and layer: modularity at the best dropout "
-    "less that at the best L1 or L2, among levels as accurate, within a point of accuracy, and among all; "
-    "and agreement within less across families."
+    "How far dropout leads over weight penalties in modularity, upstream and downstream, with 95 % "
+    "intervals, one row for each experiment: among penalties as accurate as dropout, within a point of "
+    "accuracy, and among all. A grey band marks a lead that counts as none."
 )
-def effects(table: pd.DataFrame) -> alt.FacetChart:
-    """Both findings as one number each, with its interval: all experiments and their layers."""
-    row = table.experiment + table.layer.map(lambda layer: f", layer {layer}" if layer else "")
-    points = table.drop(columns="rivals").assign(row=row, effect=table.effect.map(EFFECTS))
-    axis = alt.Axis(labelLimit=200, labelFontSize=11)
+def leads(table: pd.DataFrame) -> alt.FacetChart:
+    """Plot dropout's lead by family and experiment, a panel for each idea of a fair rival."""
+    points = table[table.effect.isin(MARGINS)].assign(panel=lambda rows: rows.effect.map(RIVALS))
+    first = f"datum.experiment == '{points.experiment.iloc[0]}' && datum.of == '{FAMILIES[0]}'"
+    band = (
+        alt.Chart()
+        .transform_filter(first)  # drawn once in each panel
+        .mark_rect(color=theme.GREY, opacity=0.2)
+        .encode(x=alt.datum(-LEAD_MARGIN), x2=alt.datum(LEAD_MARGIN))
+    )
+    rivals = alt.Tooltip("rivals:Q", title="levels of L1 and L2")
+    return _forest(points, "of", FAMILIES, "lead in Q", (*RIVALS.values(),), [rivals], band)
+
+
+@theme.described(
+    "Adjusted mutual information of partitions within upstream, within downstream and across families, with "
+    "95 % intervals, one row for each experiment: in untrained networks, at the weakest L2, at the strongest "
+    "dropout and at the strongest L2."
+)
+def agreement_at_levels(table: pd.DataFrame) -> alt.FacetChart:
+    """Plot agreement within and across families by experiment, a panel for each of four levels."""
+    points = table.rename(columns={"level": "panel", "seeds": "n"})
+    strength = [alt.Tooltip("strength:Q", format="~g")]
+    return _forest(points, "pair", FAMILY_PAIRS, "adjusted mutual information", AT_LEVELS, strength)
+
+
+def _forest(
+    points: pd.DataFrame,
+    by: str,
+    parts: Iterable[str],
+    title: str,
+    order: tuple[str, ...],
+    tips: list[alt.Tooltip],
+    *below: alt.Chart,
+) -> alt.FacetChart:
+    """Draw a row for each experiment and in it a dot for each of the `parts`, in panels one above another."""
+    parts = list(parts)
+    axis = alt.Axis(labelFontSize=11, ticks=False, domain=False)
+    colour = theme.scale_of({part: theme.FAMILY_COLOURS[part] for part in parts})
     shown = {
-        "y": alt.Y("row:N", sort=list(row.unique()), title=None, axis=axis),
-        "color": _by_experiment(alt.Color, points, COLOURS, legend=None),
+        "y": alt.Y("experiment:N", sort=list(points.experiment.unique()), title=None, axis=axis),
+        "yOffset": alt.YOffset(f"{by}:N", scale=alt.Scale(domain=parts)),
+        "color": alt.Color(f"{by}:N", scale=colour, legend=theme.TOP_LEGEND),
     }
     base = alt.Chart()
     return theme.panels(
+        *below,
         theme.zero_line(base, "x"),
         base.mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q", **shown),
-        base.mark_point(filled=True, opacity=1).encode(
-            x=alt.X("value:Q", title="effect", axis=alt.Axis(tickCount=5, labelFlush=False)),
-            size=alt.condition("datum.over == 'all layers'", alt.value(55), alt.value(18)),
-            shape=_by_experiment(alt.Shape, points, SHAPES, legend=None),
+        base.mark_point(filled=True, size=45, opacity=1).encode(
+            x=alt.X("value:Q", title=title, axis=alt.Axis(tickCount=5, labelFlush=False)),
             tooltip=[
-                *("experiment:N", "over:N", "effect:N", *theme.estimate("value", "value")),
-                alt.Tooltip("n:Q", title="seeds"),
-                alt.Tooltip("p:Q", title="p, one test by itself", format=".2g"),
+                *("experiment:N", alt.Tooltip("panel:N", title="levels"), alt.Tooltip(f"{by}:N", title="of")),
+                *(*theme.estimate("value", "value"), alt.Tooltip("n:Q", title="seeds"), *tips),
             ],
             **shown,
         ),
         data=points.round({"value": 4, "low": 4, "high": 4}),
-        size=(195, 15 * row.nunique()),
-        facet=alt.Facet("effect:N", sort=list(EFFECTS.values()), header=theme.HEADER),
-        columns=2,
+        size=(300, 11 * len(parts) * points.experiment.nunique()),
+        facet=alt.Facet("panel:N", sort=list(order), header=theme.HEADER),
+        columns=1,
         spacing=14,
     )
 

@@ -1,10 +1,11 @@
-"""Both findings in networks of other widths and depths, on other data and by another protocol, side by side.
+"""The findings in networks of other widths and depths, on other data and by another protocol, side by side.
 
 Only `base` is ever computed; of the other experiments, those that are stored take part.
 """
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -12,8 +13,10 @@ import pandas as pd
 
 from modlib.book import stored
 from modlib.book.numbers import offered, once
-from modlib.paper import by_level, contrasts, family_pairs
-from modlib.stats import intervals, selection
+from modlib.measures import FAMILIES
+from modlib.paper import by_level, contrasts, evidence, family_pairs
+from modlib.paper.evidence import Case
+from modlib.stats import intervals
 from modlib.stats.intervals import Estimate
 from modlib.study.accuracy_filter import GRAPH, MIN_ACCURACY, kept_networks, trained_networks
 from modlib.study.runner import run
@@ -21,16 +24,9 @@ from modlib.study.shard import N_CLASSES
 from modlib.study.store import Results
 
 COMPARED = ("base", "base-v1", "wide", "deep", "fashion")
-METRICS = ("ecs", "ami")
+METRICS = ("ami", "ecs")
 FAMILY_PAIRS = ("upstream", "downstream", "across")
 DATA = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST"}
-#: Both findings as numbers: their names in prose and in charts.
-EFFECTS = {
-    "matched": "Q, dropout − L1/L2, as accurate",
-    "nearly": "Q, dropout − L1/L2, within a point",
-    "all": "Q, dropout − L1/L2, all levels",
-    "agreement": "agreement, within − across",
-}
 #: How much less accurate than the least accurate dropout a level of L1 or L2 may be. Matching exactly and not
 #: at all was fixed beforehand; the point of accuracy between them was added after exact matching was seen to
 #: leave the wide networks with hardly a penalty, and is shown beside both, never instead.
@@ -123,10 +119,67 @@ def strongest_dropout(profile: str) -> pd.DataFrame:
     return dropout[dropout.strength == dropout.groupby("experiment").strength.transform("max")]
 
 
+@offered("experiment", "level", "pair")
+def agreement_at_levels(profile: str) -> pd.DataFrame:
+    """Give adjusted mutual information within and across families at four levels, by experiment.
+
+    The levels are untrained networks, the weakest L2, and the strongest dropout and L2 whose networks still
+    learn, each with its `strength`. Fewer than `intervals.FEWEST_SEEDS` seeds give no interval.
+    """
+    tables = []
+    found = load_experiments(profile)
+    for name, results in found.items():
+        table = family_pairs.agreement_by_level(results)
+        levels = {"untrained": ("none", 0.0)}
+        for called, level in evidence.named_levels(Case(name, found)).items():
+            levels[called if called == "weakest L2" else f"strongest {called.split()[0]}"] = level
+        for called, level in levels.items():
+            here = table[evidence.at_level(table, level)]
+            tables.append(here.assign(experiment=name, level=called))
+    table = pd.concat(tables, ignore_index=True).rename(columns={"ami": "value", "family_pair": "pair"})
+    table.loc[table.seeds < intervals.FEWEST_SEEDS, ["low", "high"]] = math.nan
+    return table[["experiment", "level", "pair", "strength", "value", "low", "high", "seeds"]]
+
+
+@offered("experiment", "metric", "pair")
+def agreement(profile: str) -> pd.DataFrame:
+    """Agreement over all layers at the weakest L2, `trained`, and of `untrained` networks, by experiment.
+
+    The `value` is what training changes, trained less untrained, with its 95 % interval. An untrained network
+    is where training begins, so untrained networks are of other seeds than the trained ones.
+    """
+    rows = []
+    found = load_experiments(profile)
+    for name in found:
+        case = Case(name, found)
+        plain = contrasts.weakest_l2(case.trained)
+        for metric in METRICS:
+            after, before = (
+                evidence.agreement_at(case, plain, metric),
+                evidence.agreement_untrained(case, metric),
+            )
+            for pair in FAMILY_PAIRS:
+                change = intervals.difference(*(t[pair].to_numpy(dtype=float) for t in (after, before)))
+                means = {"trained": after[pair].mean(), "untrained": before[pair].mean()}
+                rows.append({"experiment": name, "metric": metric, "pair": pair, **means, **_fields(change)})
+    return pd.DataFrame(rows)
+
+
+def plain_and_untrained(results: Results) -> Results:
+    """Keep untrained networks and those at the weakest L2, which stands for no regularisation."""
+    networks = results.networks
+    plain = evidence.at_level(networks, contrasts.weakest_l2(networks[networks.trained]))
+    return replace(results, networks=networks[plain | ~networks.trained].reset_index(drop=True))
+
+
 def agreement_by_layer(profile: str) -> pd.DataFrame:
-    """Agreement within and across families by layer: `family_pairs.family_agreement` of all experiments."""
+    """Agreement within and across families by layer, at the weakest L2 and in untrained networks."""
+
+    def by_layer(results: Results, metric: str) -> pd.DataFrame:
+        return family_pairs.family_agreement(plain_and_untrained(results), metric)
+
     tables = [
-        of_each(profile, partial(family_pairs.family_agreement, metric=metric))
+        of_each(profile, partial(by_layer, metric=metric))
         .query("layer > 0")
         .rename(columns={metric: "value"})
         .assign(metric=metric)
@@ -135,41 +188,17 @@ def agreement_by_layer(profile: str) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-@offered("experiment", "metric", "pair")
-def agreement(profile: str) -> pd.DataFrame:
-    """Agreement over all layers: mean of `trained` and of `untrained` networks, and what training changes.
-
-    The change, trained less untrained, is `value`, with its 95 % interval `low` to `high`. An untrained
-    network is where training begins, so untrained networks of the seeds that were trained are left out of it.
-    """
-    rows = []
-    for name, results in load_experiments(profile).items():
-        kept = kept_networks(results)
-        for metric in METRICS:
-            after, before = (
-                family_pairs.families_by_seed(
-                    results.agreement, kept[kept.trained == state], metric, by_layer=False
-                )
-                for state in (True, False)
-            )
-            others = family_pairs.other_seeds(before, after)
-            for pair in FAMILY_PAIRS:
-                change = intervals.difference(*(t[pair].to_numpy(dtype=float) for t in (after, others)))
-                means = {"trained": after[pair].mean(), "untrained": before[pair].mean()}
-                rows.append({"experiment": name, "metric": metric, "pair": pair, **means, **_fields(change)})
-    return pd.DataFrame(rows)
-
-
 @offered("experiment", "pair", "statistic")
 def change_with_depth(profile: str) -> pd.DataFrame:
-    """How element-centric similarity of trained networks changes from layer to layer, for a pair of families.
+    """How adjusted mutual information at the weakest L2 changes from layer to layer, by pair of families.
 
     The `statistic` is ``last less first`` (layer) or, with at least three layers, ``rank correlation``,
     Spearman's, of agreement with the number of the layer. Both are means over seeds.
     """
     rows = []
     for name, results in load_experiments(profile).items():
-        seeds = family_pairs.families_by_seed(results.agreement, trained_networks(results))
+        plain = trained_networks(plain_and_untrained(results))
+        seeds = family_pairs.families_by_seed(results.agreement, plain)
         for pair in FAMILY_PAIRS:
             wide = seeds.pivot_table(index="seed", columns="layer", values=pair)
             layers, by_layer = wide.columns.to_numpy(dtype=float), wide.to_numpy(dtype=float)
@@ -181,51 +210,36 @@ def change_with_depth(profile: str) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def effects_of(
-    results: Results, *, min_accuracy: float = MIN_ACCURACY, by_layer: bool = False
-) -> pd.DataFrame:
-    """Both findings of an experiment in one number each, `EFFECTS`.
+def effects_of(results: Results, *, min_accuracy: float = MIN_ACCURACY) -> pd.DataFrame:
+    """Dropout's lead by family and margin of accuracy, and agreement within less across families.
 
-    The contrasts of Q are means over all eight graphs of a layer, each side at its best level for each graph,
-    chosen on other seeds. Layer 0 stands for all layers together; with `by_layer` every layer follows by
-    itself. `rivals` counts the levels of L1 and L2 that stand against dropout.
+    A lead is Q at the best level of dropout less Q at the best L1 or L2, each chosen on other seeds, the mean
+    over the graphs of a family. Its `effect` is a key of `MARGINS` and it is `of` a family; `rivals` counts
+    the levels of L1 and L2 that stand against dropout. The effect ``agreement`` is `of` a metric.
     """
     kept = trained_networks(results, min_accuracy=min_accuracy)
-    layers = [0, *sorted(results.modules.layer.unique())] if by_layer else [0]
     rows: list[dict[str, object]] = []
     known: dict[object, Estimate] = {}  # margins often leave the same levels
     for effect, margin in MARGINS.items():
         graphs = contrasts.levels(results.modules, kept, min_accuracy=_least(kept, margin))
-        for layer in layers:
-            some = [g for g in graphs if layer in (0, g.key[0])]
-            levels = (layer, *((g.dropout_levels, g.weights_levels) for g in some))
+        rivals = len({level for graph in graphs for level in graph.weights_levels})
+        for family in FAMILIES:
+            levels = (family, *((g.dropout_levels, g.weights_levels) for g in graphs))
             if levels not in known:
-                known[levels] = selection.difference_of_best([(g.dropout, g.weights) for g in some])
-            rivals = len({level for g in some for level in g.weights_levels})
-            rows.append({"layer": layer, "effect": effect, "rivals": rivals, **_fields(known[levels])})
-    for layer in layers:
-        table = results.agreement
-        table = table[table.layer == layer] if layer else table
-        seeds = family_pairs.families_by_seed(table, kept, by_layer=False)
+                known[levels] = contrasts.lead(graphs, "dropout", "weights", family)
+            rows.append({"effect": effect, "of": family, "rivals": rivals, **_fields(known[levels])})
+    for metric in METRICS:
+        seeds = family_pairs.families_by_seed(results.agreement, kept, metric, by_layer=False)
         gap = intervals.mean(((seeds.upstream + seeds.downstream) / 2 - seeds.across).to_numpy(dtype=float))
-        rows.append({"layer": layer, "effect": "agreement", "rivals": None, **_fields(gap)})
+        rows.append({"effect": "agreement", "of": metric, "rivals": None, **_fields(gap)})
     return pd.DataFrame(rows).astype({"rivals": "Int64"})
 
 
-@offered("experiment", "effect", "over")
+@offered("experiment", "effect", "of")
 @once
 def effects(profile: str) -> pd.DataFrame:
-    """Both findings in one number each (`effects_of`), by experiment, over all layers and in each."""
-    table = of_each(profile, partial(effects_of, by_layer=True))
-    return table.assign(over=table.layer.map(lambda layer: f"layer {layer}" if layer else "all layers"))
-
-
-@offered("effect")
-def sides(profile: str) -> pd.DataFrame:
-    """In how many of the `experiments` the interval of an effect lies `above` zero, or `below`."""
-    table = effects(profile).query("layer == 0")
-    table = table.assign(above=table.low > 0, below=table.high < 0, experiments=1)
-    return table.groupby("effect")[["above", "below", "experiments"]].sum().reset_index()
+    """Dropout's lead and agreement within less across families, one effect at a time (`effects_of`)."""
+    return of_each(profile, effects_of)
 
 
 @offered("experiment", "measure", "normalized", "layer")
@@ -233,8 +247,8 @@ def sides(profile: str) -> pd.DataFrame:
 def best_levels(profile: str) -> pd.DataFrame:
     """Q at the best levels among those as accurate as dropout, beside untrained networks, for each graph.
 
-    Beside the columns of `contrasts.by_graph` stand the mean Q of `untrained` networks, Q less that at each
-    level, and the `outcome`: the side that the interval of the difference is on, or "undecided".
+    Beside the columns of `contrasts.by_graph` stand the mean Q of `untrained` networks, and Q less that at
+    each level.
     """
 
     def matched(results: Results) -> pd.DataFrame:
@@ -243,18 +257,7 @@ def best_levels(profile: str) -> pd.DataFrame:
 
     best = of_each(profile, matched)
     excess = {f"{level}_excess": best[level] - best.untrained for level in ("plain", "dropout", "weights")}
-    outcome = np.select([best.low > 0, best.high < 0], ["dropout", "L1 or L2"], "undecided")
-    return best.assign(**excess, outcome=outcome)
-
-
-@offered("experiment")
-def scores(profile: str) -> pd.DataFrame:
-    """In how many of an experiment's graphs which side has the higher Q, by the outcomes of `best_levels`."""
-    best = best_levels(profile)
-    counts = pd.crosstab(best.experiment, best.outcome)
-    outcomes = ["dropout", "undecided", "L1 or L2"]
-    counts = counts.reindex(index=best.experiment.unique(), columns=outcomes, fill_value=0)
-    return counts.rename_axis(columns=None).assign(graphs=counts.sum(axis=1)).reset_index()
+    return best.assign(**excess)
 
 
 def scaled_filter(results: Results, base: Results) -> float:
@@ -263,9 +266,9 @@ def scaled_filter(results: Results, base: Results) -> float:
     return CHANCE + share * (plain_accuracy(results) - CHANCE)
 
 
-@offered("filter", "effect")
+@offered("filter", "effect", "of")
 def filters(profile: str, experiment: str = "fashion") -> pd.DataFrame:
-    """Both findings on Fashion-MNIST by the paper's accuracy filter, one scaled to the data, and none.
+    """Give the effects on Fashion-MNIST by the paper's accuracy filter, one scaled to the data, and none.
 
     `least` is the accuracy that a filter asks for, `kept` the networks that pass it. Another `experiment` may
     be named.
