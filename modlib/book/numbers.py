@@ -1,8 +1,8 @@
 """Numbers in prose: each is one cell of a table that a chapter offers.
 
 A chapter's ``tables.py`` offers tidy tables by name (`offered`), and prose cites a cell of one, as in
-``{num}`elsewhere.effects[wide, matched, upstream].value:.2f```: the chapter, the table, the labels that name the row,
-and the column. Only what pages cite is computed and put on record.
+``{num}`training.strongest[dropout].accuracy:.2f```: the chapter, the table, the labels that name the row, and
+the column. Only what pages cite is computed and put on record.
 """
 
 import json

@@ -1,10 +1,10 @@
 """Numbers in prose: roles that look a cell up, so that nobody types a number, and the page of their sources.
 
-``{num}`elsewhere.effects[wide, matched, upstream].value:.2f``` writes a number as Python's `format` does, ``{word}`` a
-text, and ``{side}`elsewhere.effects[wide, matched, upstream]``` says where a row's interval lies. The values are one
-flat JSON object, ``modlib_numbers`` in the configuration. A page is written anew when that file changes, and
-an unknown cell is a warning, which fails a strict build. Every number links to its row on the page that has
-the directive ``{sources}``, and says when pointed at which function made it.
+``{num}`training.strongest[dropout].accuracy:.2f``` writes a number as Python's `format` does, ``{word}`` a
+text, and ``{side}`regularisation.leads[base, all levels, upstream]``` says where a row's interval lies. The
+values are one flat JSON object, ``modlib_numbers`` in the configuration. A page is written anew when that
+file changes, and an unknown cell is a warning, which fails a strict build. Every number links to its row on
+the page that has the directive ``{sources}``, and says when pointed at which function made it.
 """
 
 import inspect
