@@ -26,6 +26,7 @@ from modlib.study.accuracy_filter import LEVEL, WEIGHT_PENALTIES, with_levels
 MATCHED, ANYWHERE = LEVELS_COMPARED
 TESTED_IN = ("base", "base-v1", "wide", "deep", "fashion")
 ON_NEW_SEEDS = tuple(NEW_SEEDS.values())
+EVERYWHERE = TESTED_IN + ON_NEW_SEEDS
 CLOSE_UP = "close-up"  # some of the settings of base, analysed in more ways
 TRUE_LABELS, SHUFFLED_LABELS = "labels-kept", "labels-shuffled"
 BOTH_LABELS = "labels"  #: What stands in the column `experiment` for the claim about both of them.
@@ -81,7 +82,7 @@ def claim(
     where: str,
     statistic: str,
     *,
-    experiments: tuple[str, ...] = (*TESTED_IN, *ON_NEW_SEEDS),
+    experiments: tuple[str, ...] = EVERYWHERE,
     of_paper: bool = True,
 ) -> Callable[[Test], Test]:
     """Register the function below as the test of a claim; its name, with hyphens, is the claim's."""

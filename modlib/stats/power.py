@@ -11,8 +11,8 @@ ALPHA = 0.05  # two-sided
 def power(difference: float, sd: float, n: int) -> float:
     """Compute the chance that Student's test of `n` seeds, two-sided at 5 %, finds a mean difference.
 
-    With m = n − 1 degrees of freedom it is P(|T| > t), t the 97.5 % quantile of Student's t and T of the
-    noncentral t distribution with shift √n `difference` / `sd` (Cohen 1988, ch. 2).
+    With n − 1 degrees of freedom it is P(T > t) + P(T < −t), with t the 97.5 % quantile of Student's t, and T
+    of the noncentral t distribution with shift √n `difference` / `sd` (Cohen 1988, ch. 2).
 
     Parameters
     ----------
