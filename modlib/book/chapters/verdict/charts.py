@@ -105,10 +105,10 @@ def _cells(items: pd.DataFrame) -> dict[tuple[str, str], str]:
 
 
 def _old_and_new(cells: Mapping[tuple[str, str], str], claim: Claim, experiment: str) -> str:
-    """Verdict in an experiment, and below it that on new seeds; a dash where the claim is not asked."""
+    """Verdict in an experiment, and below it that on new seeds, once there is one; a dash if not asked."""
     old = cells.get((claim.id, experiment), "–")
-    new = cells.get((claim.id, NEW_SEEDS.get(experiment, "")))
-    return old if new is None else Markup("{}<br>new seeds: {}").format(old, new)
+    new = cells.get((claim.id, NEW_SEEDS.get(experiment, "")), _marked(NO_DATA))
+    return old if new == _marked(NO_DATA) else Markup("{}<br>new seeds: {}").format(old, new)
 
 
 def against(items: pd.DataFrame, *, of_paper: bool) -> HTML:
