@@ -105,8 +105,8 @@ def claim(
     "Q at the best level of dropout less Q at the weakest L2, mean over upstream graphs.",
 )
 def dropout_raises_upstream(case: Case) -> Iterator[Item]:
-    found = contrasts.lead(case.graphs(ANYWHERE), "dropout", "plain", "upstream")
-    yield Item("upstream", found, paper=case.in_paper(reported.dropout_gain, "upstream"))
+    item = _lead(case, "dropout", "plain", "upstream", ANYWHERE)
+    yield replace(item, paper=case.in_paper(reported.dropout_gain, "upstream"))
 
 
 @claim(
@@ -115,8 +115,8 @@ def dropout_raises_upstream(case: Case) -> Iterator[Item]:
     "The same, mean over downstream graphs.",
 )
 def dropout_raises_downstream(case: Case) -> Iterator[Item]:
-    found = contrasts.lead(case.graphs(ANYWHERE), "dropout", "plain", "downstream")
-    yield Item("downstream", found, paper=case.in_paper(reported.dropout_gain, "downstream"))
+    item = _lead(case, "dropout", "plain", "downstream", ANYWHERE)
+    yield replace(item, paper=case.in_paper(reported.dropout_gain, "downstream"))
 
 
 @claim(
@@ -125,8 +125,8 @@ def dropout_raises_downstream(case: Case) -> Iterator[Item]:
     "Q at the best level of L1 or L2 less Q at the weakest L2, mean over upstream graphs.",
 )
 def penalties_raise_upstream(case: Case) -> Iterator[Item]:
-    found = contrasts.lead(case.graphs(ANYWHERE), "weights", "plain", "upstream")
-    yield Item("upstream", found, paper=case.in_paper(reported.penalty_gain, "upstream"))
+    item = _lead(case, "weights", "plain", "upstream", ANYWHERE)
+    yield replace(item, paper=case.in_paper(reported.penalty_gain, "upstream"))
 
 
 @claim(
@@ -135,8 +135,8 @@ def penalties_raise_upstream(case: Case) -> Iterator[Item]:
     "The same, mean over downstream graphs.",
 )
 def penalties_raise_downstream(case: Case) -> Iterator[Item]:
-    found = contrasts.lead(case.graphs(ANYWHERE), "weights", "plain", "downstream")
-    yield Item("downstream", found, paper=case.in_paper(reported.penalty_gain, "downstream"))
+    item = _lead(case, "weights", "plain", "downstream", ANYWHERE)
+    yield replace(item, paper=case.in_paper(reported.penalty_gain, "downstream"))
 
 
 @claim(
@@ -146,7 +146,7 @@ def penalties_raise_downstream(case: Case) -> Iterator[Item]:
     "levels at least as accurate as the least accurate dropout.",
 )
 def dropout_leads_upstream(case: Case) -> Iterator[Item]:
-    yield _lead(case, "upstream", MATCHED)
+    yield _lead_over_penalties(case, "upstream", MATCHED)
 
 
 @claim(
@@ -155,7 +155,7 @@ def dropout_leads_upstream(case: Case) -> Iterator[Item]:
     "The same, mean over downstream graphs.",
 )
 def dropout_leads_downstream(case: Case) -> Iterator[Item]:
-    yield _lead(case, "downstream", MATCHED)
+    yield _lead_over_penalties(case, "downstream", MATCHED)
 
 
 @claim(
@@ -165,7 +165,8 @@ def dropout_leads_downstream(case: Case) -> Iterator[Item]:
     of_paper=False,
 )
 def level_downstream(case: Case) -> Iterator[Item]:
-    yield replace(_lead(case, "downstream", MATCHED), direction="within", threshold=LEAD_MARGIN)
+    item = _lead_over_penalties(case, "downstream", MATCHED)
+    yield replace(item, direction="within", threshold=LEAD_MARGIN)
 
 
 @claim(
@@ -187,7 +188,7 @@ def lead_is_upstream(case: Case) -> Iterator[Item]:
     "all levels that pass the accuracy filter.",
 )
 def dropout_leads_upstream_anywhere(case: Case) -> Iterator[Item]:
-    yield _lead(case, "upstream", ANYWHERE)
+    yield _lead_over_penalties(case, "upstream", ANYWHERE)
 
 
 @claim(
@@ -196,13 +197,20 @@ def dropout_leads_upstream_anywhere(case: Case) -> Iterator[Item]:
     "The same, mean over downstream graphs.",
 )
 def dropout_leads_downstream_anywhere(case: Case) -> Iterator[Item]:
-    yield _lead(case, "downstream", ANYWHERE)
+    yield _lead_over_penalties(case, "downstream", ANYWHERE)
 
 
-def _lead(case: Case, family: str, compared: str) -> Item:
-    found = contrasts.lead(case.graphs(compared), "dropout", "weights", family)
-    paper = case.in_paper(reported.dropout_lead, family, matched=compared == MATCHED)
-    return Item(family, found, paper=paper)
+def _lead_over_penalties(case: Case, family: str, compared: str) -> Item:
+    item = _lead(case, "dropout", "weights", family, compared)
+    return replace(item, paper=case.in_paper(reported.dropout_lead, family, matched=compared == MATCHED))
+
+
+def _lead(case: Case, of: str, over: str, family: str, compared: str) -> Item:
+    """Lead of one side over another in a family, named by it and by how many graphs are left, if not all."""
+    graphs = contrasts.of_family(case.graphs(compared), family)
+    left = sum(getattr(graph, of).size > 0 and getattr(graph, over).size > 0 for graph in graphs)
+    name = family if left == len(graphs) else f"{family}, {left} of {len(graphs)} graphs"
+    return Item(name, contrasts.lead(graphs, of, over))
 
 
 # --- agreement

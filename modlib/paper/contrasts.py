@@ -85,13 +85,11 @@ def levels(modules: pd.DataFrame, networks: pd.DataFrame, *, min_accuracy: float
 
 
 def only(graph: Levels, dropout: tuple[str, float], weights: tuple[str, float]) -> Levels:
-    """Keep one level of dropout and one penalty of a graph; a ValueError names a level that it lacks."""
+    """Keep one level of dropout and one penalty of a graph; a side that lacks its level has none left."""
     kept: dict[str, Any] = {}
     for side, level in (("dropout", dropout), ("weights", weights)):
-        names = getattr(graph, f"{side}_levels")
-        if level not in names:
-            raise ValueError(f"the graph {graph.key} has no level {level}, only {names}")
-        kept |= {side: getattr(graph, side)[:, [names.index(level)]], f"{side}_levels": (level,)}
+        here = [i for i, name in enumerate(getattr(graph, f"{side}_levels")) if name == level]
+        kept |= {side: getattr(graph, side)[:, here], f"{side}_levels": (level,) * len(here)}
     return replace(graph, **kept)
 
 
@@ -106,7 +104,7 @@ def lead(graphs: Sequence[Levels], of: str, over: str, family: str | None = None
     The sides are ``"dropout"``, ``"weights"`` and ``"plain"``; the graphs are those of one family of
     measures, or all.
     """
-    return difference_of_best([(getattr(g, of), getattr(g, over)) for g in _of_family(graphs, family)])
+    return difference_of_best([(getattr(g, of), getattr(g, over)) for g in of_family(graphs, family)])
 
 
 def frontier(results: Results, accuracies: Sequence[float]) -> pd.DataFrame:
@@ -131,12 +129,13 @@ def frontier(results: Results, accuracies: Sequence[float]) -> pd.DataFrame:
 def lead_upstream_less_downstream(graphs: Sequence[Levels]) -> Estimate:
     """Estimate how much more dropout leads over penalties upstream than downstream, from the same seeds."""
     upstream, downstream = (
-        [(g.dropout, g.weights) for g in _of_family(graphs, name)] for name in ("upstream", "downstream")
+        [(g.dropout, g.weights) for g in of_family(graphs, name)] for name in ("upstream", "downstream")
     )
     return difference_of_best(upstream, less=downstream) if downstream else Estimate()
 
 
-def _of_family(graphs: Sequence[Levels], name: str | None) -> list[Levels]:
+def of_family(graphs: Sequence[Levels], name: str | None) -> list[Levels]:
+    """Select the graphs of a family of measures, or all of them."""
     return [graph for graph in graphs if name in (None, family(graph.key[1]))]
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 from modlib.paper import contrasts
 from modlib.paper.contrasts import LEVELS_COMPARED, Levels
 from modlib.paper.graph_names import of_graph
-from modlib.study import project
+from modlib.study import catalogue, project
 from modlib.study.accuracy_filter import GRAPH, kept_networks
 from modlib.study.store import Results
 
@@ -47,10 +47,12 @@ def frozen_levels(experiment: str) -> pd.DataFrame:
 def at_frozen_levels(graphs: Sequence[Levels], experiment: str, compared: str) -> list[Levels]:
     """Keep of each graph the one level of dropout and the one penalty that were frozen for it.
 
-    A ValueError names a graph for which none was frozen, or whose level was not trained.
+    A level whose networks do not pass the accuracy filter leaves that side of its graph empty. A ValueError
+    names a graph for which none was frozen, or a level that the experiment does not train.
     """
     table = frozen_levels(experiment)
     table = table[table.levels == compared]
+    trained = {(s.regularizer, s.strength) for s in catalogue.get(experiment, "paper").settings}
     found = []
     for graph in graphs:
         rows = of_graph(table, graph.key).to_dict("records")
@@ -58,5 +60,7 @@ def at_frozen_levels(graphs: Sequence[Levels], experiment: str, compared: str) -
             raise ValueError(f"no levels were frozen for {graph.key} of {experiment}, {compared}")
         (row,) = rows
         dropout, weights = ("dropout", float(row["dropout"])), (str(row["penalty"]), float(row["strength"]))
+        if missing := {dropout, weights} - trained:
+            raise ValueError(f"{experiment} does not train {sorted(missing)}, frozen for {graph.key}")
         found.append(contrasts.only(graph, dropout, weights))
     return found

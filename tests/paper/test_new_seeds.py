@@ -78,9 +78,11 @@ def test_the_best_levels_are_chosen_by_mean_q():
 def test_nothing_is_chosen_on_new_seeds(tmp_path, monkeypatch):
     """A graph is read at its frozen levels, though others are better on the new seeds."""
     found = worlds.results("true")
-    frozen = new_seeds.choose(found).assign(
-        experiment="base-new-seeds", dropout=0.2, penalty="l2", strength=1e-2
-    )
+    better = found.modules.network.str.startswith(("dropout=0.2", "l1"))
+    found.modules.loc[better, "q"] += 1
+    frozen = new_seeds.choose(found).assign(experiment="base-new-seeds")
+    assert set(frozen.dropout) == {0.2}
+    frozen = frozen.assign(dropout=0.6, penalty="l2", strength=1e-2)
     frozen.to_csv(tmp_path / "levels.csv", index=False)
     monkeypatch.setattr(new_seeds, "FILE", tmp_path / "levels.csv")
     case = evidence.Case("base-new-seeds", {"base-new-seeds": found})
@@ -88,10 +90,10 @@ def test_nothing_is_chosen_on_new_seeds(tmp_path, monkeypatch):
         graphs = case.graphs(compared)
         assert len(graphs) == 16
         for graph in graphs:
-            assert graph.dropout_levels == (("dropout", 0.2),)
+            assert graph.dropout_levels == (("dropout", 0.6),)
             assert graph.weights_levels == (("l2", 1e-2),)
         lead = contrasts.lead(graphs, "dropout", "weights", "upstream")
-        assert lead.value == pytest.approx(worlds.GAINS["true"]["dropout", 0.2] - 0.02, abs=0.005)
+        assert lead.value == pytest.approx(0.3 - 0.02, abs=0.005)
 
 
 def test_levels_that_were_not_frozen_or_trained_are_named(tmp_path, monkeypatch):
@@ -100,11 +102,30 @@ def test_levels_that_were_not_frozen_or_trained_are_named(tmp_path, monkeypatch)
     frozen = new_seeds.choose(found).assign(experiment="base-new-seeds")
     monkeypatch.setattr(new_seeds, "FILE", tmp_path / "levels.csv")
     frozen.assign(dropout=0.55).to_csv(tmp_path / "levels.csv", index=False)
-    with pytest.raises(ValueError, match=r"has no level \('dropout', 0.55\), only"):
+    with pytest.raises(ValueError, match=r"base-new-seeds does not train \[\('dropout', 0.55\)\]"):
         new_seeds.at_frozen_levels(graphs, "base-new-seeds", LEVELS_COMPARED[0])
     frozen[frozen.layer == 1].to_csv(tmp_path / "levels.csv", index=False)
     with pytest.raises(ValueError, match=r"no levels were frozen for \(2, "):
         new_seeds.at_frozen_levels(graphs, "base-new-seeds", LEVELS_COMPARED[0])
+
+
+def test_a_graph_whose_frozen_level_is_lost_to_the_filter_is_left_out_and_named(tmp_path, monkeypatch):
+    """One graph of the upstream family was frozen at an L1 at which no new network learns."""
+    found = worlds.results("true")
+    frozen = new_seeds.choose(found).assign(
+        experiment="base-new-seeds", dropout=0.6, penalty="l2", strength=1e-2
+    )
+    here = (frozen.layer == 1) & (frozen.measure == "input_grad") & frozen.normalized
+    frozen.loc[here, ["penalty", "strength"]] = "l1", 1e-3
+    frozen.to_csv(tmp_path / "levels.csv", index=False)
+    monkeypatch.setattr(new_seeds, "FILE", tmp_path / "levels.csv")
+    found.networks.loc[found.networks.regularizer == "l1", "test_accuracy"] = 0.5
+    case = evidence.Case("base-new-seeds", {"base-new-seeds": found})
+    (item,) = claims.dropout_leads_upstream(case)
+    assert item.label == "upstream, 7 of 8 graphs"
+    assert item.estimate.value == pytest.approx(0.3 - 0.02, abs=0.005)
+    (item,) = claims.dropout_leads_downstream(case)
+    assert item.label == "downstream"
 
 
 def test_new_seeds_are_held_against_the_untrained_networks_of_the_old():

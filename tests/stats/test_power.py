@@ -24,7 +24,18 @@ def test_power_is_the_share_of_experiments_that_find_the_difference(difference, 
 
 
 def test_without_a_difference_it_is_the_level():
-    assert power(0.0, 1.0, 9) == pytest.approx(ALPHA)
+    for n in (2, 3, 9, 60):
+        assert power(0.0, 1.0, n) == pytest.approx(ALPHA, abs=1e-6)
+
+
+@pytest.mark.parametrize("n", [3, 9, 60])
+def test_it_grows_with_the_difference_and_is_always_a_number(n):
+    grid = [power(difference, 1.0, n) for difference in np.linspace(0, 30, 301)]
+    assert np.isfinite(grid).all()
+    assert (np.diff(grid) >= -1e-9).all()
+    assert 0.999 < grid[-1] <= 1
+    mirrored = [power(-difference, 1.0, n) for difference in np.linspace(0, 30, 301)]
+    assert mirrored == pytest.approx(grid)
 
 
 def test_only_the_ratio_to_the_spread_matters_and_large_ones_are_sure():

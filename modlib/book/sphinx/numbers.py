@@ -9,13 +9,13 @@ the page that has the directive ``{sources}``, and says when pointed at which fu
 
 import inspect
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -103,8 +103,11 @@ def _source(cells: list[Cell]) -> str:
 
 
 def _anchor(cell: Cell) -> str:
-    """Return the identifier of a cell's row on the page of sources."""
-    return "-".join((cell.chapter, cell.table, *cell.row)).replace(" ", "_")
+    """Return the identifier of a cell's row on the page of sources.
+
+    It is a valid selector of CSS as well, since scripts of the theme look up whatever a link points to.
+    """
+    return re.sub(r"[^A-Za-z0-9_-]", "_", "-".join((cell.chapter, cell.table, *cell.row)))
 
 
 def _link(translator: Any, node: NumberNode) -> dict[str, str]:
@@ -113,7 +116,7 @@ def _link(translator: Any, node: NumberNode) -> dict[str, str]:
     if node["cell"] is None or page is None:
         return {}
     address = translator.builder.get_relative_uri(translator.builder.current_docname, page)
-    return {"href": f"{address}#{quote(_anchor(node['cell']))}"}
+    return {"href": f"{address}#{_anchor(node['cell'])}"}
 
 
 def _visit_html(self: Any, node: NumberNode) -> None:

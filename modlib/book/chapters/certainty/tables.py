@@ -269,7 +269,10 @@ def power_of_new_seeds(profile: str) -> pd.DataFrame:
         every = contrasts.levels(results.modules, kept)
         for compared in contrasts.LEVELS_COMPARED:
             graphs = new_seeds.at_frozen_levels(every, new, compared)
-            leads = {graph.key: (graph.dropout - graph.weights)[:, 0] for graph in graphs}
+            both = [graph for graph in graphs if graph.dropout.size and graph.weights.size]
+            if not both:  # a quick run has not trained them
+                continue
+            leads = {graph.key: (graph.dropout - graph.weights)[:, 0] for graph in both}
             row = {"experiment": new, "levels": compared, "old": len(graphs[0].dropout), "new": n}
             for name in FAMILIES:
                 mean = np.nanmean([lead for key, lead in leads.items() if family(key[1]) == name], axis=0)
@@ -279,7 +282,8 @@ def power_of_new_seeds(profile: str) -> pd.DataFrame:
             single = np.array([power(SMALL, sd, n) for sd in sds])
             found = {"graphs": "single", "sd": np.median(sds), "power": np.median(single)}
             rows.append(row | found | {"of": len(sds), "enough": int((single >= WANTED).sum())})
-    return pd.DataFrame(rows)
+    columns = ["experiment", "levels", "old", "new", "graphs", "sd", "power", "of", "enough"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 @offered()
