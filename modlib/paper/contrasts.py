@@ -84,7 +84,7 @@ def levels(modules: pd.DataFrame, networks: pd.DataFrame, *, min_accuracy: float
     return found
 
 
-def only(graph: Levels, dropout: tuple[str, float], weights: tuple[str, float]) -> Levels:
+def only(graph: Levels, dropout: tuple[str | None, float], weights: tuple[str | None, float]) -> Levels:
     """Keep one level of dropout and one penalty of a graph; a side that lacks its level has none left."""
     kept: dict[str, Any] = {}
     for side, level in (("dropout", dropout), ("weights", weights)):

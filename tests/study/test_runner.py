@@ -329,7 +329,7 @@ def test_nulls_and_choices_have_a_row_for_each_network_layer_and_graph(uninterru
     monkeypatch.setenv("MODLIB_RESULTS", str(uninterrupted.parent))
     results = runner.run("tiny")
     dropped = [f"dropout=0.25,seed={seed}" for seed in (4, 7)]
-    assert results.nulls.groupby("network").size().to_dict() == dict.fromkeys(dropped, 2 * 8 * 2)
+    assert results.nulls.groupby("network").size().to_dict() == dict.fromkeys(dropped, 2 * 8 * 3)
     trained = results.networks[results.networks.trained].network
     assert results.choices.groupby("network").size().to_dict() == dict.fromkeys(trained, 2 * 2 * 8)
     pairs = results.choices_agreement.groupby(["network", "choice"]).size()
@@ -594,8 +594,8 @@ def fake_clock(monkeypatch):
         ("base", "paper", 0, 9 * 40 * 270 * 0.01 + 370 * 0.2 * 5),
         ("base", "paper", 1, 9 * 40 * 270 * 0.01 + 370 * 0.2 * 5),
         ("base", "paper", 2, (9 * 40 * 270 * 0.01 + 370 * 0.2 * 5) / 2),
-        # 18 networks with 39 draws, each two searches with a quarter of the runs, and the images again.
-        ("base-v1", "paper", 1, 9 * 500 * 270 * 0.01 + (370 + 18 * 39 * (2 / 4 + 0.3)) * 0.2 * 5),
+        # 18 networks with 39 draws, each three searches with a quarter of the runs, and the images again.
+        ("base-v1", "paper", 1, 9 * 500 * 270 * 0.01 + (370 + 18 * 39 * (3 / 4 + 0.3)) * 0.2 * 5),
         # However many the workers, the longest shard takes its time.
         ("base", "paper", 64, 40 * 270 * 0.01 + 30 * 0.2 * 5),
         ("base", "quick", 1, 3 * 20 * 90 * 0.01 + 53 * 0.2),
@@ -622,7 +622,7 @@ def test_estimate_of_what_is_left():
 @pytest.mark.parametrize("batch", [1, 20, 50, 200, 1000])
 def test_estimate_takes_any_batch(batch):
     experiment = replace(TINY, protocol=replace(TINY.protocol, batch=batch))
-    looks = 9 + 6 * 2 + 2 * 2 * (2 / 2 + 0.3)  # by itself, by two choices, and two draws of the nulls
+    looks = 9 + 6 * 2 + 2 * 2 * (3 / 2 + 0.3)  # by itself, by two choices, and two draws of three nulls
     expected = 2 * 2 * 360 / batch * 0.01 + looks * 0.2
     assert estimate.seconds(experiment, experiment.shards()) == pytest.approx(expected, rel=1e-9)
 

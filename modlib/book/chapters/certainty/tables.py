@@ -268,11 +268,11 @@ def power_of_new_seeds(profile: str) -> pd.DataFrame:
         kept = trained_networks(results)
         every = contrasts.levels(results.modules, kept)
         for compared in contrasts.LEVELS_COMPARED:
-            graphs = new_seeds.at_frozen_levels(every, new, compared)
-            both = [graph for graph in graphs if graph.dropout.size and graph.weights.size]
-            if not both:  # a quick run has not trained them
-                continue
-            leads = {graph.key: (graph.dropout - graph.weights)[:, 0] for graph in both}
+            if profile == "paper":
+                graphs = new_seeds.at_frozen_levels(every, new, compared)
+            else:  # a quick run has not trained the levels that were frozen
+                graphs = [contrasts.only(graph, *contrasts.best_levels(graph)) for graph in every]
+            leads = {graph.key: (graph.dropout - graph.weights)[:, 0] for graph in graphs}
             row = {"experiment": new, "levels": compared, "old": len(graphs[0].dropout), "new": n}
             for name in FAMILIES:
                 mean = np.nanmean([lead for key, lead in leads.items() if family(key[1]) == name], axis=0)
