@@ -11,7 +11,7 @@ import torch
 from modlib.clustering import find_modules, modularity
 from modlib.measures import MEASURES, VARIANTS, graphs, similarity
 from modlib.networks import MLPStack
-from modlib.nulls import NULLS, null_test, permute_weights, random_graphs
+from modlib.nulls import NULLS, null_test, permute_weights, random_graphs, rotated_graphs
 from modlib.study import rows as table_rows
 from modlib.study.rows import against_nulls
 from modlib.study.schema import TABLES
@@ -64,7 +64,7 @@ def test_own_q_is_found_with_the_effort_that_the_draws_get(problem, table):
             for variant, A in zip(VARIANTS, network, strict=True):
                 rows = table[(table.network == name) & (table.layer == layer)]
                 rows = rows[(rows.measure == variant[0]) & (rows.normalized == variant[1])]
-                assert rows.q.to_numpy() == pytest.approx([best(A)] * 2, abs=1e-12)
+                assert rows.q.to_numpy() == pytest.approx([best(A)] * 3, abs=1e-12)
 
 
 def test_draws_of_permuted_weights_are_permuted_networks_searched_anew(problem, table):
@@ -74,7 +74,10 @@ def test_draws_of_permuted_weights_are_permuted_networks_searched_anew(problem, 
     check(table, "weights-permuted", lambda layer, number, v: [best(d[layer][number, v]) for d in drawn])
 
 
-def test_draws_of_the_similarity_null_are_those_of_nulls_searched_anew(problem, table):
+@pytest.mark.parametrize(
+    ("null", "graphs_of_draw"), [("similarity", random_graphs), ("rotations", rotated_graphs)]
+)
+def test_draws_of_graphs_are_those_of_nulls_searched_anew(problem, table, null, graphs_of_draw):
     stack, x, y = problem
     S = similarity(stack.to(dtype=torch.float64), x, y)
     drawn = {}
@@ -83,10 +86,10 @@ def test_draws_of_the_similarity_null_are_those_of_nulls_searched_anew(problem, 
             generator = np.random.default_rng((7, number, layer))
             for draw in range(DRAWS):
                 for m, measure in enumerate(MEASURES):
-                    pair = random_graphs(S[measure][layer][number].numpy(), generator)
+                    pair = graphs_of_draw(S[measure][layer][number].numpy(), generator)
                     for form in range(2):
                         drawn[layer, number, 2 * m + form, draw] = best(pair[form])
-    check(table, "similarity", lambda layer, number, v: [drawn[layer, number, v, d] for d in range(DRAWS)])
+    check(table, null, lambda layer, number, v: [drawn[layer, number, v, d] for d in range(DRAWS)])
 
 
 def check(table, null, draws_of):
@@ -135,7 +138,7 @@ def test_every_search_is_of_its_own_graph(problem, monkeypatch):
 
     monkeypatch.setattr(table_rows, "find_modules", remember)
     against_nulls(*problem, NAMES, draws=2, restarts=1)
-    assert len(seen) == 2 * 2 * 8 * (1 + 2 * 2)
+    assert len(seen) == 2 * 2 * 8 * (1 + 3 * 2)
     assert len(set(seen)) == len(seen)
 
 

@@ -471,7 +471,11 @@ def toy(monkeypatch):
     return register
 
 
-@pytest.mark.parametrize("name", catalogue.EXPERIMENTS)
+#: Experiments that have tables; those with new seeds are planned before they are computed.
+STORED = [path.name.removesuffix("-paper") for path in sorted((project.ROOT / "results").glob("*-paper"))]
+
+
+@pytest.mark.parametrize("name", STORED)
 def test_results_stored_before_a_table_existed_show_it_empty(monkeypatch, toy, name):
     monkeypatch.delenv("MODLIB_RESULTS")
     before = read_results(catalogue.get(name, "paper"))
@@ -537,7 +541,7 @@ def kind(cells):
     return f"list[{inside}]"
 
 
-@pytest.mark.parametrize("name", catalogue.EXPERIMENTS)
+@pytest.mark.parametrize("name", STORED)
 def test_stored_tables_are_as_the_schema_says(monkeypatch, name):
     monkeypatch.delenv("MODLIB_RESULTS")
     found = read_results(catalogue.get(name, "paper"))
