@@ -15,13 +15,10 @@ from modlib._checks import Labels, Matrix
 from modlib.clustering import (
     CONVERGED,
     Partition,
-    alive_units,
-    canonical_labels,
     checked_weights,
     igraph_draws_from,
     leiden_runs,
-    modularity_matrix,
-    sum_within,
+    partition_by,
     weighted_graph,
 )
 
@@ -85,15 +82,8 @@ def find_modules_by(A: ArrayLike, optimiser: str, *, seed: int = 0) -> Partition
     """
     optimiser = _checks.one_of(optimiser, "optimiser", OPTIMISERS)
     seed = _checks.seed(seed)
-    weights = checked_weights(A)
-    alive = alive_units(weights)
-    found, q = np.zeros(0, dtype=np.int64), np.nan
-    if alive.any():
-        weights = weights[np.ix_(alive, alive)]
-        B = modularity_matrix(weights)
-        found = canonical_labels(_SEARCHES[optimiser](weights, B, random.Random(seed)))
-        q = sum_within(B, found)
-    return Partition.of_alive(found, alive, q=q, stability=np.nan, restarts_q=np.array([q]))
+    search, generator = _SEARCHES[optimiser], random.Random(seed)
+    return partition_by(lambda weights, B: search(weights, B, generator), checked_weights(A))
 
 
 def _leiden_once(weights: Matrix, B: Matrix, generator: random.Random) -> Labels:

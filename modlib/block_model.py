@@ -9,15 +9,8 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from modlib import _checks
-from modlib._checks import Matrix
-from modlib.clustering import (
-    Partition,
-    alive_units,
-    canonical_labels,
-    checked_weights,
-    modularity_matrix,
-    sum_within,
-)
+from modlib._checks import Labels, Matrix
+from modlib.clustering import Partition, checked_weights, partition_by
 
 MOST_STEPS = 40  #: Times that all units are looked at, at most.
 PRIOR = 1.0  #: Weights that each pair of blocks is given besides its own.
@@ -64,17 +57,14 @@ def find_blocks(A: ArrayLike, n_blocks: int, *, restarts: int = 20, seed: int = 
     weights = checked_weights(A)
     n_blocks = _checks.whole(n_blocks, "n_blocks", least=1)
     restarts, seed = _checks.whole(restarts, "restarts", least=1), _checks.seed(seed)
-    alive = alive_units(weights)
-    found, q = np.zeros(0, dtype=np.int64), np.nan
-    if alive.any():
-        weights = weights[np.ix_(alive, alive)]
-        generator = np.random.default_rng(seed)
+
+    def likeliest(weights: Matrix, _: Matrix) -> Labels:
         model = _BlockModel(weights, min(n_blocks, len(weights)))
-        runs = model.fitted(restarts, generator).argmax(axis=2)
+        runs = model.fitted(restarts, np.random.default_rng(seed)).argmax(axis=2)
         likelihood = model.likelihood((runs[:, :, None] == np.arange(model.n_blocks)).astype(np.float64))
-        found = canonical_labels(runs[likelihood.argmax()])
-        q = sum_within(modularity_matrix(weights), found)
-    return Partition.of_alive(found, alive, q=q, stability=np.nan, restarts_q=np.array([q]))
+        return np.asarray(runs[likelihood.argmax()])
+
+    return partition_by(likeliest, weights)
 
 
 class _BlockModel:

@@ -5,7 +5,7 @@ Each function raises a ValueError or TypeError that names the argument which is 
 
 import random
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -82,6 +82,26 @@ class Partition:
         share = np.bincount(modules) / len(modules)
         effective = float(np.exp(-np.sum(share * np.log(share)))) if len(share) else np.nan
         return cls(labels, q, len(share), effective, stability, restarts_q)
+
+
+def partition_by(
+    search: Callable[[Matrix, Matrix], Labels],
+    weights: Matrix,
+    criterion: Callable[[Matrix], Matrix] | None = None,
+) -> Partition:
+    """Partition the units that have edges by a search that runs once, so that there is no stability to tell.
+
+    The search gets their weights, and the matrix that `criterion` makes of these (`modularity_matrix`, if
+    there is none), whose sum within modules is `q`.
+    """
+    alive = alive_units(weights)
+    found, q = np.zeros(0, dtype=np.int64), np.nan
+    if alive.any():
+        weights = weights[np.ix_(alive, alive)]
+        B = (criterion or modularity_matrix)(weights)
+        found = canonical_labels(search(weights, B))
+        q = sum_within(B, found)
+    return Partition.of_alive(found, alive, q=q, stability=np.nan, restarts_q=np.array([q]))
 
 
 def modularity(A: ArrayLike, labels: ArrayLike, *, resolution: float = 1.0) -> float:

@@ -18,10 +18,10 @@ from modlib.clustering import (
     CONVERGED,
     SPARE,
     Partition,
-    alive_units,
     canonical_labels,
     distinct,
     modularity_matrix,
+    partition_by,
     sum_within,
 )
 
@@ -74,14 +74,11 @@ def find_by_criterion(S: ArrayLike, criterion: str, *, resolution: float = 1.0, 
     similarities = _checks.symmetric(S, "S")
     if (diagonal := np.diagonal(similarities)).any():
         raise ValueError(f"S must have a zero diagonal, got {np.abs(diagonal).max():g} on it")
-    weights = chosen.graph(similarities)
-    alive = alive_units(weights)
-    found, q = np.zeros(0, dtype=np.int64), np.nan
-    if alive.any():
-        B = chosen.matrix(weights[np.ix_(alive, alive)], gamma)
-        found = largest_sum_within(B, np.random.default_rng(seed))
-        q = sum_within(B, found)
-    return Partition.of_alive(found, alive, q=q, stability=np.nan, restarts_q=np.array([q]))
+    return partition_by(
+        lambda _, B: largest_sum_within(B, np.random.default_rng(seed)),
+        chosen.graph(similarities),
+        lambda weights: chosen.matrix(weights, gamma),
+    )
 
 
 def signed_modularity_matrix(weights: Matrix, resolution: float = 1.0) -> Matrix:

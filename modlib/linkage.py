@@ -6,14 +6,8 @@ from scipy.cluster import hierarchy
 from scipy.spatial.distance import squareform
 
 from modlib import _checks
-from modlib.clustering import (
-    Partition,
-    alive_units,
-    canonical_labels,
-    checked_weights,
-    modularity_matrix,
-    sum_within,
-)
+from modlib._checks import Labels, Matrix
+from modlib.clustering import Partition, checked_weights, partition_by
 
 
 def merge_by_average(A: ArrayLike, n_modules: int) -> Partition:
@@ -39,14 +33,12 @@ def merge_by_average(A: ArrayLike, n_modules: int) -> Partition:
     [0, 0, 0, 1, 1, 2, 2]
     """
     weights, n_modules = checked_weights(A), _checks.whole(n_modules, "n_modules", least=1)
-    alive = alive_units(weights)
-    found, q = np.zeros(0, dtype=np.int64), np.nan
-    if alive.any():
-        weights = weights[np.ix_(alive, alive)]
+
+    def merged(weights: Matrix, _: Matrix) -> Labels:
         distance = weights.max() - weights
         np.fill_diagonal(distance, 0)
         tree = hierarchy.linkage(squareform(distance), method="average")
         cut = hierarchy.cut_tree(tree, n_clusters=[min(n_modules, len(weights))])
-        found = canonical_labels(cut[:, 0].astype(np.int64))
-        q = sum_within(modularity_matrix(weights), found)
-    return Partition.of_alive(found, alive, q=q, stability=np.nan, restarts_q=np.array([q]))
+        return np.asarray(cut[:, 0].astype(np.int64))
+
+    return partition_by(merged, weights)

@@ -108,17 +108,26 @@ def random_associations(R: Matrix, generator: np.random.Generator) -> Matrix:
     authors round down, which makes the draws more variable than the data when m is small (ten or less for the
     output gradient of the last layer). A mean below zero is taken as zero.
     """
-    return _associations(_checks.symmetric(R, "R"), "R", generator)
+    return _of_alive(_associations, _checks.symmetric(R, "R"), "R", generator)
 
 
-def _associations(matrix: Matrix, name: str, generator: np.random.Generator) -> Matrix:
+#: Draws similarities like those given, of units that are all alive; the name is that of the argument.
+Pattern = Callable[[Matrix, str, np.random.Generator], Matrix]
+
+
+def _of_alive(pattern: Pattern, matrix: Matrix, name: str, generator: np.random.Generator) -> Matrix:
+    """Draw a pattern of the units that are alive; fewer than three have none."""
     _checks.instance(generator, "generator", np.random.Generator, "numpy.random.Generator")
     alive = np.diagonal(matrix) > 0
-    n = int(alive.sum())
     found = np.zeros_like(matrix)
-    if n < 3:
-        return found
-    pairs = matrix[np.ix_(alive, alive)][np.triu_indices(n, 1)]
+    if alive.sum() >= 3:
+        found[np.ix_(alive, alive)] = pattern(matrix[np.ix_(alive, alive)], name, generator)
+    return found
+
+
+def _associations(given: Matrix, name: str, generator: np.random.Generator) -> Matrix:
+    n = len(given)
+    pairs = given[np.triu_indices(n, 1)]
     if not pairs.mean() <= 1 + ROUNDING:
         raise ValueError(f"{name} must have associations of at most 1 on average, got {pairs.mean():g}")
     e, v = min(max(float(pairs.mean()), 0.0), 1.0), float(pairs.var())
@@ -128,8 +137,7 @@ def _associations(matrix: Matrix, name: str, generator: np.random.Generator) -> 
     n_dimension = low if generator.random() < share_low else low + 1
     vectors = np.sqrt(e) + np.sqrt(1 - e) * generator.standard_normal((n, n_dimension))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    found[np.ix_(alive, alive)] = vectors @ vectors.T
-    return found
+    return np.asarray(vectors @ vectors.T)
 
 
 def rotate_units(R: Matrix, generator: np.random.Generator) -> Matrix:
@@ -149,28 +157,21 @@ def rotate_units(R: Matrix, generator: np.random.Generator) -> Matrix:
     fifth of the trace keeps nine tenths of itself or more, one of two fifths four fifths. So rotations make
     up for most of what unequal dimensions add to Q, not for all of it.
     """
-    return _rotated(_checks.symmetric(R, "R"), "R", generator)
+    return _of_alive(_rotated, _checks.symmetric(R, "R"), "R", generator)
 
 
-def _rotated(matrix: Matrix, name: str, generator: np.random.Generator) -> Matrix:
-    _checks.instance(generator, "generator", np.random.Generator, "numpy.random.Generator")
-    alive = np.diagonal(matrix) > 0
-    n = int(alive.sum())
-    found = np.zeros_like(matrix)
-    if n < 3:
-        return found
+def _rotated(given: Matrix, name: str, generator: np.random.Generator) -> Matrix:
+    n = len(given)
     basis = np.linalg.qr(np.column_stack([np.ones(n), np.eye(n)[:, 1:]]))[0]  # its first column is even
     turned = basis.copy()
     turned[:, 1:] = basis[:, 1:] @ stats.special_ortho_group.rvs(n - 1, random_state=generator)
     O = turned @ basis.T  # noqa: E741
-    given = matrix[np.ix_(alive, alive)]
     drawn = O @ given @ O.T
     size = np.sqrt(np.clip(np.diagonal(drawn), 0, None))
     own = np.sqrt(np.diagonal(given))
     if (np.abs(given) > (1 + SLACK) * np.outer(own, own)).any() or not (size > 0).all():
         raise ValueError(f"{name} must be similarities, positive semidefinite, which it is not")
-    found[np.ix_(alive, alive)] = (drawn + drawn.T) / 2 / np.outer(size, size)
-    return found
+    return np.asarray((drawn + drawn.T) / 2 / np.outer(size, size))
 
 
 def random_graphs(S: Matrix, generator: np.random.Generator) -> tuple[Matrix, Matrix]:
@@ -191,16 +192,13 @@ def rotated_graphs(S: Matrix, generator: np.random.Generator) -> tuple[Matrix, M
     return _graphs(S, _rotated, generator)
 
 
-Pattern = Callable[[Matrix, str, np.random.Generator], Matrix]
-
-
 def _graphs(S: Matrix, pattern: Pattern, generator: np.random.Generator) -> tuple[Matrix, Matrix]:
     """Draw a pattern of the normalised S, and give it back the sizes of the units."""
     matrix = _checks.symmetric(S, "S")
     size = np.sqrt(np.clip(np.diagonal(matrix), 0, None))
     size[dead_units(torch.from_numpy(matrix)).numpy()] = 0
     scale = np.divide(1, size, out=np.zeros_like(size), where=size > 0)
-    normalised = np.abs(pattern(matrix * np.outer(scale, scale), "S", generator))
+    normalised = np.abs(_of_alive(pattern, matrix * np.outer(scale, scale), "S", generator))
     np.fill_diagonal(normalised, 0)
     return normalised * np.outer(size, size), normalised
 

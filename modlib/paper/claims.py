@@ -488,13 +488,13 @@ def _over_null(case: Case, null: str, *, beyond_untrained: bool = False) -> Iter
     untrained = case.untrained
     if nulls.empty or (beyond_untrained and (untrained is None or untrained.nulls.empty)):
         return
+    before = evidence.untrained_excess(case, null) if beyond_untrained else None
     for name, level in evidence.plain_and_strongest_dropout(nulls).items():
         for measure in MEASURES:
             here = nulls[evidence.at_level(nulls, level) & (nulls.measure == measure)]
             excess = evidence.by_seed(here, "excess")
             found = mean(excess)
-            if beyond_untrained:
-                before = evidence.untrained_excess(case, null)
+            if before is not None:
                 found = difference(excess, evidence.by_seed(before[before.measure == measure], "excess"))
             yield Item(f"{name}, {MEASURES[measure].label}", found)
 

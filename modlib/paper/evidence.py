@@ -10,7 +10,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from modlib.measures import family
-from modlib.paper import contrasts, family_pairs, multiverse, new_seeds, reported
+from modlib.paper import by_level, contrasts, family_pairs, multiverse, new_seeds, reported
 from modlib.paper.contrasts import Levels
 from modlib.paper.new_seeds import NEW_SEEDS
 from modlib.stats.intervals import Estimate
@@ -76,8 +76,7 @@ class Case:
         New seeds are read at the levels that were frozen for them.
         """
         new = self.experiment in OLD_SEEDS
-        matched = compared == contrasts.LEVELS_COMPARED[0] and not new
-        least = contrasts.least_accurate_dropout(self.trained) if matched else 0.0
+        least = 0.0 if new else contrasts.least_accuracy(self.trained, compared)
         if np.isnan(least):
             return []
         found = contrasts.levels(self.results.modules, self.trained, min_accuracy=least)
@@ -96,11 +95,12 @@ def no_data(label: str) -> Item:
 
 def named_levels(case: Case) -> dict[str, tuple[str, float]]:
     """Find the weakest L2, and the strongest dropout and L2 whose networks still learn, by name."""
-    found = {"weakest L2": contrasts.weakest_l2(case.trained)}
-    for regularizer, name in (("dropout", "dropout"), ("l2", "L2")):
-        strength = case.trained[case.trained.regularizer == regularizer].strength.max()
-        found[f"{name} {strength:g}"] = (regularizer, float(strength))
-    return {name: level for name, level in found.items() if not np.isnan(level[1])}
+    marks = by_level.landmarks(case.results)
+    found = {"weakest L2": marks["weakest L2"]}
+    for name in ("dropout", "L2"):
+        if (level := marks.get(f"strongest {name}")) is not None:
+            found[f"{name} {level[1]:g}"] = level
+    return found
 
 
 def agreement_at(case: Case, level: tuple[str, float], metric: str = "ami") -> pd.DataFrame:

@@ -50,8 +50,10 @@ def stored_items(profile: str) -> pd.DataFrame:
 def judged_items(tables: Mapping[str, Results]) -> pd.DataFrame:
     """Judge the items of all claims, from the tables of experiments by name; columns as of `stored_items`."""
     rows = []
-    for claim, name in [(one, experiment) for one in CLAIMS for experiment in one.experiments]:
-        for item in _items(claim, Case(name, tables)):
+    asked = [(claim, name) for claim in CLAIMS for name in claim.experiments]
+    cases = {name: Case(name, tables) for _, name in asked}  # which networks pass is found once for each
+    for claim, name in asked:
+        for item in _items(claim, cases[name]):
             found = item.estimate
             p = found.p if item.direction in ("above", "below") else float("nan")
             numbers = (found.value, found.low, found.high, found.n, p, item.paper)

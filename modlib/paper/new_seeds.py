@@ -29,10 +29,10 @@ def choose(results: Results) -> pd.DataFrame:
     `dropout`, and the `penalty` and its `strength`, at which mean Q is largest.
     """
     kept = kept_networks(results)
-    least = (contrasts.least_accurate_dropout(kept), 0.0)
     rows = []
-    for compared, accuracy in zip(LEVELS_COMPARED, least, strict=True):
-        for graph in contrasts.levels(results.modules, kept, min_accuracy=accuracy):
+    for compared in LEVELS_COMPARED:
+        least = contrasts.least_accuracy(kept, compared)
+        for graph in contrasts.levels(results.modules, kept, min_accuracy=least):
             dropout, weights = contrasts.best_levels(graph)
             rows.append([compared, *graph.key, dropout[1], *weights])
     return pd.DataFrame(rows, columns=["levels", *GRAPH, "dropout", "penalty", "strength"])

@@ -25,6 +25,7 @@ from modlib.study.store import Results
 
 COMPARED = ("base", "base-v1", "wide", "deep", "fashion")
 METRICS = ("ami", "ecs")
+SHOWN_LEVELS = ("untrained", "weakest L2", "strongest dropout", "strongest L2")  # of `by_level.landmarks`
 FAMILY_PAIRS = ("upstream", "downstream", "across")
 DATA = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST"}
 #: How much less accurate than the least accurate dropout a level of L1 or L2 may be. Matching exactly and not
@@ -127,14 +128,11 @@ def agreement_at_levels(profile: str) -> pd.DataFrame:
     learn, each with its `strength`. Fewer than `intervals.FEWEST_SEEDS` seeds give no interval.
     """
     tables = []
-    found = load_experiments(profile)
-    for name, results in found.items():
+    for name, results in load_experiments(profile).items():
         table = family_pairs.agreement_by_level(results)
-        levels = {"untrained": ("none", 0.0)}
-        for called, level in evidence.named_levels(Case(name, found)).items():
-            levels[called if called == "weakest L2" else f"strongest {called.split()[0]}"] = level
-        for called, level in levels.items():
-            here = table[evidence.at_level(table, level)]
+        levels = by_level.landmarks(results)
+        for called in (called for called in SHOWN_LEVELS if called in levels):
+            here = table[evidence.at_level(table, levels[called])]
             tables.append(here.assign(experiment=name, level=called))
     table = pd.concat(tables, ignore_index=True).rename(columns={"ami": "value", "family_pair": "pair"})
     table.loc[table.seeds < intervals.FEWEST_SEEDS, ["low", "high"]] = math.nan

@@ -46,9 +46,9 @@ def leads(profile: str) -> pd.DataFrame:
     rows = []
     for experiment, results in distance_from_paper.both_protocols(profile):
         kept = kept_networks(results)
-        least = (contrasts.least_accurate_dropout(kept), 0.0)
-        for compared, accuracy in zip(contrasts.LEVELS_COMPARED, least, strict=True):
-            graphs = contrasts.levels(results.modules, kept, min_accuracy=accuracy)
+        for compared in contrasts.LEVELS_COMPARED:
+            least = contrasts.least_accuracy(kept, compared)
+            graphs = contrasts.levels(results.modules, kept, min_accuracy=least)
             found: dict[str, Estimate] = {
                 name: contrasts.lead(graphs, "dropout", "weights", name) for name in FAMILIES
             }
