@@ -1,4 +1,4 @@
-"""The command line: ``python -m modlib data | run | book | check``."""
+"""The command line: ``python -m modlib data | run | recompute | book | check``."""
 
 import errno
 import logging
@@ -100,6 +100,30 @@ def run(experiment: str, profile: str, device: str, workers: int | None, schedul
             long=True,
         )
     click.echo(f"{len(results.networks)} networks in {store.folder_of(catalogue.get(experiment, profile))}")
+
+
+@main.command()
+@click.argument("experiment", type=_OneOf(list(catalogue.EXPERIMENTS)))
+@_PROFILE
+def recompute(experiment: str, profile: str) -> None:
+    """Compute Q of the networks that are stored with their weights again, and compare it with the tables.
+
+    Exits with 1 if any Q differs from the stored one by more than rounding.
+    """
+    from modlib.study import recompute, store
+
+    with _errors_in_a_line():
+        compared = recompute.from_weights(store.read_results(catalogue.get(experiment, profile)))
+    differs = compared[compared.verdict == "differs"]
+    for row in differs.itertuples():
+        variant = "normalised" if row.normalized else "raw"
+        click.echo(f"{row.network}, layer {row.layer}, {row.measure}, {variant}: {row.live} ≠ {row.stored}")
+    click.echo(
+        f"Q of {len(compared)} graphs of {compared.network.nunique()} networks computed again: "
+        f"{len(compared) - len(differs)} as stored, {len(differs)} not"
+    )
+    if len(differs):
+        raise SystemExit(1)
 
 
 @main.command()

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from tiny import TINY, run_in_one_go
 
 from modlib import __main__ as cli
 from modlib import data
 from modlib.book import builder, on_record
 from modlib.book.chapters.index import charts
-from modlib.study import catalogue, runner
+from modlib.study import catalogue, runner, store
 from modlib.study.files import StoreError
 from modlib.study.runner import LongRunError
 
@@ -32,6 +33,7 @@ def raising(error):
         ([], ["data", "run", "book", "check"]),
         (["data"], ["mnist", "verify"]),
         (["run"], ["base-v1", "--profile", "quick|paper", "auto|cpu|cuda", "--workers", "--scheduler"]),
+        (["recompute"], ["base-v1", "weights", "Exits", "1"]),
         (["book"], ["--only", "--force", "--jobs", "default: paper"]),
         (["check"], ["--write", "exits", "1"]),
     ],
@@ -49,6 +51,7 @@ def test_help_names_what_can_be_given(command, said):
         (["run", "base", "--profile", "large"], [*catalogue.PROFILES, "large"]),
         (["run", "base", "--device", "tpu"], ["auto", "cpu", "cuda", "tpu"]),
         (["run", "base", "--workers", "-1"], ["x>=0", "-1"]),
+        (["recompute", "bass"], [*catalogue.EXPERIMENTS, "bass"]),
         (["book", "--profile", "large"], [*catalogue.PROFILES, "large"]),
         (["book", "--jobs", "0"], ["x>=1", "0"]),
         (["data", "minst"], [*data.available(), "minst"]),
@@ -76,6 +79,7 @@ ERRORS = [
     ("module", "name", "words"),
     [
         (runner, "run", ["run", "base"]),
+        (store, "read_results", ["recompute", "base"]),
         (builder, "build", ["book"]),
         (on_record, "problems", ["check"]),
         (on_record, "write", ["check", "--write"]),
@@ -181,3 +185,29 @@ def test_check_writes_when_asked_and_says_what(monkeypatch):
     monkeypatch.setattr(on_record, "write", lambda: [Path("a.csv"), Path("b.json")])
     result = call("check", "--write")
     assert (result.exit_code, result.output) == (0, "a.csv\nb.json\n")
+
+
+def test_q_of_stored_weights_is_computed_again_and_a_difference_is_named(tmp_path, monkeypatch):
+    run_in_one_go(tmp_path)
+    monkeypatch.setenv("MODLIB_RESULTS", str(tmp_path))
+    monkeypatch.setitem(catalogue.EXPERIMENTS, "base", {"quick": TINY, "paper": TINY})
+    result = call("recompute", "base")
+    n_graphs = 16 * 2  # of a trained network and an untrained one
+    assert result.exit_code == 0
+    assert result.output == (
+        f"Q of {n_graphs} graphs of 2 networks computed again: {n_graphs} as stored, 0 not\n"
+    )
+    read = store.read_results
+
+    def altered(experiment):
+        found = read(experiment)
+        found.modules.loc[found.modules.network == "dropout=0.25,seed=4", "q"] += 2e-9
+        return found
+
+    monkeypatch.setattr(store, "read_results", altered)
+    result = call("recompute", "base")
+    *named, said = result.output.splitlines()
+    assert result.exit_code == 1
+    assert said.endswith("16 as stored, 16 not")
+    assert named[0].startswith("dropout=0.25,seed=4, layer 1, input_cov, raw: ")
+    assert len(named) == 16

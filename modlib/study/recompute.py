@@ -4,16 +4,35 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+import torch
 from torch import Tensor
 
+from modlib import data
 from modlib.comparison import agreement
-from modlib.networks import MLPStack
+from modlib.measures import similarity
+from modlib.networks import MLPStack, concatenate
 from modlib.study.accuracy_filter import GRAPH, LEVEL
+from modlib.study.plan import Experiment
 from modlib.study.rows import search_layers
 from modlib.study.store import Results
 
 ROUNDING = 1e-9
 """Numbers this close, relative to the larger, differ by rounding only."""
+
+
+def from_weights(results: Results) -> pd.DataFrame:
+    """Find the modules of every network that is stored with its weights again, and `compare` their Q.
+
+    The similarities are computed over as many of the first test images as the experiment used. A ValueError
+    is raised if no network is stored with its weights.
+    """
+    if not results.kept:
+        raise ValueError("no network is stored with its weights")
+    experiment = Experiment.from_config(results.manifest["config"])
+    x = data.load(experiment.dataset).x_test[: experiment.test_samples]
+    stack = concatenate(list(results.kept.values())).to(dtype=torch.float64)
+    again = partitions(similarity(stack, x), list(results.kept), restarts=experiment.restarts)
+    return compare(results, again, ["q"])
 
 
 def partitions(
