@@ -268,8 +268,11 @@ def across_above_chance(case: Case) -> Iterator[Item]:
     of_paper=False,
 )
 def regularisation_joins_families(case: Case) -> Iterator[Item]:
-    (_, plain), *strong = _at_named_levels(case)
-    for name, seeds in strong:
+    strong = dict(_at_named_levels(case))
+    plain = strong.pop("weakest L2", None)
+    if plain is None:
+        return
+    for name, seeds in strong.items():
         both = seeds.merge(plain, on="seed", suffixes=("", "_plain"))
         yield Item(name, mean((both.across - both.across_plain).to_numpy()))
 

@@ -96,11 +96,8 @@ def no_data(label: str) -> Item:
 def named_levels(case: Case) -> dict[str, tuple[str, float]]:
     """Find the weakest L2, and the strongest dropout and L2 whose networks still learn, by name."""
     marks = by_level.landmarks(case.results)
-    found = {"weakest L2": marks["weakest L2"]}
-    for name in ("dropout", "L2"):
-        if (level := marks.get(f"strongest {name}")) is not None:
-            found[f"{name} {level[1]:g}"] = level
-    return found
+    names = {"weakest L2": "weakest L2", "strongest dropout": "dropout {:g}", "strongest L2": "L2 {:g}"}
+    return {name.format(marks[mark][1]): marks[mark] for mark, name in names.items() if mark in marks}
 
 
 def agreement_at(case: Case, level: tuple[str, float], metric: str = "ami") -> pd.DataFrame:

@@ -385,3 +385,12 @@ def test_the_same_filter_as_the_findings():
     assert dropped == {"dropout=0.6,seed=0"}
     table = judgement.judged_items({"wide": found})
     assert (table[table.claim == "dropout-keeps-modules"].n == 3).all()
+
+
+def test_without_networks_that_learn_under_l2_no_other_level_stands_for_the_weakest():
+    results = worlds.results("true")
+    lost = (results.networks.regularizer == "l2").to_numpy()
+    networks = results.networks.assign(test_accuracy=np.where(lost, 0.1, results.networks.test_accuracy))
+    case = evidence.Case("base", {"base": replace(results, networks=networks)})
+    assert list(evidence.named_levels(case)) == ["dropout 0.6"]
+    assert list(claims.regularisation_joins_families(case)) == []
