@@ -92,7 +92,7 @@ NOTHING_LEARNED: dict[str, Any] = {
     "untrained": 40,
     "null_settings": (UNTRAINED,),
     "null_draws": 19,
-    "null_restarts": 2,
+    "null_restarts": 2,  # draws are many, hence few runs for each
     "quick": {"untrained": 6, "null_settings": (UNTRAINED,)},
 }
 # Memorisation: with shuffled labels there is nothing to learn but single images, so there are few of them.
@@ -116,13 +116,15 @@ _FIELDS: dict[str, dict[str, Any]] = {
         "kept": (PLAIN, Setting("l1", 1e-3, l1=1e-3), _dropout(0.5)),
         "quick": {"settings": THIRD},
     },
-    # A third of the levels of base, all of whose networks are compared with nulls and analysed in other ways.
+    # A third of the levels of base, all of whose networks are compared with nulls, analysed in other ways, and
+    # kept with their weights.
     "close-up": {
         "settings": THIRD,
         "untrained": 0,
+        "kept": THIRD,
+        "kept_seeds": 9,
         "null_settings": THIRD,
         "null_draws": 19,
-        "null_restarts": 2,  # draws are many, hence few runs for each
         "choices": (
             Choice("images=100", images=100),
             Choice("images=1000", images=1000),
@@ -133,6 +135,7 @@ _FIELDS: dict[str, dict[str, Any]] = {
         ),
         "quick": {
             "settings": (*PLAIN_AND_DROPOUT, _dropout(0.3), Setting("l1", 1e-4, l1=1e-4)),
+            "kept": PLAIN_AND_DROPOUT,
             "null_settings": PLAIN_AND_DROPOUT,
             "choices": (Choice("images=100", images=100), Choice("optimiser=spectral", optimiser="spectral")),
         },
