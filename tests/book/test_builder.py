@@ -632,10 +632,12 @@ def test_where_files_cannot_be_locked_the_build_warns_and_goes_on(small, monkeyp
 
 
 def test_a_full_disk_is_named_in_one_line(with_kernels, monkeypatch):
-    """Papermill, as it is run here, finds the disk full when it writes a notebook."""
+    """Papermill, as it is run here, finds the disk full when it writes, and its kernel has words too."""
     full = (
-        "import errno\nimport papermill.execute\n\n"
-        "def write(*_):\n    raise OSError(errno.ENOSPC, 'No space left on device')\n\n"
+        "import errno, sys\nimport papermill.execute\n\n"
+        "def write(*_):\n"
+        "    print('[IPKernelApp] ERROR | KeyboardInterrupt', file=sys.stderr, flush=True)\n"
+        "    raise OSError(errno.ENOSPC, 'No space left on device')\n\n"
         "papermill.execute.write_ipynb = write\n"
     )
     (with_kernels / "program.py").write_text(full + execution.PAPERMILL_PROCESS.read_text())

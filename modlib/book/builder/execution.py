@@ -21,6 +21,7 @@ from modlib.study.provenance import cores
 
 MEMORY = 1.2 * 2**30  # bytes that a notebook takes at most, with its kernel
 LONGEST_SOCKET = 100  # bytes of the path of a socket; macOS allows 104 and Linux 108
+REASON = "modlib could not go on: "  # begins the line of a log that alone says why a notebook failed
 PAPERMILL_PROCESS = Path(__file__).with_name("papermill_process.py")
 THREADS = ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "VECLIB")
 #: Run in each kernel before the notebook: notes after each cell which files of modlib are loaded.
@@ -137,6 +138,7 @@ class _Process:
             "kernel_name": "python3",
             "cwd": str(root),
             "sockets": str(folder) if short else "",
+            "reason": REASON,
         }
         self._start = time.perf_counter()
         with self._log.open("wb") as log:
@@ -196,5 +198,6 @@ def _reason(notebook: nbformat.NotebookNode | None, log: str) -> str:
             if error.output_type == "error":
                 trace = without_colours("\n".join(error.traceback))
                 return f" in cell {number}:\n{cell.source}\n\n{trace}"
-    last = without_colours(log).splitlines()[-20:]
+    lines = without_colours(log).splitlines()
+    last = [line.removeprefix(REASON) for line in lines if line.startswith(REASON)] or lines[-20:]
     return (": " if len(last) == 1 else ":\n") + "\n".join(last)
