@@ -116,8 +116,8 @@ _FIELDS: dict[str, dict[str, Any]] = {
         "kept": (PLAIN, Setting("l1", 1e-3, l1=1e-3), _dropout(0.5)),
         "quick": {"settings": THIRD},
     },
-    # A third of the levels of base, all of whose networks are compared with nulls, analysed in other ways, and
-    # kept with their weights.
+    # A third of the levels of base. All its networks are held against nulls, analysed in other ways, and kept
+    # with their weights.
     "close-up": {
         "settings": THIRD,
         "untrained": 0,

@@ -8,8 +8,8 @@ import pytest
 
 from modlib.book.chapters.chance import tables as chance
 from modlib.clustering import find_modules, modularity
-from modlib.measures import VARIANTS
-from modlib.nulls import random_graphs
+from modlib.measures import MEASURES, VARIANTS
+from modlib.nulls import NULLS, random_graphs
 from modlib.study import store
 from modlib.study.store import Results
 
@@ -40,7 +40,7 @@ def world(*, accuracy=None, nulls=True, seed_noise=0.01):
                     modules.append((name, layer, measure, normalized, q))
                     if not nulls:
                         continue
-                    for null in ("weights-permuted", "similarity"):
+                    for null in NULLS:
                         p = 1 / (DRAWS + 1) if gain > 0 else 0.5
                         z = (gain + offset[seed]) / 0.01
                         tests.append((name, layer, measure, normalized, null, DRAWS, q, 0.1, 0.01, z, p))
@@ -146,8 +146,8 @@ def test_networks_that_failed_the_task_and_those_without_tests_are_left_out():
     tested = replace(tested, nulls=tested.nulls[~tested.nulls.network.str.startswith("l2")])
     found = chance.against_all_nulls(tested, world())
     assert not found.network.str.startswith("l2").any()
-    assert set(found.null) == {"untrained", "weights-permuted", "similarity"}
-    assert set(chance.against_all_nulls(tested).null) == {"weights-permuted", "similarity"}
+    assert set(found.null) == {"untrained", *NULLS}
+    assert set(chance.against_all_nulls(tested).null) == set(NULLS)
 
 
 def test_excess_is_q_less_the_mean():
@@ -164,7 +164,7 @@ def levels():
 
 
 def test_levels_have_the_excess_that_was_put_in_with_the_seed_as_unit(levels):
-    assert len(levels) == 3 * 3 * 16
+    assert len(levels) == len(EXCESS) * 4 * 16
     half = 2.7764451 * np.std(np.linspace(-0.01, 0.01, 5), ddof=1) / np.sqrt(5)
     for (regularizer, strength), excess in EXCESS.items():
         one = row(
@@ -224,6 +224,17 @@ def test_what_is_not_above_a_null_is_named_and_counted(levels):
     assert counts.loc[DROPOUT, ("similarity null", "below")] == 4
     assert counts.loc[STRONGER].sum() == 0
     assert counts.to_numpy().sum() == len(found)
+
+
+def test_shares_by_measure_are_means_over_layers_and_both_forms(levels):
+    found = chance.shares_by_measure(levels)
+    assert list(found.columns) == list(chance.NULL_NAMES)
+    assert list(found.index) == [(s, m) for s in ("weakest L2", "strongest dropout") for m in MEASURES]
+    assert found.loc[("strongest dropout", "output_grad"), "similarity"] == 1
+    weak = chance.shares_by_measure(levels[levels.strength != 0.6])  # now dropout of .2 is the strongest
+    assert weak.loc[("strongest dropout", "output_grad"), "rotations"] == 0.5  # one layer of two
+    assert weak.loc[("strongest dropout", "input_grad"), "rotations"] == 1
+    assert (found.loc["weakest L2"][list(NULLS)] == 0).all(axis=None)
 
 
 # ---------------------------------------------------------------- only scored
@@ -295,7 +306,6 @@ def test_tables_have_no_rows_where_nothing_is_stored(stored):
     assert 0 < rates.lowest["claimed"] < rates.highest["claimed"] < 0.1
     assert rates.rows["claimed"] == rates.rows["similarity"] + rates.rows["weights-permuted"]
     assert rates.highest["unequal dimensions"] > 0.5
-    assert (chance.spectra("paper").graphs == 8).all()
 
 
 def test_networks_graphs_and_levels_are_counted(stored):
@@ -304,8 +314,8 @@ def test_networks_graphs_and_levels_are_counted(stored):
     assert trained.strongest_dropout == 0.6
 
 
-def test_excess_is_summed_up_by_null_setting_and_family(stored):
-    found = chance.excess("paper").set_index(["null", "setting", "family"])
+def test_excess_is_summed_up_by_null_setting_and_measure_or_family(stored):
+    found = chance.excess("paper").set_index(["null", "setting", "of"])
     strong, plain = (found.loc["similarity", setting] for setting in ("strongest dropout", "weakest L2"))
     assert (strong.above["both"], plain.above["both"], plain.below["both"]) == (16, 0, 4)
     assert found.share["weights-permuted", "strongest dropout", "upstream"] == 1
@@ -315,6 +325,9 @@ def test_excess_is_summed_up_by_null_setting_and_family(stored):
     assert strong.z.upstream == pytest.approx(30)
     assert "output" in plain.lowest["both"]
     assert plain.lowest_excess["both"] == pytest.approx(-0.2)
+    assert set(plain.index) == {*MEASURES, "upstream", "downstream", "both"}
+    assert (plain.below.output_grad, plain.below.output_hess, plain.below.input_cov) == (2, 2, 0)
+    assert strong.excess.output_hess == pytest.approx(0.2)
 
 
 def test_untrained_networks_are_a_setting_once_they_are_stored(stored):
@@ -327,7 +340,7 @@ def test_untrained_networks_are_a_setting_once_they_are_stored(stored):
     )
     assert chance.tested("paper").networks.to_list() == [15, 5]
     found = chance.excess("paper")
-    assert set(found[found.setting == "untrained"].null) == {"weights-permuted", "similarity"}
+    assert set(found[found.setting == "untrained"].null) == set(NULLS)
 
 
 def test_the_level_with_most_graphs_below_a_null_is_named(stored):
@@ -341,7 +354,7 @@ def test_the_level_with_most_graphs_below_a_null_is_named(stored):
 
 
 def test_labels_count_graphs_with_a_sure_difference(stored):
-    found = chance.labels("paper").set_index(["setting", "family"])
+    found = chance.labels("paper").set_index(["setting", "of"])
     strong, plain = (found.loc[setting, "both"] for setting in ("strongest dropout", "weakest L2"))
     assert (strong.lower, strong.higher, strong.graphs, strong.strength) == (16, 0, 16, 0.6)
     assert (plain.lower, plain.higher) == (0, 16)

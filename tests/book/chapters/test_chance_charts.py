@@ -11,6 +11,7 @@ from test_chance import STRONGER, memorised, world
 from modlib.book.chapters.chance import charts
 from modlib.book.chapters.chance import tables as chance
 from modlib.measures import MEASURES
+from modlib.nulls import NULLS
 from modlib.paper.simulations import rejections
 
 
@@ -53,20 +54,6 @@ def made_up_power():
     return pd.DataFrame([rejections.row(n, d, g, np.arange(40) < 40 * s, strength=s) for n, d, g, s in rows])
 
 
-def made_up_spectra():
-    keys = [
-        (n, layer, m)
-        for n in ("dropout=0.5,seed=0", "untrained,seed=0")
-        for layer in (1, 2)
-        for m in MEASURES
-    ]
-    table = pd.DataFrame(keys, columns=["network", "layer", "measure"])
-    return table.assign(
-        units=64, draws=99, q=0.3, similarity_mean=0.1, similarity_sd=0.01, similarity_p=0.01,
-        rotated_mean=0.12, rotated_sd=0.02, rotated_p=0.01, size=0.5,
-    )  # fmt: skip
-
-
 def every_chart(levels, **options):
     S = np.full((8, 8), 0.3) + np.diag(np.linspace(0.7, 1, 8))
     return [
@@ -75,7 +62,6 @@ def every_chart(levels, **options):
         charts.labels(chance.beside_true_labels(*memorised(level_shift={})), **options),
         charts.size(made_up_size(), **options),
         charts.power(made_up_power(), **options),
-        charts.spectra(made_up_spectra(), **options),
         charts.rescored(chance.rescored(S, draws=3), **options),
     ]
 
@@ -99,7 +85,7 @@ def test_every_chart_describes_itself_names_no_page_colour_and_is_narrow(levels)
 
 def test_excess_shows_both_settings_of_every_graph_and_null(levels):
     rows = drawn(charts.excess(levels))
-    assert len(rows) == 2 * 3 * 16
+    assert len(rows) == 2 * 4 * 16
     strong = rows[(rows.setting == "dropout 0.6") & (rows.null == "similarity")]
     assert set(strong.strength) == {0.6}
     assert strong[strong.measure == "input_grad"].excess.to_list() == pytest.approx([0.3] * 4)
@@ -111,7 +97,7 @@ def test_excess_shows_both_settings_of_every_graph_and_null(levels):
 def test_untrained_networks_stand_beside_the_trained_and_are_not_counted_among_them(levels):
     rows = drawn(charts.excess(with_untrained(levels)))
     untrained = rows[rows.setting == "untrained"]
-    assert set(untrained.null) == {"weights-permuted", "similarity"}
+    assert set(untrained.null) == set(NULLS)
     assert set(untrained[untrained.null == "similarity"].excess) == {0.02}
     assert "untrained" in set(drawn(charts.shares(with_untrained(levels))).level)
     for table in (charts.not_above, charts.lowest):
@@ -154,27 +140,23 @@ def test_power_shows_normalised_graphs_by_measure_and_layers_by_a_colour_of_thei
     assert rows[rows.data == "layers"].sort_values("strength").rate.to_list() == [0.0, 0.2, 0.4]
 
 
-def test_spectra_show_the_layer_and_both_nulls():
-    rows = drawn(charts.spectra(made_up_spectra()))
-    assert rows.groupby("kind").q.first().to_dict() == {
-        "the layer": 0.3,
-        "similarity null": 0.1,
-        "rotations": 0.12,
-    }
-    rotations = rows[rows.kind == "rotations"]
-    assert (rotations.high - rotations.low).to_list() == pytest.approx([0.08] * len(rotations))
-
-
 def test_without_tables_there_is_a_note_how_to_make_them():
     for made, name in [
         (charts.excess(None), "close-up"),
         (charts.shares(None), "close-up"),
         (charts.not_above(None), "close-up"),
         (charts.lowest(None), "close-up"),
+        (charts.by_measure(None), "close-up"),
         (charts.labels(None), "labels-shuffled"),
     ]:
         assert isinstance(made, Markdown)
         assert f"python -m modlib run {name}" in made.data
+
+
+def test_shares_by_measure_are_percentages_and_a_dash_where_there_is_no_test(levels):
+    table = charts.by_measure(with_untrained(levels))
+    assert table.loc[("strongest dropout", "input gradient"), "rotations"] == "100%"
+    assert table.loc[("untrained", "input gradient"), "untrained networks"] == "–"
 
 
 def test_the_lowest_come_first(levels):

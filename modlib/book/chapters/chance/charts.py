@@ -49,6 +49,15 @@ def lowest(levels: pd.DataFrame | None, n: int = 12) -> pd.DataFrame | Markdown:
     return pd.DataFrame(shown).set_index("level")
 
 
+def by_measure(levels: pd.DataFrame | None) -> pd.DataFrame | Markdown:
+    """Tabulate the share of tests that reject each null, by measure, at the settings of `tables.settings`."""
+    if levels is None:
+        return not_yet("close-up")
+    table = chance.shares_by_measure(levels)
+    shown = table.map("{:.0%}".format, na_action="ignore").fillna("–").rename(columns=chance.NULL_NAMES)
+    return shown.rename(index=NAMES, level="measure")
+
+
 def _level(regularizer: str, strength: float) -> str:
     name = theme.REGULARIZERS[regularizer]
     return name if regularizer == "none" else f"{name} {strength:g}"
@@ -293,42 +302,3 @@ def power(table: pd.DataFrame) -> alt.FacetChart:
     )
     facets: dict[str, Any] = {"facet": alt.Facet("on:N", header=theme.NO_TITLE), "columns": 2, "spacing": 14}
     return panels(level, line, dot, data=found.round(4), size=(205, 130), independent="x", **facets)
-
-
-@described(
-    "Modularity of layers of four networks beside draws of the similarity null and beside rotations that "
-    "keep the spectrum."
-)
-def spectra(table: pd.DataFrame) -> alt.FacetChart:
-    """Plot Q of layers beside the similarity null and rotations (`rotations.of_networks`), mean ± 2 sd."""
-    named = table[["measure"]].assign(
-        network=table.network.str.split(",").str[0],
-        layer="layer " + table.layer.astype(str),
-        measure_name=table.measure.map(NAMES),
-    )
-    drawn: dict[str, Any] = {
-        "the layer": (table.q, 0.0),
-        "similarity null": (table.similarity_mean, table.similarity_sd),
-        "rotations": (table.rotated_mean, table.rotated_sd),
-    }
-    parts = [
-        named.assign(kind=kind, q=middle, low=middle - 2 * sd, high=middle + 2 * sd)
-        for kind, (middle, sd) in drawn.items()
-    ]
-    colours = dict(zip(drawn, (COLOURS["input_cov"], GREY, COLOURS["output_grad"]), strict=True))
-    shapes = dict(zip(drawn, ("circle", "square", "diamond"), strict=True))
-    base = alt.Chart().encode(
-        y=alt.Y("measure_name:N", sort=list(NAMES.values()), title=None),
-        yOffset=alt.YOffset("kind:N", sort=list(drawn)),
-        color=alt.Color("kind:N", scale=scale_of(colours), legend=theme.TOP_LEGEND),
-    )
-    span = base.mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q")
-    dot = base.mark_point(size=40, filled=True, opacity=1).encode(
-        x=alt.X("q:Q", title="Q, normalised graphs", scale=alt.Scale(zero=False)),
-        shape=alt.Shape("kind:N", scale=scale_of(shapes), legend=theme.TOP_LEGEND),
-        tooltip=[
-            *("network:N", "layer:N", "measure_name:N", "kind:N", _Q),
-            *theme.formatted(".3f", low="mean − 2 sd", high="mean + 2 sd"),
-        ],
-    )
-    return panels(span, dot, data=pd.concat(parts).round(4), size=(170, 120), **_by_layer("network:N"))

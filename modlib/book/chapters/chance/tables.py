@@ -12,11 +12,11 @@ from modlib.book.numbers import offered
 from modlib.book.stored import experiments, there
 from modlib.book.theme import REGULARIZERS
 from modlib.clustering import find_modules, modularity
-from modlib.measures import adjacency, family
+from modlib.measures import MEASURES, adjacency, family
 from modlib.nulls import NULLS, null_test, random_graphs
 from modlib.paper.contrasts import weakest_l2
 from modlib.paper.graph_names import graph_key, graph_name
-from modlib.paper.simulations import rejections, rotations
+from modlib.paper.simulations import rejections
 from modlib.stats.intervals import holm, mean
 from modlib.study.accuracy_filter import GRAPH, LEVEL, kept_networks, with_levels
 from modlib.study.store import Results
@@ -163,6 +163,19 @@ def _trained(levels: pd.DataFrame) -> pd.Series:
     return levels.regularizer != UNTRAINED[0]
 
 
+def shares_by_measure(levels: pd.DataFrame) -> pd.DataFrame:
+    """Share of tests with p ≤ .05 in `by_level`, a row a setting and measure, a column a null.
+
+    Nan where a setting was not held against a null.
+    """
+    table = at_settings(levels)
+    rows = pd.MultiIndex.from_product([list(dict.fromkeys(table.setting)), list(MEASURES)])
+    nulls = [null for null in NULL_NAMES if (table.null == null).any()]
+    wide = table.pivot_table(index=["setting", "measure"], columns="null", values="share")
+    found: pd.DataFrame = wide.reindex(index=rows, columns=nulls)
+    return found.rename_axis(index=["setting", "measure"])
+
+
 def rescored(
     S: Float[np.ndarray, "unit unit"], *, draws: int = 19, restarts: int = 5, seed: int = 0
 ) -> pd.DataFrame:
@@ -231,20 +244,20 @@ def tested(profile: str) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-@offered("null", "setting", "family")
+@offered("null", "setting", "of")
 def excess(profile: str) -> pd.DataFrame:
-    """Q beside each null at three settings, for each family of measures and for both of them.
+    """Q beside each null at three settings, for each measure, for each family of them, and for all.
 
     `share` is the share of tests with p ≤ .05; `z` and `excess` are means over seeds; `above` and `below`
     count the graphs whose mean excess is not 0 after Holm's correction for the graphs of a setting; `lowest`
     names the graph of the `lowest_excess`.
     """
     tests = there(network_tests(profile))
-    keys = ["null", "setting", "family"]
-    graphs = dict(iter(_by_family(at_settings(by_level(tests))).groupby(keys)))
+    keys = ["null", "setting", "of"]
+    graphs = dict(iter(_summed_up(at_settings(by_level(tests))).groupby(keys)))
     rows = []
     key: Any
-    for key, networks in _by_family(at_settings(tests)).groupby(keys):
+    for key, networks in _summed_up(at_settings(tests)).groupby(keys):
         here, seeds = graphs[key], networks.groupby("seed")
         sure, lowest = here.holm < ALPHA, here.nsmallest(1, "excess").iloc[0]
         row = {
@@ -272,25 +285,25 @@ def most_below(profile: str) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-@offered("setting", "family")
+@offered("setting", "of")
 def labels(profile: str) -> pd.DataFrame:
-    """Q and training accuracy with permuted and with true labels, means over graphs of a family or of both.
+    """Q and training accuracy with permuted and with true labels, means over graphs of a measure or of more.
 
     `lower` and `higher` count the graphs whose Q with permuted labels differs after Holm's correction.
     """
     found = there(memorised(profile))
     sure, less = found.holm < ALPHA, found.difference < 0
     found = found.assign(lower=sure & less, higher=sure & ~less)
-    groups = _by_family(at_settings(found)).groupby(["setting", "family"])
+    groups = _summed_up(at_settings(found)).groupby(["setting", "of"])
     means = groups[["shuffled", "true", "train_shuffled", "train_true"]].mean()
     counts = groups[["lower", "higher"]].sum()
     return means.join(counts).assign(strength=groups.strength.first(), graphs=groups.size()).reset_index()
 
 
-def _by_family(table: pd.DataFrame) -> pd.DataFrame:
-    """Add the family of each row's measure, and all rows once more as those of both families."""
-    families = table.assign(family=table.measure.map(family))
-    return pd.concat([families, table.assign(family="both")], ignore_index=True)
+def _summed_up(table: pd.DataFrame) -> pd.DataFrame:
+    """Give each row three times: as one `of` its measure, of its measure's family, and of both families."""
+    measures, families = table.measure, table.measure.map(family)
+    return pd.concat([table.assign(of=of) for of in (measures, families, "both")], ignore_index=True)
 
 
 @offered("layers")
@@ -315,18 +328,3 @@ def rejection_rates(_profile: str) -> pd.DataFrame:
     rates = groups.rate.agg(rows="size", lowest="min", mean="mean", highest="max")
     rates = rates.join(groups[["outside", "surely_outside"]].sum())
     return rates.assign(repetitions=groups.repetitions.min()).reset_index()
-
-
-@offered("setting")
-def spectra(_profile: str) -> pd.DataFrame:
-    """Of how many graphs of the kept networks the similarity null and rotations are rejected.
-
-    `size` is the mean share of rotations, which have no modules, that the similarity null rejects.
-    """
-    table = rotations.read()
-    setting = table.network.str.extract("^(untrained|l2|dropout)", expand=False).replace("l2", "weakest L2")
-    table = table.assign(similarity=table.similarity_p <= ALPHA, rotated=table.rotated_p <= ALPHA)
-    groups = table.groupby(setting.rename("setting"))
-    counts = groups[["similarity", "rotated"]].sum()
-    counts = counts.assign(graphs=groups.size(), draws=groups.draws.min(), size=groups["size"].mean())
-    return counts.reset_index()
