@@ -9,6 +9,8 @@ import synthetic
 import worlds
 from scipy import stats
 
+from modlib.book import stored
+from modlib.book.chapters.agreement import charts
 from modlib.book.chapters.agreement import tables as agreement
 from modlib.book.chapters.index import tables as front
 from modlib.paper import by_level, contrasts, distance_from_paper, family_pairs, reported
@@ -243,3 +245,44 @@ def test_tables_hold_what_is_stored(monkeypatch):
     by = table.groupby("experiment").value.mean()
     assert by["wide"] == pytest.approx(2 * by["base"])
     pd.testing.assert_index_equal(table.index, pd.RangeIndex(8))
+
+
+# --- beside what the noise of images leaves
+
+
+def test_ceilings_stand_beside_agreement_at_named_levels(base, monkeypatch):
+    modules = base.modules.assign(reliability=base.modules.measure.map({"input_cov": 0.64}).fillna(0.36))
+    monkeypatch.setattr(stored, "experiments", lambda *_: {"close-up": replace(base, modules=modules)})
+    table = agreement.ceilings("paper").set_index(["level", "family_pair"])
+    assert set(table.index.get_level_values("level")) == {*by_level.landmarks(base)} - {"untrained"}
+    plain = table.loc["weakest L2", "upstream"]
+    assert plain.agreement == pytest.approx(synthetic.ECS["upstream"])
+    assert plain.ceiling == pytest.approx(0.48)
+    assert plain.share == pytest.approx(synthetic.ECS["upstream"] / 0.48)
+    assert plain.high - plain.share == pytest.approx(stats.t.ppf(0.975, 2) * 0.01 / 0.48 / np.sqrt(3))
+    rise = RISE["dropout", 0.6, "upstream"]
+    assert table.agreement["strongest dropout", "upstream"] == pytest.approx(plain.agreement + rise)
+    found = agreement.reliabilities("paper").set_index(["level", "of"])
+    assert found.value["strongest L2", "input_cov"] == pytest.approx(0.64)
+
+
+def test_without_reliabilities_there_are_no_ceilings(base, monkeypatch):
+    older = replace(base, modules=base.modules.assign(reliability=np.nan))
+    for there in ({}, {"close-up": older}):
+        monkeypatch.setattr(stored, "experiments", lambda *_, found=there: found)
+        assert agreement.ceilings("paper").empty
+        assert agreement.reliabilities("paper").empty
+
+
+def test_agreement_is_drawn_beside_its_ceiling_in_the_order_of_the_levels(base, monkeypatch):
+    modules = base.modules.assign(reliability=0.5)
+    monkeypatch.setattr(stored, "experiments", lambda *_: {"close-up": replace(base, modules=modules)})
+    table = agreement.ceilings("paper")
+    chart = charts.agreement_and_ceiling(table, name="n", caption="c").to_dict()
+    assert len(chart["description"]) > 40
+    assert chart["facet"]["sort"] == [name for name in by_level.landmarks(base) if name != "untrained"]
+    (rows,) = chart["datasets"].values()
+    assert [row["agreement"] for row in rows] == pytest.approx(table.agreement.round(4).to_list())
+    assert {row["ceiling"] for row in rows} == {0.5}
+    missing = charts.agreement_and_ceiling(table[:0])
+    assert "python -m modlib run close-up" in missing.data

@@ -6,10 +6,12 @@ from functools import partial
 import altair as alt
 import numpy as np
 import pandas as pd
+from IPython.display import Markdown
 
 from modlib.book import theme
-from modlib.book.chapters.agreement.tables import METRICS, STATES, at_one_level
-from modlib.book.theme import FAMILY_COLOURS, described, estimate, family_colour, scale_of
+from modlib.book.chapters.agreement.tables import FAMILY_PAIRS, METRICS, STATES, at_one_level
+from modlib.book.stored import not_yet
+from modlib.book.theme import FAMILY_COLOURS, GREY, described, estimate, family_colour, scale_of
 from modlib.measures import MEASURES, VARIANTS
 from modlib.paper import by_level, evidence, family_pairs
 from modlib.study.store import Results
@@ -99,6 +101,30 @@ def agreement_against_strength(results: Results) -> alt.HConcatChart:
         )
         panels.append(alt.layer(*layers).properties(width=190, height=220))
     return alt.hconcat(*panels, spacing=12).add_params(_choice_of_metric("level_metric", METRICS))
+
+
+@described(
+    "Agreement within and across families at named levels, each with a tick at the most that the reliability "
+    "of the partitions leaves room for. Across families agreement stays far below its tick."
+)
+def agreement_and_ceiling(table: pd.DataFrame) -> alt.FacetChart | Markdown:
+    """Plot `tables.ceilings`: agreement as a bar, the ceiling as a tick."""
+    if table.empty:
+        return not_yet("close-up")
+    base = alt.Chart().encode(
+        y=alt.Y("family_pair:N", sort=[*FAMILY_PAIRS], title=None, axis=alt.Axis(labelLimit=120)),
+        tooltip=[
+            *("level:N", theme.FAMILIES_TIP),
+            *theme.formatted(".2f", agreement="agreement", ceiling="ceiling"),
+            *(*estimate("share", "share of the ceiling", ".0%"), "seeds:Q"),
+        ],
+    )
+    x = alt.X("agreement:Q", title="adjusted mutual information", scale=alt.Scale(domain=[0, 1]))
+    bar = base.mark_bar(height=9).encode(x=x, color=family_colour(legend=None))
+    tick = base.mark_tick(thickness=2.5, size=20, color=GREY).encode(x="ceiling:Q")
+    order = list(dict.fromkeys(table.level))
+    facets = {"facet": alt.Facet("level:N", sort=order, header=theme.NO_TITLE), "columns": 2, "spacing": 14}
+    return theme.panels(bar, tick, data=table.round(4), size=(205, 70), **facets)
 
 
 @described(

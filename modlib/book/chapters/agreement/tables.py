@@ -1,4 +1,4 @@
-"""Tables of the chapter on agreement: at levels of regularisation, over all of them, and the paper's."""
+"""Tables of the chapter on agreement: by level, beside its ceiling, over all levels, and the paper's."""
 
 from dataclasses import replace
 
@@ -7,7 +7,15 @@ import pandas as pd
 from modlib.book import stored
 from modlib.book.numbers import offered, once
 from modlib.book.theme import REGULARIZERS
-from modlib.paper import by_level, contrasts, distance_from_paper, evidence, family_pairs, reported
+from modlib.paper import (
+    by_level,
+    contrasts,
+    distance_from_paper,
+    evidence,
+    family_pairs,
+    reliability,
+    reported,
+)
 from modlib.paper.evidence import Case
 from modlib.stats import intervals
 from modlib.stats.intervals import Estimate
@@ -109,6 +117,46 @@ def by_training(profile: str) -> pd.DataFrame:
         after, before = (table[pair].to_numpy(dtype=float) for table in (trained, untrained))
         rows.append({"family_pair": pair} | _fields(intervals.difference(after, before)))
     return pd.DataFrame(rows)
+
+
+# ---------------------------------------------------------------- beside what the noise of images leaves
+
+
+@offered("level", "of")
+def reliabilities(profile: str) -> pd.DataFrame:
+    """Reliability of each measure's partitions in `close-up`, at the levels of `by_level.landmarks`."""
+    results = _close_up(profile)
+    table = reliability.by_measure(results).rename(columns={"reliability": "value", "measure": "of"})
+    parts = [table[evidence.at_level(table, at)].assign(level=name) for name, at in _trained_marks(results)]
+    return pd.concat(parts, ignore_index=True)
+
+
+@offered("level", "family_pair")
+def ceilings(profile: str) -> pd.DataFrame:
+    """Agreement in `close-up` beside its ceiling and in shares of it, at the levels of `by_level.landmarks`.
+
+    Each is a mean over seeds; `low` and `high` are the 95 % interval of the `share`.
+    """
+    results = _close_up(profile)
+    table = reliability.ceilings(results)
+    rows = []
+    for name, at in _trained_marks(results):
+        for pair, seeds in table[evidence.at_level(table, at)].groupby("family_pair"):
+            share = intervals.mean(seeds.ratio.to_numpy(dtype=float))
+            row = {"level": name, "family_pair": pair, "agreement": seeds.ami.mean()}
+            row |= {"ceiling": seeds.ceiling.mean(), "share": share.value}
+            rows.append(row | {"low": share.low, "high": share.high, "seeds": share.n})
+    return pd.DataFrame(rows)
+
+
+def _close_up(profile: str) -> Results:
+    """Return the tables of `close-up` if they have reliabilities, which those of older runs lack."""
+    found = stored.there(stored.experiments(profile, "close-up").get("close-up"))
+    return stored.there(found if found.modules.reliability.notna().any() else None)
+
+
+def _trained_marks(results: Results) -> list[tuple[str, tuple[str, float]]]:
+    return [(name, at) for name, at in by_level.landmarks(results).items() if at[0] != "none"]
 
 
 def _fields(found: Estimate) -> dict[str, float]:
