@@ -286,3 +286,9 @@ def test_agreement_is_drawn_beside_its_ceiling_in_the_order_of_the_levels(base, 
     assert {row["ceiling"] for row in rows} == {0.5}
     missing = charts.agreement_and_ceiling(table[:0])
     assert "python -m modlib run close-up" in missing.data
+
+
+def test_the_front_page_has_the_mean_q_of_untrained_networks(monkeypatch):
+    found = synthetic.results()
+    monkeypatch.setattr(front, "run", lambda *_, **__: found)
+    assert front.untrained("paper").q.item() == pytest.approx(0.1 + 0.015 - 0.05)

@@ -1,15 +1,21 @@
-"""Table of the front page: what dropout and weight penalties add to Q, by family of measures."""
+"""Tables of the front page: Q without training, and what dropout and weight penalties add to it."""
 
 import pandas as pd
 
 from modlib.book import stored
 from modlib.book.numbers import offered
 from modlib.measures import FAMILIES
-from modlib.paper import contrasts
+from modlib.paper import by_level, contrasts
 from modlib.paper.evidence import Case
 from modlib.study.runner import run
 
 COMPARED = ("base", "base-v1", "wide", "deep", "fashion")
+
+
+@offered()
+def untrained(profile: str) -> pd.DataFrame:
+    """Mean Q of the untrained networks of `base`, over both layers and all eight graphs."""
+    return pd.DataFrame({"q": [by_level.q_untrained(run("base", profile=profile))["mean"].mean()]})
 
 
 @offered("experiment", "levels", "family")
