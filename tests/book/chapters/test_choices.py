@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import worlds
 
@@ -287,3 +288,41 @@ def test_every_choice_has_a_name_in_words(name):
         "test accuracy at least 0.9, all levels"
     )
     assert choices.label("graphs", "without the Hessian") == "without the Hessian"
+
+
+def test_other_partitions_are_averaged_by_seed(monkeypatch):
+    """Seeds have one network or two, and count the same."""
+    networks = ["l2=1,seed=0", "l2=1,seed=1", "l1=1,seed=1"]
+    within, across = [0.5, 0.4, 0.6], [0.2, 0.0, 0.2]
+    rows = [
+        {"network": name, "layer": 1, "family_pair": pair, "best": value, "ensembles": value / 2}
+        | {"closest": 1.0, "consensus": value}
+        for i, name in enumerate(networks)
+        for pair, value in (("upstream", within[i]), ("downstream", within[i] - 0.1), ("across", across[i]))
+    ]
+    monkeypatch.setattr(choices.degeneracy, "read", lambda _: pd.DataFrame(rows))
+    found = choices.other_partitions("paper").set_index("way")
+    assert list(found.index) == list(choices.degeneracy.WAYS)
+    assert found.upstream["best"] == pytest.approx(0.5)
+    assert found.across["best"] == pytest.approx((0.2 + 0.1) / 2)
+    assert found.gap["best"] == pytest.approx((0.45 - 0.2 + 0.45 - 0.1) / 2)
+    half = 12.7062047 * 0.1 / 2  # t with one degree of freedom, of two seeds .1 apart
+    assert found.high["best"] - found.gap["best"] == pytest.approx(half)
+    assert found.gap["ensembles"] == pytest.approx(found.gap["best"] / 2)
+    assert found.gap["closest"] == 0
+    assert choices.least_gap("paper").way.item() == found.low.idxmin()
+
+
+def test_near_best_partitions_are_counted_by_measure(monkeypatch):
+    table = pd.DataFrame(
+        {
+            "network": ["a", "a", "b", "b"],
+            "measure": ["input_cov", "output_grad"] * 2,
+            "partitions": [1, 3, 1, 5],
+        }
+        | {"ami": [1.0, 0.8, 1.0, 0.6]}
+    )
+    monkeypatch.setattr(choices.degeneracy, "read", lambda _: table)
+    found = choices.near_best("paper").set_index("of")
+    assert found.loc["all", ["partitions", "ami", "single", "networks"]].to_list() == [2.5, 0.85, 0.5, 2]
+    assert found.partitions["output_grad"] == 4

@@ -14,6 +14,7 @@ from modlib.book.numbers import offered, once
 from modlib.book.stored import experiments, there
 from modlib.paper import family_pairs, multiverse
 from modlib.paper.multiverse import CHOSEN_METRICS, DEFAULT_METRIC
+from modlib.paper.simulations import degeneracy
 from modlib.stats import intervals
 from modlib.study.accuracy_filter import GRAPH, trained_networks
 from modlib.study.runner import run
@@ -273,3 +274,39 @@ def by_search(profile: str) -> pd.DataFrame:
         [agreement(close_up, metric).assign(metric=metric) for metric in SHORT_METRICS], ignore_index=True
     )
     return found.assign(choice=found.choice.str.rpartition("=")[2])
+
+
+@offered("of")
+def near_best(_profile: str) -> pd.DataFrame:
+    """How many near-best partitions a graph has, and how they agree with each other, by measure and for all.
+
+    `single` is the share of graphs that have but one.
+    """
+    table = degeneracy.read("near_best").assign(single=lambda graphs: graphs.partitions == 1)
+    both = pd.concat([table.assign(of=table.measure), table.assign(of="all")])
+    found = both.groupby("of")[["partitions", "ami", "single"]].mean()
+    return found.assign(networks=table.network.nunique()).reset_index()
+
+
+@offered("way")
+def other_partitions(_profile: str) -> pd.DataFrame:
+    """Agreement (AMI) of different measures by each of `degeneracy.WAYS`, and within less across families.
+
+    `upstream`, `downstream` and `across` are means over networks and layers; `gap` is the mean of the first
+    two less the third, with `low` and `high`, its 95 % interval over seeds.
+    """
+    table = degeneracy.read("degeneracy")
+    seed = table.network.str.extract(r"seed=(\d+)", expand=False)
+    rows = []
+    for way in degeneracy.WAYS:
+        seeds = table.groupby([seed, "family_pair"])[way].mean().unstack()
+        gap = intervals.mean(((seeds.upstream + seeds.downstream) / 2 - seeds.across).to_numpy(dtype=float))
+        row = {"way": way} | {pair: seeds[pair].mean() for pair in PAIRS}
+        rows.append(row | {"gap": gap.value, "low": gap.low, "high": gap.high})
+    return pd.DataFrame(rows)
+
+
+@offered()
+def least_gap(profile: str) -> pd.DataFrame:
+    """Find the way of `other_partitions` whose interval of within less across begins lowest."""
+    return other_partitions(profile).nsmallest(1, "low")[["way", "low"]]
