@@ -2,13 +2,16 @@
 
 import logging
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import replace
-from multiprocessing import connection, get_context, parent_process
+from multiprocessing import connection, parent_process
+from multiprocessing.context import SpawnContext, SpawnProcess
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -22,6 +25,28 @@ from modlib.study.rows import Map
 from modlib.study.shard import Trained, analyse_shard, train_shard
 
 log = logging.getLogger(__name__)
+
+
+class _Worker(SpawnProcess):
+    """A process that does not run its caller's script again.
+
+    Python does so in each process that it starts, in case the work is defined there. Ours never is, and a
+    script that calls `modlib.run` outside of ``if __name__ == "__main__"`` would call it in every worker.
+    """
+
+    def start(self) -> None:
+        script, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
+        try:
+            super().start()
+        finally:
+            sys.modules["__main__"] = script
+
+
+class _Context(SpawnContext):
+    """Processes are spawned, since forking after torch has started its threads can hang."""
+
+    Process = _Worker  # type: ignore[assignment]
+
 
 _reports: Any = None  # queue of a process of the pool, to the one that started it
 
@@ -41,7 +66,7 @@ def compute(experiment: Experiment, missing: Sequence[Shard], device: str, worke
         with torch_threads(1 if device == "cpu" else None):
             _compute_here(experiment, missing, device)
         return
-    context = get_context("spawn")  # forking after torch has started its threads can hang
+    context = _Context()
     reports = context.Queue()
     n = min(workers, len(missing)) if device == "cpu" else workers
     try:

@@ -259,6 +259,31 @@ def test_an_error_in_a_worker_reaches_the_caller(folder, monkeypatch):
     assert not (folder / "manifest.json").exists()
 
 
+@pytest.mark.slow
+def test_a_script_without_a_guard_runs_once_and_its_workers_do_the_rest(tmp_path):
+    """Python would run it again in each process that it spawns, and each would wait for the first."""
+    (tmp_path / "script.py").write_text(
+        "from tiny import TINY\n"
+        "from modlib.study import catalogue, runner\n\n"
+        "with open('started', 'a') as file:\n    file.write('once ')\n"
+        "catalogue.EXPERIMENTS['tiny'] = {'quick': TINY}\n"
+        "print(len(runner.run('tiny', device='cpu', workers=2).networks), __name__)\n"
+    )
+    paths = os.pathsep.join([str(project.ROOT), str(Path(__file__).parents[1])])
+    done = subprocess.run(
+        [sys.executable, "script.py"],
+        cwd=tmp_path,
+        env=os.environ | {"MODLIB_RESULTS": str(tmp_path / "results"), "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["9", "__main__"]
+    assert (tmp_path / "started").read_text() == "once "
+
+
 def test_a_killed_worker_is_told_with_what_can_be_done(folder, monkeypatch):
     class Pool(ProcessPoolExecutor):
         def submit(self, *_):
