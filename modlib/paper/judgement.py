@@ -16,8 +16,11 @@ from modlib.paper.claims import (
     Claim,
 )  # fmt: skip
 from modlib.paper.evidence import Case, Item
-from modlib.study import catalogue, store
+from modlib.study import catalogue, project, store
 from modlib.study.store import Results
+
+#: Verdicts as they were before any table was made anew, put on record by the code of commit b32a5d8.
+SUPERSEDED = project.ROOT / "results" / "superseded" / "verdicts.csv"
 
 ITEM_COLUMNS = [
     "claim", "experiment", "item", "value", "low", "high", "n", "p", "p_holm", "paper", "direction",

@@ -52,6 +52,29 @@ def test_what_speaks_against_the_paper_and_against_us(judged):
         assert tables.contradicted(judged["true"], of_paper=of).empty
 
 
+def test_verdicts_are_compared_with_those_before(judged, monkeypatch, tmp_path):
+    now = tables.every_verdict(judged["true"]).query("n_items > 0")
+    before = now.drop(columns=["no_data", "hangs_on", "n_no_data"]).iloc[1:].reset_index(drop=True)
+    before.loc[0, "verdict"] = "does not hold"
+    before.loc[1, "n_supported"] += 1
+    file = tmp_path / "verdicts.csv"
+    before.to_csv(file, index=False)
+    monkeypatch.setattr(judgement, "SUPERSEDED", file)
+    found = tables.changed(judged["true"])
+    key = ["claim", "experiment"]
+    assert found[key].to_numpy().tolist() == now[key].iloc[:3].to_numpy().tolist()
+    assert found.verdict_before.tolist()[:2] == [tables.NO_DATA, "does not hold"]
+    assert found.n_supported_before[2] == found.n_supported[2] + 1
+
+
+def test_the_verdicts_before_are_of_claims_that_are_made():
+    before = pd.read_csv(judgement.SUPERSEDED)
+    assert {*zip(before.claim, before.experiment, strict=True)} <= {
+        (claim.id, name) for claim in CLAIMS for name in claim.experiments
+    }
+    assert set(before.verdict) <= {*verdicts.VERDICTS}
+
+
 def test_beside_the_paper_counts_intervals_that_hold_its_value():
     paper = pd.DataFrame({"value": [0.5, 0.5, 0.5, float("nan")], "paper": [0.45, 0.7, float("nan"), 0.5]})
     found = tables.with_paper_value(paper.assign(low=0.4, high=0.6))

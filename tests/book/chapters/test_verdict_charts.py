@@ -82,6 +82,19 @@ def test_in_short_is_about_the_claims_that_both_findings_rest_on(judged):
     assert all(row[1].startswith("✓ holds") for row in rows)
 
 
+def test_old_verdicts_stand_beside_new_ones_at_the_full_scale(judged, monkeypatch, tmp_path):
+    before = tables.every_verdict(judged["false"]).query("n_items > 0 and experiment == 'base'")
+    before.to_csv(tmp_path / "verdicts.csv", index=False)
+    monkeypatch.setattr(judgement, "SUPERSEDED", tmp_path / "verdicts.csv")
+    items = judged["true"][judged["true"].experiment == "base"]
+    (table,) = read(verdict_charts.old_and_new(items, "paper"))
+    assert table[0] == ["claim", "experiment", "before", "now"]
+    row = table[1]
+    assert row[2].startswith("✗ does not hold (0 for, 1 against, of 1)")
+    assert row[3].startswith("✓ holds (1 for, 0 against, of 1)")
+    assert "full scale only" in verdict_charts.old_and_new(items, "quick").data
+
+
 def test_what_speaks_against_is_named_plainest_first_and_counted(judged):
     items = judged["true"].copy()
     here = items.index[(items.claim == "upstream-lead-survives-choices") & (items.experiment == "base")][:5]

@@ -9,7 +9,13 @@ from IPython.display import HTML
 from jinja2 import Environment
 from markupsafe import Markup
 
-from modlib.book.chapters.verdict.tables import NO_DATA, contradicted, every_verdict, with_paper_value
+from modlib.book.chapters.verdict.tables import (
+    NO_DATA,
+    changed,
+    contradicted,
+    every_verdict,
+    with_paper_value,
+)
 from modlib.book.theme import GREY, VALUE_TIP, Layered, described, formatted, scale_of
 from modlib.paper.claims import BOTH_LABELS, CLAIMS, CLOSE_UP, PRIMARY, TESTED_IN, Claim
 from modlib.paper.new_seeds import NEW_SEEDS
@@ -129,6 +135,22 @@ def against(items: pd.DataFrame, *, of_paper: bool) -> HTML:
         rows.append([*words, f"{len(group)} of {verdict.n_items}", _BREAK.join(named)])
     title = "What contradicts the paper" if of_paper else "What contradicts us"
     return _html(_table(title, ["claim", "experiment", "verdict", "items against", "most plainly"], rows))
+
+
+def old_and_new(items: pd.DataFrame, profile: str) -> HTML:
+    """Verdicts that the tables made anew have changed, or whose items they have, at the full scale."""
+    if profile != "paper":
+        return _html("<p>Verdicts before and now are compared at the full scale only.</p>")
+    rows: list[list[object]] = []
+    for row in _rows(changed(items)):
+        counts = "{} ({:.0f} for, {:.0f} against, of {:.0f})"
+        before = (row.verdict_before, row.n_supported_before, row.n_contradicted_before, row.n_items_before)
+        now = (row.verdict, row.n_supported, row.n_contradicted, row.n_items)
+        verdicts = [counts.format(_marked(verdict), *numbers) for verdict, *numbers in (before, now)]
+        rows.append([_STATEMENTS[row.claim], _named(row.experiment), *verdicts])
+    if not rows:
+        return _html("<p>No verdict has changed.</p>")
+    return _html(_table("Verdicts before and now", ["claim", "experiment", "before", "now"], rows))
 
 
 def unsettled(items: pd.DataFrame) -> HTML:

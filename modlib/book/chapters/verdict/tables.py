@@ -46,6 +46,21 @@ def with_paper_value(items: pd.DataFrame) -> pd.DataFrame:
     return both.assign(inside=both.paper.between(both.low, both.high)).reset_index(drop=True)
 
 
+def changed(items: pd.DataFrame) -> pd.DataFrame:
+    """Return the verdicts that are not, or not by the same counts, what they were on the first tables.
+
+    The columns are those of `every_verdict`, with those of `modlib.paper.judgement.SUPERSEDED` beside them,
+    whose names end in ``_before``. Verdicts that nothing is stored for now are left out.
+    """
+    key, compared = ["claim", "experiment"], ["verdict", *_COUNTS[:3]]
+    before = pd.read_csv(judgement.SUPERSEDED)
+    now = every_verdict(items).query("n_items > 0")
+    both = now.merge(before, on=key, how="left", suffixes=("", "_before"), validate="one_to_one")
+    both = both.fillna({"verdict_before": NO_DATA, **{f"{name}_before": 0 for name in _COUNTS[:3]}})
+    differs = [both[name] != both[f"{name}_before"] for name in compared]
+    return both[pd.concat(differs, axis=1).any(axis=1)].reset_index(drop=True)
+
+
 # ---------------------------------------------------------------- numbers in prose
 
 
