@@ -1,7 +1,8 @@
 """The book, built at the quick profile on reduced experiments, and what every notebook then shows.
 
 The experiments keep their grids of settings and shrink otherwise. Notebooks get it from a start-up file of
-IPython, so that neither they nor modlib know of tests; tables, training and charts are real.
+IPython, so that neither they nor modlib know of tests; tables, training and charts are real. The code of the
+solutions of its exercises runs at the end of each notebook.
 """
 
 import math
@@ -13,6 +14,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import exercises
 import nbformat
 import pandas as pd
 import papermill
@@ -22,6 +24,7 @@ from bs4 import BeautifulSoup
 from modlib.book import builder
 from modlib.book.builder import QUICK_EXPERIMENTS, execution
 from modlib.book.builder.cache import EXECUTED, chapters
+from modlib.book.builder.cleaning import tagged
 from modlib.study.catalogue import EXPERIMENTS
 
 ROOT = Path(__file__).parents[2]
@@ -50,6 +53,20 @@ SMALL = {
     "four-measures": {"epochs": 1, "samples": 50},
     "what-is-a-module": {"restarts": 2, "largest": 128, "repeats": 2},
 }
+# What the prose of a solution says of the value that its code ends with, by exercise.
+SAID = {
+    "ex-three": "value.modules.tolist() == [2, 2, 3, 3] and value['ECS with the truth'].eq(1).all() "
+    "and (value.Q < [1 / 2, 1 / 2, 2 / 3, 2 / 3]).all()",
+    "exercise-elsewhere-filter": "value[value['filter'] == 'scaled'].least.eq(0.8).all()",
+    "exercise-holm-by-hand": "[round(float(p), 12) for p in value] == [0.044, 0.06, 0.06, 0.2]",
+    "exercise-one-bit": "value[10] > 10 * 1e-4 and value[10] > value[3] > 1e-4",
+    "exercise-properties": "90 < value <= 100",
+    "exercise-self-pairs": "value['across'] == 0 and (value.drop('across') > 0).all()",
+    "exercise-shuffled-entries": "value[0] > value[1]",
+    "exercise-wrong-eigenvector": "value[0].tolist() == [-2, 0, 0, 0] and value[2] == -0.5 "
+    "and value[1][0] == value[1][2] != value[1][1] == value[1][3]",
+}
+SOLUTION = "solution"  # the tag of the cells that hold the code of solutions
 # Charts: how many a notebook shows at least, so that a cell that shows nothing is missed.
 CHARTS = {
     "agreement": 3,
@@ -89,6 +106,16 @@ def smaller(found, root, name, profile):
     return replace(one, parameters=parameters)
 
 
+def append_solutions(page):
+    """Give a notebook a cell for each block of code in its solutions, and one for what is said of it."""
+    notebook = nbformat.read(page, as_version=4)
+    for label, code in exercises.solutions(page):
+        said = f"value = Out[max(Out)]\nassert {SAID[label]}, value" if label in SAID else ""
+        for source in filter(None, (code, said)):
+            notebook.cells.append(nbformat.v4.new_code_cell(source, metadata={"tags": [SOLUTION]}))
+    nbformat.write(notebook, page)
+
+
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
     """Build the quick book on the reduced experiments, in a copy, and return its folder."""
@@ -96,6 +123,8 @@ def built(tmp_path_factory):
     root = folder / "book"
     for name in ("book", "notebooks"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("executed"))
+    for page in (root / "notebooks").glob("*.ipynb"):
+        append_solutions(page)
     for name in ("_config.yml", "_toc.yml", "requirements.txt"):
         shutil.copy(ROOT / name, root)
     for name in ("modlib", "results"):  # the logo is in the one, the paper's values in the other
@@ -115,8 +144,26 @@ def built(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def executed(built):
-    """Return a function that reads a notebook as the book shows it."""
-    return lambda name: nbformat.read(built / EXECUTED / f"{name}.ipynb", as_version=4)
+    """Return a function that reads a notebook as the book shows it, without the code of its solutions."""
+
+    def read(name):
+        notebook = nbformat.read(built / EXECUTED / f"{name}.ipynb", as_version=4)
+        notebook.cells = [cell for cell in notebook.cells if not tagged(cell, SOLUTION)]
+        return notebook
+
+    return read
+
+
+@pytest.fixture(scope="module")
+def solved(built):
+    """Return a function that reads the code of a notebook's solutions, as it was run."""
+
+    def read(name):
+        notebook = nbformat.read(built / EXECUTED / f"{name}.ipynb", as_version=4)
+        notebook.cells = [cell for cell in notebook.cells if tagged(cell, SOLUTION)]
+        return notebook
+
+    return read
 
 
 def outputs(notebook):
@@ -204,6 +251,14 @@ def test_every_notebook_is_listed_and_its_charts_are_counted():
     assert set(chapters(ROOT)) == set(NOTEBOOKS)
 
 
+def test_what_is_said_of_solutions_is_of_solutions_with_code():
+    with_code = [
+        label for name in NOTEBOOKS for label, _ in exercises.solutions(ROOT / "notebooks" / f"{name}.ipynb")
+    ]
+    assert set(SAID) <= set(with_code)
+    assert len(with_code) == len(set(with_code))  # one block each, so that it is clear which value is meant
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_a_notebook_shows_charts_with_data_and_full_tables_and_no_warnings(name, executed):
@@ -225,6 +280,18 @@ def test_a_notebook_shows_charts_with_data_and_full_tables_and_no_warnings(name,
         assert (table.astype(str) != "").any(axis=None)
     if 'profile = "quick"' not in (source := "\n".join(cell.source for cell in notebook.cells)):
         pytest.fail(f"the profile was not set:\n{source[:500]}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_the_code_of_every_solution_runs(name, solved):
+    """And gives what the prose says: a cell that fails, as one that denies it does, fails the build."""
+    notebook = solved(name)
+    blocks = exercises.solutions(ROOT / "notebooks" / f"{name}.ipynb")
+    assert len(notebook.cells) == len(blocks) + sum(label in SAID for label, _ in blocks)
+    assert [o for _, o in outputs(notebook) if o.output_type == "error" or o.get("name") == "stderr"] == []
+    silent = [cell.source for cell in notebook.cells if not cell.outputs]
+    assert all(source.startswith("value = Out[max(Out)]") for source in silent)  # all else ends with a value
 
 
 @pytest.mark.slow
