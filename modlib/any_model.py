@@ -22,6 +22,7 @@ POSITIONS = ("mean", "each")
 MEMORY = 2**30  #: Bytes that the samples of a batch may take, unless it is said of how many it is.
 MOST_SAMPLES = 256  #: Samples of a batch then, at the most.
 TWICE = 4  #: How many times more memory second derivatives take than first ones, roughly.
+MANY = 3  #: How many times more outputs than units there are where derivatives are taken unit by unit.
 COMPARED = 64  #: Samples whose activations are exchanged to see whether the output follows.
 
 
@@ -117,7 +118,8 @@ def similarities(
     Notes
     -----
     Samples are independent of each other, so derivatives are those of sums over a batch: a backward pass a
-    number of z for `output_grad`, one a unit for `input_grad`, and a double one a unit for `output_hess`.
+    number of z for `output_grad` (or three a unit, if that is less), one a unit for `input_grad`, and a
+    double one a unit for `output_hess`.
     Products are formed in the model's precision, at least float32, and added up in float64.
 
     Examples
@@ -215,8 +217,8 @@ class _Pass:
             if self.loss == "cross_entropy" and "output_hess" in self.wanted:
                 remark = losses.class_axis(z, samples[:3].y)[1]
                 self.notes += [remark] if remark else []
-                if samples.y is None:
-                    self.notes.append("without labels, the Hessian is that under the model's own prediction")
+            if samples.y is None and isinstance(self.loss, str) and "output_hess" in self.wanted:
+                self.notes.append("without labels, the Hessian is that under the model's own prediction")
         sources = sum(leaf.numel() for leaf in leaves) // n_few
         for name, tap in self.tapped.taps.items():
             rows, axis = tap.rows, cast(Any, tap.layout).units
@@ -267,7 +269,9 @@ class _Pass:
             if "output_grad" in self.wanted:
                 self._add_output_gradients(z, halves)
             else:
-                seeds = torch.ones_like(z)
+                seeds = torch.randn_like(
+                    z
+                )  # which no output is orthogonal to, as logits that sum to 0 are to ones
                 for tap, gradient in zip(taps.values(), self._back(z, seeds), strict=True):
                     self._reach(tap.name, gradient)
             if "output_hess" in self.wanted:
@@ -296,18 +300,41 @@ class _Pass:
             self.reached.add(name)
 
     def _add_output_gradients(self, z: Tensor, halves: list[tuple[int, slice]]) -> None:
+        """Add Jᵀ J, from a backward pass an output, or three a unit where there are many more outputs."""
         flat = z.reshape(len(z), -1)
+        taps = self.tapped.taps.values()
+        if flat.shape[1] > MANY * sum(cast(Tensor, tap.shift)[:1].numel() for tap in taps):
+            for tap in taps:
+                self._add_output_gradients_by_unit(tap, flat, halves)
+            return
         seeds = torch.zeros_like(flat)
         for k in range(flat.shape[1]):
             seeds[:, k] = 1
             gradients = self._back(flat, seeds)
             seeds[:, k] = 0
-            for tap, gradient in zip(self.tapped.taps.values(), gradients, strict=True):
+            for tap, gradient in zip(taps, gradients, strict=True):
                 self._reach(tap.name, gradient)
                 rows = _at_least_single(cast(Any, tap.layout).rows(gradient))
                 for half, part in halves:
                     product = gram(rows[part].flatten(0, 1).T)
                     self.sums[tap.name].add("output_grad", half, product.double())
+
+    def _add_output_gradients_by_unit(self, tap: Tap, flat: Tensor, halves: list[tuple[int, slice]]) -> None:
+        """Add Jᵀ J row by row, as Jᵀ (J eᵢ): J v is the derivative by w of wᵀ J v, and so twice backward."""
+        weights = torch.zeros_like(flat, requires_grad=True)
+        shift, layout = cast(Tensor, tap.shift), cast(Any, tap.layout)
+        self._back(flat, torch.ones_like(flat))  # refuses a gradient that is cut
+        with blamed("model cannot be differentiated twice"):
+            (gradient,) = torch.autograd.grad(flat, shift, weights, create_graph=True)
+        rows = layout.rows(gradient)
+        for position, unit, seeds in _one_by_one(rows):
+            with blamed("model cannot be differentiated twice"):
+                (column,) = torch.autograd.grad(rows, weights, seeds, retain_graph=True)
+                (back,) = torch.autograd.grad(flat, shift, column, retain_graph=True)
+            self._reach(tap.name, column)
+            found_rows = layout.rows(back)[:, position].double()
+            for half, part in halves:
+                self.sums[tap.name].add_row("output_grad", half, unit, found_rows[part].sum(0))
 
     def _add_hessians(self, z: Tensor, y: Tensor | None, halves: list[tuple[int, slice]]) -> None:
         taps = self.tapped.taps.values()
@@ -319,7 +346,13 @@ class _Pass:
             gradients = torch.autograd.grad(total, shifts, create_graph=True, allow_unused=True)
         for tap, shift, gradient in zip(taps, shifts, gradients, strict=True):
             if gradient is None or not gradient.requires_grad:
-                continue  # a loss that is linear in the layer
+                if isinstance(self.loss, str) and tap.name in self.reached:
+                    raise ValueError(
+                        f"model cannot be differentiated twice by layer {tap.name!r}: an operation behind "
+                        "it, such as an autograd function that computes its gradient without torch, has a "
+                        "gradient that cannot be differentiated again"
+                    )
+                continue  # a user's loss may be linear in the layer
             layout, sums = cast(Any, tap.layout), self.sums[tap.name]
             rows = layout.rows(gradient)
             for position, unit, seeds in _one_by_one(rows):

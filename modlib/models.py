@@ -31,6 +31,7 @@ WIDTHS = ("out_channels", "num_features", "num_channels", "out_features", "embed
 #: How far the output for a sample may be off, relative to the largest, when other samples stand beside it.
 BESIDE_OTHERS = {torch.float64: 1e-6, torch.float32: 1e-3}
 BESIDE_OTHERS_HALF = 0.05
+NO_MEMORY = ("can't allocate memory", "out of memory", "not enough memory")  #: What torch says then.
 
 
 @dataclass(frozen=True)
@@ -295,7 +296,9 @@ def blamed(what: str, *, call: bool = False) -> Iterator[None]:
         yield
     except kinds as error:
         text = " ".join(str(error).split())
-        if "alloc" in text or isinstance(error, torch.OutOfMemoryError | MemoryError):
+        if any(words in text for words in NO_MEMORY) or isinstance(
+            error, torch.OutOfMemoryError | MemoryError
+        ):
             raise MemoryError(f"{what}: memory ran out; choose fewer samples at a time by batch") from error
         raise ValueError(f"{what}: {text or type(error).__name__}") from error
 

@@ -132,11 +132,17 @@ def _():
     return Kind(mlp(), normal(1, 5), classes(1))
 
 
-@kind("512 units")
+@kind("256 units")
 def _():
     return Kind(
-        Parts(nn.Sequential(linear(3, 512), nn.ReLU()), after=linear(512, 2)), normal(3, 3), classes(3, n=2)
+        Parts(nn.Sequential(linear(3, 256), nn.ReLU()), after=linear(256, 2)), normal(3, 3), classes(3, n=2)
     )
+
+
+@kind("more outputs than units")
+def _():
+    after = nn.Sequential(nn.Tanh(), linear(2, 9), nn.Tanh())
+    return Kind(Parts(linear(5, 2), after=after), normal(9, 5), normal(9, 9), options={"loss": "mse"})
 
 
 @kind("in-place ReLU behind the layer")
@@ -736,6 +742,27 @@ def _():
     model = Parts(linear(5, 6), after=lambda h, _: checkpoint(last, h, use_reentrant=True))
     model.last_ = last = nn.Sequential(linear(6, 4), nn.GELU(), linear(4, 3))
     return refused(model, "set use_reentrant=False")
+
+
+class Opaque(torch.autograd.Function):
+    """A function whose gradient torch cannot follow."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x**3
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (x,) = ctx.saved_tensors
+        return torch.from_numpy((gradient * 3 * x**2).detach().numpy())
+
+
+@kind("gradient computed without torch", REFUSED)
+def _():
+    model = Parts(linear(5, 6), after=lambda h, _: model.head(Opaque.apply(h)))
+    model.head = linear(6, 3)
+    return refused(model, "model cannot be differentiated twice by layer 'layer'")
 
 
 @kind("tokens and input_grad by name", REFUSED)

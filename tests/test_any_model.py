@@ -3,12 +3,14 @@
 import random
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from kinds import REFUSED, WORK, ByEmbedding
 from torch import nn
 from torch.autograd.functional import hessian, jacobian
 from torch.nn import functional
+from torch.utils.data import DataLoader, TensorDataset
 
 import modlib
 from modlib.measures import MEASURES
@@ -140,3 +142,151 @@ def test_the_model_is_left_as_it_was(name):
     except (ValueError, TypeError):
         assert made.refused
     assert state(made.model) == before
+
+
+# ---------------------------------------------------------------- one pass
+
+
+def plain():
+    """Give a small model of 5 inputs, 6 units and 3 classes, and samples."""
+    made = WORK["MLP with ReLU"]()
+    return made.model, made.x, made.y
+
+
+def assert_same(found, expected, tolerance=1e-12):
+    assert set(found) == set(expected)
+    for measure, S in expected.items():
+        torch.testing.assert_close(found[measure], S, rtol=0, atol=tolerance * float(S.abs().max()))
+
+
+def test_several_layers_are_each_as_alone():
+    model, x, y = plain()
+    names = ["layer.0", "layer", "last.1"]
+    together = modlib.similarities(model, names, x, y)
+    assert list(together) == names
+    for name in names:
+        assert_same(together[name], modlib.similarities(model, name, x, y)[name])
+
+
+def test_a_relu_network_is_as_in_closed_form():
+    stack = modlib.MLPStack.initialise([7, 6, 5, 3], seeds=[0]).to(dtype=torch.float64)
+    x, y = torch.randn(20, 7, dtype=torch.float64), torch.randint(3, (20,))
+    expected = modlib.similarity(stack, x, y)
+    found = modlib.similarities(stack.module(0), ["1", "3"], x, y)
+    for layer, name in enumerate(["1", "3"]):
+        assert_same(found[name], {measure: layers[layer][0] for measure, layers in expected.items()}, 1e-10)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 9])
+def test_the_size_of_a_batch_changes_nothing(batch):
+    model, x, y = plain()
+    found, expected = (
+        modlib.similarities(model, "layer", x, y, batch=size)["layer"] for size in (batch, None)
+    )
+    assert_same(found, expected)
+    for half, other in zip(found.halves, expected.halves, strict=True):
+        assert_same(half, other)
+
+
+def test_halves_are_those_of_half_of_the_samples():
+    model, x, y = plain()
+    found = modlib.similarities(model, "layer", x, y)["layer"]
+    coins = np.random.default_rng(0)
+    second = np.array([coins.random() < 0.5 for _ in range(5)])
+    side = np.column_stack([second, ~second]).ravel()[: len(x)]
+    assert 4 <= side.sum() <= 5
+    for half, rows in zip(found.halves, (~side, side), strict=True):
+        rows = torch.from_numpy(rows)
+        assert_same(half, modlib.similarities(model, "layer", x[rows], y[rows])["layer"])
+    alone = modlib.similarities(model, "layer", x[:1], y[:1])["layer"]
+    assert sorted(bool(half["output_grad"].isnan().all()) for half in alone.halves) == [False, True]
+
+
+def test_what_is_said_of_a_layer():
+    made = WORK["CNN"]()
+    found = modlib.similarities(made.model, "layer", made.x, made.y)["layer"]
+    assert (found.n_samples, found.n_positions, len(found)) == (7, 20, 4)
+    assert found.unit == "channel (axis 1 of 4), averaged over positions"
+    assert found.notes == ()
+    assert repr(found).startswith(
+        "LayerSimilarity(input_cov, input_grad, output_grad, output_hess: 4 units, 7 "
+    )
+    with pytest.raises(TypeError):
+        found.matrices["input_cov"] = 0
+    made = WORK["tokens"]()
+    found = modlib.similarities(made.model, "layer", made.x)["layer"]
+    assert [note.split(",")[0] for note in found.notes] == ["input_grad is left out", "without labels"]
+    assert found.unit == "feature (axis 2 of 3), averaged over positions"
+
+
+def test_a_layer_that_does_nothing_has_zeros_and_says_so():
+    model, x, y = plain()
+    with torch.no_grad():
+        model.last[0].weight.zero_()
+    found = modlib.similarities(model, "layer", x, y)["layer"]
+    assert not found["output_grad"].any()
+    assert found.notes == ("the output changes with no unit of the layer, so its downstream measures are 0",)
+
+
+# ---------------------------------------------------------------- data in any form
+
+
+FORMS = {
+    "NumPy": lambda x, y: ((x.numpy(), y.numpy()), {}),
+    "NumPy, by column": lambda x, y: ((np.asfortranarray(x.numpy())[:, ::-1][:, ::-1], y.tolist()), {}),
+    "big-endian": lambda x, y: ((x.numpy().astype(">f8"), y.numpy().astype(np.uint16)), {}),
+    "pandas": lambda x, y: ((pd.DataFrame(x.numpy()), pd.Series(y.numpy())), {}),
+    "a tuple of one": lambda x, y: (((x,), y), {}),
+    "a list of one": lambda x, y: (([x], y), {}),
+    "a data set": lambda x, y: ((TensorDataset(x, y),), {}),
+    "a loader": lambda x, y: ((DataLoader(TensorDataset(x, y), batch_size=4),), {}),
+    "a loader of single samples": lambda x, y: ((DataLoader(TensorDataset(x, y), batch_size=1),), {}),
+    "batches": lambda x, y: (([(x[:4], y[:4]), (x[4:], y[4:])],), {}),
+    "batches that come one by one": lambda x, y: ((zip(x.split(2), y.split(2), strict=True),), {}),
+    "batches of named inputs": lambda x, y: (
+        ([{"x": x[:4], "labels": y[:4]}, {"x": x[4:], "labels": y[4:]}],), {},
+    ),
+    "named inputs": lambda x, y: (({"x": x, "labels": y},), {}),
+    "unpacked": lambda x, y: (([(0, y, x)],), {"unpack": lambda batch: (batch[2], batch[1])}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_data_in_any_form_are_the_same_data(form):
+    model, x, y = plain()
+    arguments, options = FORMS[form](x, y)
+    found = modlib.similarities(model, "layer", *arguments, **options)["layer"]
+    assert_same(found, modlib.similarities(model, "layer", x, y)["layer"])
+
+
+def test_labels_beside_a_loader_are_refused():
+    model, x, y = plain()
+    with pytest.raises(ValueError, match="y must be None where data is a loader"):
+        modlib.similarities(model, "layer", DataLoader(TensorDataset(x, y)), y)
+
+
+def test_a_shuffled_loader_leaves_the_random_state_alone():
+    model, x, y = plain()
+    before = torch.get_rng_state()
+    modlib.similarities(
+        model, "layer", DataLoader(TensorDataset(x, y), batch_size=4, shuffle=True), progress=True
+    )
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])
+def test_a_users_context_changes_nothing(context):
+    model, x, y = plain()
+    expected = modlib.similarities(model, "layer", x, y)["layer"]
+    with context():
+        assert_same(modlib.similarities(model, "layer", x, y)["layer"], expected, 0)
+
+
+def test_a_gradient_that_was_there_stays():
+    model, x, y = plain()
+    model(x).sum().backward()
+    before = {name: (p.grad, p.grad.clone()) for name, p in model.named_parameters()}
+    modlib.similarities(model, "layer", x, y)
+    for name, p in model.named_parameters():
+        assert p.grad is before[name][0]
+        assert torch.equal(p.grad, before[name][1])
