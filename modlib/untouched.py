@@ -26,7 +26,9 @@ def untouched(model: nn.Module) -> Iterator[None]:
     tensors = _tensors(model, parts)
     devices = sorted({tensor.get_device() for tensor in tensors if tensor.is_cuda})
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
-    values = [(t, t.detach().clone(), t.grad, t.requires_grad and t.is_leaf) for t in tensors]
+    values = [
+        (t, t.detach().clone(), t.grad if t.is_leaf else None, t.requires_grad and t.is_leaf) for t in tensors
+    ]
     try:
         with torch.random.fork_rng(devices):
             for part in parts:

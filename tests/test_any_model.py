@@ -1,5 +1,6 @@
 """Similarities of any model's units: against derivatives of one sample at a time, without a hook."""
 
+import doctest
 import random
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
 import modlib
+from modlib import any_model
 from modlib.measures import MEASURES
 
 
@@ -290,3 +292,43 @@ def test_a_gradient_that_was_there_stays():
     for name, p in model.named_parameters():
         assert p.grad is before[name][0]
         assert torch.equal(p.grad, before[name][1])
+
+
+class Remembering(nn.Module):
+    """A layer that keeps what it has seen, in every way that a module can."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(5, 6, dtype=torch.float64)
+        self.register_buffer("count", torch.zeros(1))
+        self.register_buffer("last", torch.ones(2))
+        self.scaled = self.linear.weight * 2  # is no leaf
+        self.plain, self.seen, self.named = torch.zeros(3), [], {"calls": 0}
+
+    def forward(self, x):  # noqa: D102
+        torch.randn(1), np.random.rand(), random.random()  # noqa: NPY002
+        self.count += 1
+        self.plain += 1
+        self.last, self.new = x.mean(0), 3
+        self.seen.append(x)
+        self.named["calls"] += 1
+        return self.linear(x).tanh()
+
+
+@pytest.mark.usefixtures("as_a_user")
+def test_what_a_model_remembers_is_forgotten():
+    torch.manual_seed(0)
+    model = nn.Sequential(Remembering(), nn.Linear(6, 3, dtype=torch.float64))
+    layer = model[0]
+    x, y = torch.randn(9, 5), torch.randint(3, (9,))
+    before, last, scaled = state(model), layer.last, layer.scaled
+    modlib.similarities(model, "0", x, y)
+    assert state(model) == before
+    assert layer.last is last
+    assert layer.scaled is scaled
+    assert (layer.plain.tolist(), layer.seen, layer.named) == ([0, 0, 0], [], {"calls": 0})
+
+
+def test_examples():
+    assert doctest.testmod(any_model).failed == 0
+    assert doctest.testmod(any_model).attempted >= 3
