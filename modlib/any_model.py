@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -153,8 +154,10 @@ def similarities(
         stream, n_samples = batches(data, y, unpack)
         work = _Pass(tapped, loss, wanted, batch, named=measures is not None)
         device, dtype = _home(model)
-        for samples in _shown(stream, n_samples, progress):
-            work.add(samples.to(device, dtype))
+        with _bar(n_samples, progress) as advance:
+            for samples in stream:
+                for n_done in work.add(samples.to(device, dtype)):
+                    advance(n_done)
         return work.results()
 
 
@@ -183,8 +186,8 @@ class _Pass:
     def by_output(self) -> bool:
         return any(measure in DOWNSTREAM for measure in self.wanted)
 
-    def add(self, samples: Samples) -> None:
-        """Add all samples of a batch as it was read."""
+    def add(self, samples: Samples) -> Iterator[int]:
+        """Add all samples of a batch as it was read, and give how many are done each time some are."""
         if self.few is None:
             self.few = samples[:COMPARED]
             self._begin(samples)
@@ -193,6 +196,7 @@ class _Pass:
             order = torch.from_numpy(np.argsort(second, kind="stable"))
             cut = int((~second).sum())
             self._differentiate(part[order.to(_device(part))], cut)
+            yield len(part)
 
     def _begin(self, samples: Samples) -> None:
         """Look at the model by the first samples, and decide what is computed and how."""
@@ -445,17 +449,16 @@ def _home(model: nn.Module) -> tuple[torch.device, torch.dtype | None]:
     return device, next((p.dtype for p in parameters if p.is_floating_point()), None)
 
 
-def _shown(stream: Iterator[Samples], n_samples: int | None, progress: bool) -> Iterator[Samples]:
-    """Show how many samples have been done."""
+@contextmanager
+def _bar(n_samples: int | None, progress: bool) -> Iterator[Callable[[int], object]]:
+    """Give a function that shows that so many more samples are done, if that is to be shown."""
     if not progress:
-        yield from stream
+        yield lambda _: None
         return
     from tqdm import tqdm
 
     with tqdm(total=n_samples, unit=" samples") as bar:
-        for samples in stream:
-            yield samples
-            bar.update(len(samples))
+        yield bar.update
 
 
 def _has_floats(samples: Samples) -> bool:

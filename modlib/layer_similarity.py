@@ -104,7 +104,8 @@ class LayerSums:
 
     def result(self, layer: str, unit: str, notes: list[str]) -> LayerSimilarity:
         """Return the means over samples."""
-        whole, halves = {}, ({}, {})
+        whole: dict[str, Tensor] = {}
+        halves: tuple[dict[str, Tensor], dict[str, Tensor]] = ({}, {})
         n = sum(self._counts)
         for measure, sums in self._sums.items():
             total = sums.sum(0)

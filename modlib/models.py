@@ -154,7 +154,9 @@ class Tapped:
             if not tap.calls:
                 tap.decided = part
 
-    def run(self, samples: Samples, *, by_inputs: bool, added: dict[str, Tensor] | None = None) -> Any:
+    def run(
+        self, samples: Samples, *, by_inputs: bool, added: dict[str, Tensor] | None = None
+    ) -> tuple[Any, list[Tensor]]:
         """Call the model on samples, and return what it returns and the tensors it can be differentiated by.
 
         `by_inputs` asks for those of the inputs. In place of zeros, `added` is added to what layers give.
@@ -277,7 +279,8 @@ def differentiable(model: nn.Module) -> Iterator[None]:
         stack.enter_context(torch.enable_grad())
         stack.enter_context(sdpa_kernel(SDPBackend.MATH))
         if any(isinstance(part, nn.RNNBase) for part in model.modules()):
-            for backend in (torch.backends.cudnn, torch.backends.mkldnn):  # have no second derivative of them
+            backends: tuple[Any, ...] = (torch.backends.cudnn, torch.backends.mkldnn)
+            for backend in backends:  # which have no second derivative of them
                 stack.callback(setattr, backend, "enabled", backend.enabled)
                 backend.enabled = False
         if "torch._dynamo" in sys.modules:  # loaded by whatever is compiled, and slow to load
@@ -432,4 +435,4 @@ def _width(part: nn.Module) -> int | None:
         return (part.proj_size or part.hidden_size) * (1 + part.bidirectional)
     if isinstance(part, nn.LayerNorm):
         return part.normalized_shape[-1]
-    return next((getattr(part, name) for name in WIDTHS if hasattr(part, name)), None)
+    return next((int(getattr(part, name)) for name in WIDTHS if hasattr(part, name)), None)
