@@ -24,6 +24,7 @@ MEMORY = 2**30  #: Bytes that the samples of a batch may take, unless it is said
 MOST_SAMPLES = 256  #: Samples of a batch then, at the most.
 TWICE = 4  #: How many times more memory second derivatives take than first ones, roughly.
 MANY = 3  #: How many times more outputs than units there are where derivatives are taken unit by unit.
+ALIKE = 1e-3  #: How far apart two ways to the same product may be, relative to the sizes of its factors.
 COMPARED = 64  #: Samples whose activations are exchanged to see whether the output follows.
 
 
@@ -229,11 +230,8 @@ class _Pass:
             n_units, n_axes = rows.shape[2], cast(Tensor, tap.activations).ndim
             self.sums[name] = LayerSums(self.wanted, n_units, rows.device)
             kind = "feature" if axis == n_axes - 1 else "channel"
-            at = (
-                ""
-                if rows.shape[1] == 1
-                else f", {'averaged over' if not tap.at_each else 'at each of'} positions"
-            )
+            at = "at each of" if tap.at_each else "averaged over"
+            at = f", {at} positions" if rows.shape[1] > 1 else ""
             self.units[name] = f"{kind} (axis {axis} of {n_axes}){at}"
             n_bytes += rows.shape[1] * n_units * 16
         widest = max(tap.rows.shape[2] for tap in self.tapped.taps.values())
@@ -273,9 +271,7 @@ class _Pass:
             if "output_grad" in self.wanted:
                 self._add_output_gradients(z, halves)
             else:
-                seeds = torch.randn_like(
-                    z
-                )  # which no output is orthogonal to, as logits that sum to 0 are to ones
+                seeds = torch.randn_like(z)  # ones would miss logits that always sum to 0
                 for tap, gradient in zip(taps.values(), self._back(z, seeds), strict=True):
                     self._reach(tap.name, gradient)
             if "output_hess" in self.wanted:
@@ -306,39 +302,51 @@ class _Pass:
     def _add_output_gradients(self, z: Tensor, halves: list[tuple[int, slice]]) -> None:
         """Add Jᵀ J, from a backward pass an output, or three a unit where there are many more outputs."""
         flat = z.reshape(len(z), -1)
-        taps = self.tapped.taps.values()
-        if flat.shape[1] > MANY * sum(cast(Tensor, tap.shift)[:1].numel() for tap in taps):
-            for tap in taps:
-                self._add_output_gradients_by_unit(tap, flat, halves)
-            return
+        left = []
+        for tap in self.tapped.taps.values():
+            n_shifts = cast(Any, tap.layout).rows(tap.shift)[0].numel()
+            if flat.shape[1] <= MANY * n_shifts or not self._add_output_gradients_by_unit(tap, flat, halves):
+                left.append(tap)
         seeds = torch.zeros_like(flat)
-        for k in range(flat.shape[1]):
+        for k in range(flat.shape[1] if left else 0):
             seeds[:, k] = 1
-            gradients = self._back(flat, seeds)
+            gradients = dict(zip(self.tapped.taps, self._back(flat, seeds), strict=True))
             seeds[:, k] = 0
-            for tap, gradient in zip(taps, gradients, strict=True):
-                self._reach(tap.name, gradient)
-                rows = _at_least_single(cast(Any, tap.layout).rows(gradient))
+            for tap in left:
+                self._reach(tap.name, gradients[tap.name])
+                rows = _at_least_single(cast(Any, tap.layout).rows(gradients[tap.name]))
                 for half, part in halves:
                     product = gram(rows[part].flatten(0, 1).T)
                     self.sums[tap.name].add("output_grad", half, product.double())
 
-    def _add_output_gradients_by_unit(self, tap: Tap, flat: Tensor, halves: list[tuple[int, slice]]) -> None:
-        """Add Jᵀ J row by row, as Jᵀ (J eᵢ): J v is the derivative by w of wᵀ J v, and so twice backward."""
-        weights = torch.zeros_like(flat, requires_grad=True)
+    def _add_output_gradients_by_unit(self, tap: Tap, flat: Tensor, halves: list[tuple[int, slice]]) -> bool:
+        """Add Jᵀ J row by row, as Jᵀ (J eᵢ), and return whether that could be done.
+
+        J v is the derivative of wᵀ J v by w, and so takes the gradient wᵀ J to be differentiable by w. An
+        operation that computes its gradient without torch breaks that, in silence: a product of both kinds
+        with random v and w shows it.
+        """
+        weights, direction = torch.zeros_like(flat, requires_grad=True), torch.randn_like(flat)
         shift, layout = cast(Tensor, tap.shift), cast(Any, tap.layout)
-        self._back(flat, torch.ones_like(flat))  # refuses a gradient that is cut
-        with blamed("model cannot be differentiated twice"):
+        back = layout.rows(dict(zip(self.tapped.taps, self._back(flat, direction), strict=True))[tap.name])
+        try:
             (gradient,) = torch.autograd.grad(flat, shift, weights, create_graph=True)
-        rows = layout.rows(gradient)
+            rows = layout.rows(gradient)
+            units = torch.randn_like(rows)
+            (column,) = torch.autograd.grad(rows, weights, units, retain_graph=True)
+        except RuntimeError:
+            return False
+        apart = (column * direction).double().sum() - (back * units).double().sum()
+        if not bool(apart.abs() <= ALIKE * column.double().norm() * direction.double().norm()):
+            return False
         for position, unit, seeds in _one_by_one(rows):
-            with blamed("model cannot be differentiated twice"):
-                (column,) = torch.autograd.grad(rows, weights, seeds, retain_graph=True)
-                (back,) = torch.autograd.grad(flat, shift, column, retain_graph=True)
+            (column,) = torch.autograd.grad(rows, weights, seeds, retain_graph=True)
+            (back,) = torch.autograd.grad(flat, shift, column, retain_graph=True)
             self._reach(tap.name, column)
             found_rows = layout.rows(back)[:, position].double()
             for half, part in halves:
                 self.sums[tap.name].add_row("output_grad", half, unit, found_rows[part].sum(0))
+        return True
 
     def _add_hessians(self, z: Tensor, y: Tensor | None, halves: list[tuple[int, slice]]) -> None:
         taps = self.tapped.taps.values()

@@ -13,6 +13,12 @@ from torch import Tensor
 
 Matrix = Float[Tensor, "unit unit"]
 
+LOPSIDED = 0.01  #: Asymmetry that is told of, as a share of a matrix's largest entry.
+NOT_SYMMETRIC = (
+    "is symmetric only up to {:.2g} of its largest entry, and was made so: rounding, or an operation that "
+    "computes its gradient without torch, which second derivatives miss"
+)
+
 
 @dataclass(frozen=True, eq=False)
 class LayerSimilarity(Mapping[str, Tensor]):
@@ -114,6 +120,9 @@ class LayerSums:
                 total = total + torch.outer(shift, shift) * (self._counts[0] * self._counts[1] / n)
             if not torch.isfinite(total).all():
                 raise ValueError(f"model is such that {measure} of layer {layer!r} is not finite")
+            apart, size = (total - total.T).abs().max(), total.abs().max()
+            if apart > LOPSIDED * size:
+                notes = [*notes, f"{measure} {NOT_SYMMETRIC.format(float(apart / size))}"]
             whole[measure] = _mean(total, n)
             for half, found in enumerate(halves):
                 found[measure] = _mean(sums[half], self._counts[half])

@@ -98,6 +98,20 @@ def mlp(**options):
     )
 
 
+class Opaque(torch.autograd.Function):
+    """A function whose gradient torch cannot follow."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x**3
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (x,) = ctx.saved_tensors
+        return torch.from_numpy((gradient * 3 * x**2).detach().numpy())
+
+
 # ---------------------------------------------------------------- fully connected
 
 
@@ -143,6 +157,15 @@ def _():
 def _():
     after = nn.Sequential(nn.Tanh(), linear(2, 9), nn.Tanh())
     return Kind(Parts(linear(5, 2), after=after), normal(9, 5), normal(9, 9), options={"loss": "mse"})
+
+
+@kind("more outputs than units, some of a gradient computed without torch")
+def _():
+    model = Parts(linear(5, 2), after=lambda h, _: model.head(h).tanh() + model.side(Opaque.apply(h)))
+    model.head, model.side = linear(2, 9), linear(2, 9)
+    by_hand = Parts(model.layer, after=lambda h, _: model.head(h).tanh() + model.side(h**3))
+    options = {"loss": "mse", "measures": ["input_cov", "input_grad", "output_grad"]}
+    return Kind(model, normal(9, 5), normal(9, 9), options=options, parts=by_hand, left_out=("output_hess",))
 
 
 @kind("in-place ReLU behind the layer")
@@ -742,20 +765,6 @@ def _():
     model = Parts(linear(5, 6), after=lambda h, _: checkpoint(last, h, use_reentrant=True))
     model.last_ = last = nn.Sequential(linear(6, 4), nn.GELU(), linear(4, 3))
     return refused(model, "set use_reentrant=False")
-
-
-class Opaque(torch.autograd.Function):
-    """A function whose gradient torch cannot follow."""
-
-    @staticmethod
-    def forward(ctx, x):
-        ctx.save_for_backward(x)
-        return x**3
-
-    @staticmethod
-    def backward(ctx, gradient):
-        (x,) = ctx.saved_tensors
-        return torch.from_numpy((gradient * 3 * x**2).detach().numpy())
 
 
 @kind("gradient computed without torch", REFUSED)

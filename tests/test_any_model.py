@@ -230,6 +230,12 @@ def test_a_layer_that_does_nothing_has_zeros_and_says_so():
     assert found.notes == ("the output changes with no unit of the layer, so its downstream measures are 0",)
 
 
+def test_a_hessian_that_misses_a_path_says_so():
+    made = WORK["more outputs than units, some of a gradient computed without torch"]()
+    found = modlib.similarities(made.model, "layer", made.x, made.y, loss="mse")["layer"]
+    assert [note.split(" up to ")[0] for note in found.notes] == ["output_hess is symmetric only"]
+
+
 # ---------------------------------------------------------------- data in any form
 
 
