@@ -80,8 +80,7 @@ def batches(data: Any, y: Any, unpack: Unpack | None) -> tuple[Iterator[Samples]
         )
     if isinstance(data, Dataset):
         data = DataLoader(data, batch_size=A_BATCH)
-    n_samples = _samples_of(data)
-    return _read_batches(data, unpack), n_samples
+    return _read_batches(data, unpack), _samples_of(data)
 
 
 def _is_array(value: object) -> bool:

@@ -316,7 +316,7 @@ def picked(returned: Any, output: Output) -> Tensor:
                 f"output must be None or a function for a model that returns a tensor, got {output!r}"
             )
         try:
-            value = getattr(returned, output) if _has(returned, output) else returned[output]
+            value = getattr(returned, str(output)) if _has(returned, output) else returned[output]
         except (KeyError, IndexError, TypeError, AttributeError):
             raise ValueError(
                 f"output must name what the model returns, got {output!r} for {_kind(returned)}"
