@@ -97,7 +97,8 @@ def test_the_culprit_is_named(name, culprit):
 OF_TABLES = ("paper", "book")
 #: Machinery behind the calls above, with tests of its own.
 BEHIND = {
-    "annealing", "data.folders", "data.idx", "data.mirrors", "data.sources", "data.wheel", "derivatives",
+    "annealing", "batches", "data.folders", "data.idx", "data.mirrors", "data.sources", "data.wheel",
+    "derivatives", "layer_similarity", "losses", "models", "untouched",
     "study.code_digest", "study.dask", "study.estimate", "study.files", "study.packing",
     "study.progress", "study.project", "study.provenance", "study.recompute", "study.schema",
     "study.shard", "study.workers",
