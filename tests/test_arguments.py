@@ -97,11 +97,14 @@ def test_the_culprit_is_named(name, culprit):
 OF_TABLES = ("paper", "book")
 #: Machinery behind the calls above, with tests of its own.
 BEHIND = {
+    "analysis.chance", "analysis.modules", "analysis.null_tests", "analysis.schema", "analysis.versions",
     "annealing", "data.folders", "data.idx", "data.mirrors", "data.sources", "data.wheel", "derivatives",
-    "study.code_digest", "study.dask", "study.estimate", "study.files", "study.packing",
-    "study.progress", "study.project", "study.provenance", "study.recompute", "study.schema",
-    "study.shard", "study.workers",
-    "training.cuda_graph", "training.plateau", "training.step",
+    "reporting.alluvial", "reporting.colours", "reporting.folder", "reporting.layers",
+    "reporting.model_nulls", "reporting.page", "reporting.pictures", "reporting.units",
+    "reporting.warnings", "study.code_digest", "study.dask", "study.estimate", "study.files",
+    "study.packing", "study.progress", "study.project", "study.provenance", "study.recompute",
+    "study.schema", "study.shard", "study.workers", "training.cuda_graph", "training.plateau",
+    "training.step",
 }  # fmt: skip
 #: Functions behind the calls above, in modules that have others.
 FUNCTIONS_BEHIND = {

@@ -16,11 +16,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from modlib import data
+from modlib.analysis.modules import Map
 from modlib.measures import MEASURES, normalise, similarity
 from modlib.networks import MLPStack
 from modlib.nulls import null_test, random_associations, rotate_units
 from modlib.paper.simulations.rejections import ALPHA, FOLDER, best_q
-from modlib.study.rows import Map
 
 DRAWS = 99
 
