@@ -1,8 +1,9 @@
 """What makes a group of hidden units a module? The method: measures, clustering, nulls and agreement.
 
 The names below are the public face: data in, networks, similarity of their units, modules, agreement. Those
-that load more than the method needs (`data`, `train`, `run`, `Results`) are imported when first used. Every
-function raises a ValueError or TypeError that names the argument which is not as its description says.
+that load more than the method needs (`data`, `train`, `run`, `Results`, `Report`) are imported when first
+used. Every function raises a ValueError or TypeError that names the argument which is not as its description
+says.
 
 >>> import modlib
 >>> data = modlib.data.load("mnist")  # doctest: +SKIP
@@ -25,6 +26,7 @@ from modlib.optimum import Optimum, modularity_optimum
 
 if TYPE_CHECKING:
     from modlib import data
+    from modlib.reporting.report import Report
     from modlib.study import catalogue as experiments
     from modlib.study.runner import run
     from modlib.study.store import Results
@@ -35,6 +37,7 @@ __all__ = [
     "MLPStack",
     "Optimum",
     "Partition",
+    "Report",
     "Results",
     "adjacency",
     "agreement",
@@ -56,6 +59,7 @@ _LOADED_WHEN_USED = {
     "data": "modlib.data:",
     "experiments": "modlib.study.catalogue:",
     "run": "modlib.study.runner:run",
+    "Report": "modlib.reporting.report:Report",
     "Results": "modlib.study.store:Results",
     "train": "modlib.training:train",
 }

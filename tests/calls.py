@@ -55,6 +55,7 @@ from wrong import (
     no_numbers,
     no_tensor,
     not_in,
+    not_text,
     spoilt,
     texts,
     things,
@@ -91,6 +92,7 @@ from modlib.paper.family_pairs import agreement_matrix, family_agreement
 from modlib.paper.released_code import untrained_agreement
 from modlib.paper.verdicts import by_claim, judge, verdict
 from modlib.planted import crossed_network, planted_graph, random_graph, ring_of_cliques
+from modlib.reporting.report import Report
 from modlib.stats.intervals import bootstrap, difference, holm, mean, trend
 from modlib.stats.power import power
 from modlib.stats.selection import difference_of_best, held_out_best
@@ -690,6 +692,62 @@ CALLS = {
             "draws": below(2),
             "restarts": below(1),
             "seed": NOT_SEED,
+        },
+    ),
+    "Report.of_similarities": (
+        Report.of_similarities,
+        {
+            "similarities": {"a": {"input_cov": S, "output_grad": S}},
+            "name": "network",
+            "unit_names": list("abcdef"),
+            "nulls": {"shuffled": 2 * [{"a": {"input_cov": R, "output_grad": R}}]},
+            "draws": 2,
+            "restarts": 1,
+            "null_restarts": 1,
+            "shuffles": 2,
+            "seed": 0,
+            "about": {"data": "none"},
+        },
+        {
+            "similarities": NOT_SYMMETRIC.map(lambda matrix: {"a": {"input_cov": matrix}})
+            | st.sampled_from(
+                [
+                    None,
+                    3,
+                    "a",
+                    [],
+                    {},
+                    S,
+                    {"a": 3},
+                    {"a": {}},
+                    {"a": S},
+                    {"a": {"cov": S}},
+                    {1: {"input_cov": S}},
+                ]
+            ),
+            "name": not_text,
+            "unit_names": st.sampled_from(
+                [
+                    3,
+                    "abcdef",
+                    [],
+                    ["a"],
+                    list("abcdefg"),
+                    [1] * 6,
+                    {"b": list("abcdef")},
+                    {"a": "abcdef"},
+                    [None] * 6,
+                ]
+            ),
+            "nulls": st.sampled_from(
+                [3, "a", [], [1], {"n": 3}, {"n": "ab"}, {"n": []}, {"n": [1, 2]}, {"n": [{"b": {}}] * 2}]
+            ),
+            "draws": below(2),
+            "restarts": below(1),
+            "null_restarts": below(1),
+            "shuffles": below(2),
+            "seed": NOT_SEED,
+            "about": st.sampled_from([3, "a", [], S]),
         },
     ),
     "planted_graph": (

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from jaxtyping import Float, Int
 
 from modlib._checks import Matrix
@@ -34,7 +35,8 @@ def variants_of(S: Mapping[str, Matrix]) -> list[tuple[str, bool]]:
 
 def graphs_of(S: Mapping[str, Matrix]) -> Float[np.ndarray, "variant unit unit"]:
     """Stack the graphs of one layer of one network, given by measure, in the order of `variants_of`."""
-    return np.stack([adjacency(S[m], normalized=normalized).numpy() for m, normalized in variants_of(S)])
+    signed = {measure: torch.from_numpy(matrix) for measure, matrix in S.items()}
+    return np.stack([adjacency(signed[m], normalized=normalized).numpy() for m, normalized in variants_of(S)])
 
 
 def layer_tables(
