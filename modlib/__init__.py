@@ -17,9 +17,11 @@ from pkgutil import resolve_name as _resolve_name
 from typing import TYPE_CHECKING
 from typing import Any as _Any
 
+from modlib.any_model import similarities
 from modlib.bounds import modularity_bound
 from modlib.clustering import Partition, find_modules, modularity
 from modlib.comparison import agreement, agreement_pairs
+from modlib.layer_similarity import LayerSimilarity
 from modlib.measures import MEASURES, adjacency, similarity, similarity_of
 from modlib.networks import MLPStack
 from modlib.optimum import Optimum, modularity_optimum
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MEASURES",
+    "LayerSimilarity",
     "MLPStack",
     "Optimum",
     "Partition",
@@ -49,6 +52,7 @@ __all__ = [
     "modularity_bound",
     "modularity_optimum",
     "run",
+    "similarities",
     "similarity",
     "similarity_of",
     "train",

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from wrong import (
     GENERATOR,
+    HUGE,
     INFINITE,
     ITEMS,
     LABELS,
@@ -64,6 +65,7 @@ from wrong import (
 from modlib import data
 from modlib._contingency import contingency_tables  # noqa: PLC2701
 from modlib.algorithms import OPTIMISERS, find_modules_by
+from modlib.any_model import POSITIONS, similarities
 from modlib.block_model import find_blocks
 from modlib.book import parameters
 from modlib.bounds import modularity_bound
@@ -258,6 +260,48 @@ CALLS = {
             "y": NOT_CLASSES,
             "measure": not_in(*MEASURES),
             "batch": below(1).filter(lambda batch: batch is not None),
+        },
+    ),
+    "similarities": (
+        similarities,
+        {
+            "model": NETWORK,
+            "layer": "1",
+            "data": X,
+            "y": Y,
+            "measures": "output_hess",
+            "positions": "mean",
+            "unit_axis": 1,
+            "loss": "cross_entropy",
+            "output": None,
+            "embedding": None,
+            "unpack": None,
+            "batch": 5,
+            "progress": False,
+        },
+        {
+            "model": st.sampled_from([None, 3, "a", X, torch.nn.Linear, torch.relu, object()]),
+            "layer": st.sampled_from([None, 3, "", "first", "01", [], ["0", "first"], [3], object()]),
+            "data": NOT_X.filter(
+                lambda x: (
+                    not (isinstance(x, np.ndarray) and x.shape == (12, 5)) and getattr(x, "ndim", 0) != 3
+                )
+            )
+            | st.sampled_from([NETWORK, [X, Y[:3]], {1: X}, {"x": "y"}, [(X, Y, Y)], {1.0}]),
+            "y": NOT_CLASSES.filter(lambda y: y is not None),
+            "measures": st.sampled_from(
+                [3, "cov", [], ["input_cov", "cov"], [None], [["input_cov"]], object()]
+            ),
+            "positions": not_in(*POSITIONS),
+            "unit_axis": NOT_WHOLE.filter(lambda axis: axis is not None) | st.sampled_from([0, -2, 2, HUGE]),
+            "loss": st.sampled_from(
+                [None, 3, "hinge", "", [], object(), lambda *_: 3, lambda z, _: z, lambda z, _: z.argmax(1)]
+            ),
+            "output": st.sampled_from([3, 2.5, [], True, object(), "logits", lambda _: 3, lambda _: None]),
+            "embedding": st.sampled_from([3, "", "first", [], ["0"], object()]),
+            "unpack": NOT_CALLABLE | st.just(lambda batch: batch),
+            "batch": below(1).filter(lambda batch: batch is not None),
+            "progress": NOT_FLAG,
         },
     ),
     "train": (
