@@ -117,6 +117,7 @@ FUNCTIONS_BEHIND = {
     "criteria.constant_potts_matrix", "criteria.largest_sum_within", "criteria.signed_modularity_matrix",
     "cuts.broken_triangles", "cuts.broken_vectors", "cuts.coefficients",
     "data.datasets.available", "measures.batch_size", "measures.graphs", "stats.intervals.checked_levels",
+    "reporting.report.checked_settings",
     "study.accuracy_filter.checked_metric", "study.accuracy_filter.trained_networks",
     "study.accuracy_filter.with_levels", "study.derived.with_all_metrics", "study.rows.search_layers",
     "study.shard_files.keep_shard", "study.shard_files.shard_content", "study.shard_files.write_shard",

@@ -26,7 +26,7 @@ TABLES = ("modules", "agreement", "nulls", "units")
 
 def write(report: "Report", folder: Path, *, graphs: bool) -> Path:
     """Write all files beside the folder first, so that one which is there is replaced by a whole one."""
-    _check(folder)
+    check_free(folder)
     folder = folder.resolve()
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as made:
@@ -39,7 +39,7 @@ def write(report: "Report", folder: Path, *, graphs: bool) -> Path:
     return folder
 
 
-def _check(folder: Path) -> None:
+def check_free(folder: Path) -> None:
     """Refuse a folder that holds anything but an older report."""
     if not folder.exists():
         return
@@ -82,7 +82,7 @@ def _fill(report: "Report", folder: Path, *, graphs: bool) -> None:
     }
     manifest = {"kind": KIND, "format": FORMAT, **report.about, "files": listed}
     (folder / MANIFEST).write_text(
-        json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+        json.dumps(manifest, indent=2, ensure_ascii=False, default=str) + "\n", encoding="utf-8"
     )
 
 

@@ -65,6 +65,7 @@ class Strip:
     colour: str
     q: float
     nulls: list[Null]
+    p: float  #: the largest of the nulls
     row: Any  #: of the table `modules`
 
 
@@ -147,9 +148,9 @@ def _strips(modules: pd.DataFrame, tests: pd.DataFrame) -> list[Strip]:
         own = tests[(tests.measure == row.measure) & (tests.normalized == row.normalized)]
         nulls = [Null(t.null, t.mean, t.mean - 2 * t.sd, t.mean + 2 * t.sd, t.p) for t in own.itertuples()]
         q = float(own.q.iloc[0]) if len(own) else float(row.q)
-        strips.append(
-            Strip(graph_name(row.measure, bool(row.normalized)), colours.COLOURS[row.measure], q, nulls, row)
-        )
+        p = float(own.p.max())  # nan only where no null could be drawn
+        name, colour = graph_name(row.measure, bool(row.normalized)), colours.COLOURS[row.measure]
+        strips.append(Strip(name, colour, q, nulls, p, row))
     return strips
 
 

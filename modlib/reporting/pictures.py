@@ -44,7 +44,7 @@ def _levels(A: Matrix) -> UInt8[np.ndarray, "row column"]:
     top = A.max(initial=0.0)
     levels = 1 + np.rint((LEVELS - 1) * (A / top if top > 0 else A)).astype(np.uint8)
     levels[diagonal] = 0
-    return levels
+    return np.asarray(levels)
 
 
 def _summed(A: Matrix, starts: Int[np.ndarray, " pixel"]) -> Float[np.ndarray, "pixel pixel"]:

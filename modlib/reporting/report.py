@@ -117,22 +117,17 @@ class Report:
         >>> report.modules.n_modules.tolist()
         [3, 3]
         """
-        if not isinstance(name, str):
-            raise TypeError(f"name must be a text, got {_checks.shown(name)}")
+        checked_settings(
+            name, draws=draws, restarts=restarts, null_restarts=null_restarts, shuffles=shuffles, seed=seed
+        )
         layers = read_layers(similarities, unit_names)
-        draws, shuffles = _checks.whole(draws, "draws", least=2), _checks.whole(shuffles, "shuffles", least=2)
-        restarts = _checks.whole(restarts, "restarts", least=1)
-        null_restarts = _checks.whole(null_restarts, "null_restarts", least=1)
-        seed = _checks.seed(seed)
-        if nulls is not None and not isinstance(nulls, Mapping):
-            raise TypeError(f"nulls must be a mapping from names to draws, got {_checks.shown(nulls)}")
+        of_matrices = [null for null, found in NULLS.items() if found.of_matrix]
+        _check_nulls({} if nulls is None else nulls, of_matrices)
         if about is not None and not isinstance(about, Mapping):
             raise TypeError(f"about must be a mapping from words to values, got {_checks.shown(about)}")
         modules, agreement = _modules(layers, name, restarts, seed, shuffles)
         drawn: dict[str, Iterable[Draw]] = {
-            null: islice(_draws_of_matrices(layers, null, seed), draws)
-            for null, found in NULLS.items()
-            if found.of_matrix
+            null: islice(_draws_of_matrices(layers, null, seed), draws) for null in of_matrices
         }
         drawn |= {null: _given_draws(layers, null, given) for null, given in (nulls or {}).items()}
         tests = _null_tests(layers, name, drawn, null_restarts)
@@ -143,9 +138,10 @@ class Report:
             nulls=tests,
             units=units_table(layers, modules),
             warnings=tuple(warnings_of(layers, modules, tests)),
-            about={
+            about={"network": name}
+            | dict(about or {})
+            | {
                 "network": name,
-                **(about or {}),
                 "settings": settings | {"shuffles": shuffles},
                 "versions": versions(),
                 "digest": _digest(layers),
@@ -161,7 +157,8 @@ class Report:
         bytes, a graph of 256 units 3 MB), and ``manifest.json``, with the SHA-256 of each file. The folder
         must be new, be empty or hold an older report and nothing else; a ValueError says what else it holds.
         """
-        return folder.write(self, Path(to), graphs=_checks.flag(graphs, "graphs"))
+        to = Path(_checks.instance(to, "to", (str, PathLike), "path"))
+        return folder.write(self, to, graphs=_checks.flag(graphs, "graphs"))
 
     def to_html(self) -> str:
         """Return the page: one HTML document that needs no other file and no network."""
@@ -193,6 +190,28 @@ class Report:
         columns = ["graph", "q", "largest p", "n_modules", "stability", "reliability"]
         names = {"q": "Q", "n_modules": "modules"}
         return shown[columns].rename(columns=names).to_string(index=False, float_format="%.3f", na_rep="–")
+
+
+def checked_settings(
+    name: str, *, draws: int, restarts: int, null_restarts: int, shuffles: int, seed: int
+) -> None:
+    """Raise a TypeError or ValueError that names what cannot be a setting of a report."""
+    if not isinstance(name, str):
+        raise TypeError(f"name must be a text, got {_checks.shown(name)}")
+    _checks.whole(draws, "draws", least=2)
+    _checks.whole(restarts, "restarts", least=1)
+    _checks.whole(null_restarts, "null_restarts", least=1)
+    _checks.whole(shuffles, "shuffles", least=2)
+    _checks.seed(seed)
+
+
+def _check_nulls(nulls: Any, drawn: Sequence[str]) -> None:
+    if not isinstance(nulls, Mapping):
+        raise TypeError(f"nulls must be a mapping from names to draws, got {_checks.shown(nulls)}")
+    for name in nulls:
+        if not isinstance(name, str) or name in drawn:
+            others = ", ".join(drawn)  # which are drawn in any case
+            raise ValueError(f"nulls must be named by texts other than {others}; got {_checks.shown(name)}")
 
 
 def _modules(

@@ -229,6 +229,7 @@ def test_names_are_text_and_not_mark_up():
 # ---------------------------------------------------------------- what is refused
 
 
+@pytest.mark.usefixtures("as_a_user")
 @pytest.mark.parametrize(
     ("given", "said"),
     [
@@ -246,6 +247,7 @@ def test_what_are_no_similarities_is_refused(given, said):
         Report.of_similarities(given)
 
 
+@pytest.mark.usefixtures("as_a_user")
 @pytest.mark.parametrize(
     ("options", "said"),
     [
