@@ -24,6 +24,7 @@ from torch import Tensor
 from benchmarks import published
 from benchmarks.timing import race
 from modlib import data
+from modlib.analysis.modules import PAIRS
 from modlib.book.benchmark_records import Device
 from modlib.book.chapters.speed.estimates import quartiles, ratios
 from modlib.clustering import find_modules
@@ -31,7 +32,7 @@ from modlib.comparison import agreement_pairs, rank_correlations, transfers
 from modlib.measures import VARIANTS, graphs, similarity
 from modlib.networks import MLPStack
 from modlib.study import catalogue, store
-from modlib.study.rows import PAIRS, analyse
+from modlib.study.rows import analyse
 from modlib.study.workers import torch_threads
 from modlib.training import denormals_flushed
 

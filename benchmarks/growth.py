@@ -23,13 +23,13 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from modlib import data
+from modlib.analysis.modules import PAIRS
 from modlib.bounds import modularity_bound
 from modlib.clustering import find_modules, modularity
 from modlib.comparison import agreement_pairs, rank_correlations, transfers
 from modlib.measures import VARIANTS, graphs, similarity
 from modlib.networks import MLPStack
 from modlib.study import catalogue, store
-from modlib.study.rows import PAIRS
 from modlib.training import Protocol, train
 
 UNITS = (64, 128, 256, 512, 1024, 2048, 4096)

@@ -22,10 +22,10 @@ from torch.func import hessian, jacrev, vmap
 
 from benchmarks.timing import race
 from modlib import MLPStack, data
+from modlib.analysis.modules import PAIRS
 from modlib.book.chapters.speed.estimates import quartiles, ratios
 from modlib.comparison import agreement_pairs
 from modlib.measures import similarity, similarity_of
-from modlib.study.rows import PAIRS
 
 IMAGES = 1000
 AT_ONCE = 100  # images that opponents differentiate at a time

@@ -1,8 +1,9 @@
 """What makes a group of hidden units a module? The method: measures, clustering, nulls and agreement.
 
 The names below are the public face: data in, networks, similarity of their units, modules, agreement. Those
-that load more than the method needs (`data`, `train`, `run`, `Results`) are imported when first used. Every
-function raises a ValueError or TypeError that names the argument which is not as its description says.
+that load more than the method needs (`data`, `train`, `run`, `Results`, `report`, `Report`) are imported when
+first used. Every function raises a ValueError or TypeError that names the argument which is not as its
+description says.
 
 >>> import modlib
 >>> data = modlib.data.load("mnist")  # doctest: +SKIP
@@ -27,6 +28,8 @@ from modlib.optimum import Optimum, modularity_optimum
 
 if TYPE_CHECKING:
     from modlib import data
+    from modlib.reporting.of_model import report
+    from modlib.reporting.report import Report
     from modlib.study import catalogue as experiments
     from modlib.study.runner import run
     from modlib.study.store import Results
@@ -38,6 +41,7 @@ __all__ = [
     "MLPStack",
     "Optimum",
     "Partition",
+    "Report",
     "Results",
     "adjacency",
     "agreement",
@@ -48,6 +52,7 @@ __all__ = [
     "modularity",
     "modularity_bound",
     "modularity_optimum",
+    "report",
     "run",
     "similarities",
     "similarity",
@@ -59,7 +64,9 @@ __all__ = [
 _LOADED_WHEN_USED = {
     "data": "modlib.data:",
     "experiments": "modlib.study.catalogue:",
+    "report": "modlib.reporting.of_model:report",
     "run": "modlib.study.runner:run",
+    "Report": "modlib.reporting.report:Report",
     "Results": "modlib.study.store:Results",
     "train": "modlib.training:train",
 }

@@ -1,4 +1,4 @@
-"""The command line: ``python -m modlib data | run | recompute | book | check``."""
+"""The command line: ``python -m modlib data | run | recompute | report | book | check``."""
 
 import errno
 import logging
@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -48,7 +49,7 @@ def _errors_in_a_line() -> Iterator[None]:
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="modlib")
 def main() -> None:
-    """Modules of hidden units: fetch data, run experiments, build the book."""
+    """Modules of hidden units: report on a network, fetch data, run experiments, build the book."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
 
 
@@ -124,6 +125,46 @@ def recompute(experiment: str, profile: str) -> None:
     )
     if len(differs):
         raise SystemExit(1)
+
+
+@main.command()
+@click.argument("model", metavar="FILE:FUNCTION")
+@click.option("--layer", "layers", multiple=True, required=True, metavar="NAME", help="May be repeated.")
+@click.option(
+    "--data",
+    "samples",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="An .npz file with arrays x and (if there are labels) y, or a .pt file with tensors of these names.",
+)
+@click.option("--save", "to", required=True, type=click.Path(path_type=Path), help="A new folder.")
+@click.option("--loss", type=click.Choice(["cross_entropy", "bce", "mse"]), default="cross_entropy")
+@click.option("--positions", type=click.Choice(["mean", "each"]), default="mean")
+@click.option("--embedding", metavar="NAME", help="The embedding of a model of tokens.")
+@click.option("--batch", type=click.IntRange(min=1), help="Samples at a time.")
+@click.option("--permuted/--no-permuted", default=True, help="Compare Q with that of permuted weights.")
+@click.option("--untrained", is_flag=True, help="Compare Q with that of the model, initialised anew.")
+@click.option("--draws", type=click.IntRange(min=2), default=20, show_default=True, help="Of each null.")
+@click.option("--restarts", type=click.IntRange(min=1), default=20, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+def report(model: str, layers: tuple[str, ...], samples: Path, to: Path, **options: Any) -> None:
+    """Report on the modules of a network of your own, which FUNCTION in FILE returns.
+
+    For example: python -m modlib report model.py:build --layer encoder.3 --data x.npz --save run1
+    """
+    from modlib.reporting import folder, from_files
+    from modlib.reporting.of_model import report as report_on
+
+    with _errors_in_a_line():
+        folder.check_free(to)  # before anything is measured
+        x, y = from_files.load_samples(samples)
+        network = from_files.load_model(model)
+        try:
+            found = report_on(network, layers, x, y, progress=True, **options)
+        except TypeError as error:
+            raise click.ClickException(str(error)) from error
+        click.echo(repr(found))
+        click.echo(f"\n{found.save(to) / 'report.html'}")
 
 
 @main.command()

@@ -216,6 +216,8 @@ class Null:
     #: Draws without end, given a stack, samples x and y, the similarities of the stack on them and a seed. A
     #: draw holds the graphs that `modlib.measures.graphs` would make of every hidden layer.
     draws: Callable[[MLPStack, Tensor, Tensor, Similarities, int], Iterator[Draw]]
+    #: Draws the raw and the normalised graph from one matrix, where the null needs nothing else.
+    of_matrix: Callable[[Matrix, np.random.Generator], tuple[Matrix, Matrix]] | None = None
 
 
 def _draws_of_weights(stack: MLPStack, x: Tensor, y: Tensor, S: Similarities, seed: int) -> Iterator[Draw]:
@@ -252,7 +254,7 @@ NULLS = {
     null.name: null
     for null in (
         Null("weights-permuted", "permuted weights", _draws_of_weights),
-        Null("similarity", "similarity null", partial(_draws_of_graphs, random_graphs)),
-        Null("rotations", "rotations", partial(_draws_of_graphs, rotated_graphs)),
+        Null("similarity", "similarity null", partial(_draws_of_graphs, random_graphs), random_graphs),
+        Null("rotations", "rotations", partial(_draws_of_graphs, rotated_graphs), rotated_graphs),
     )
 }

@@ -56,6 +56,7 @@ from wrong import (
     no_numbers,
     no_tensor,
     not_in,
+    not_text,
     spoilt,
     texts,
     things,
@@ -93,6 +94,8 @@ from modlib.paper.family_pairs import agreement_matrix, family_agreement
 from modlib.paper.released_code import untrained_agreement
 from modlib.paper.verdicts import by_claim, judge, verdict
 from modlib.planted import crossed_network, planted_graph, random_graph, ring_of_cliques
+from modlib.reporting.of_model import report
+from modlib.reporting.report import Report
 from modlib.stats.intervals import bootstrap, difference, holm, mean, trend
 from modlib.stats.power import power
 from modlib.stats.selection import difference_of_best, held_out_best
@@ -736,6 +739,76 @@ CALLS = {
             "seed": NOT_SEED,
         },
     ),
+    "Report.of_similarities": (
+        Report.of_similarities,
+        {
+            "similarities": {"a": {"input_cov": S, "output_grad": S}},
+            "name": "network",
+            "unit_names": list("abcdef"),
+            "nulls": {"shuffled": 2 * [{"a": {"input_cov": R, "output_grad": R}}]},
+            "draws": 2,
+            "restarts": 1,
+            "null_restarts": 1,
+            "shuffles": 2,
+            "seed": 0,
+            "about": {"data": "none"},
+        },
+        {
+            "similarities": NOT_SYMMETRIC.map(lambda matrix: {"a": {"input_cov": matrix}})
+            | st.sampled_from(
+                [
+                    None,
+                    3,
+                    "a",
+                    [],
+                    {},
+                    S,
+                    {"a": 3},
+                    {"a": {}},
+                    {"a": S},
+                    {"a": {"cov": S}},
+                    {1: {"input_cov": S}},
+                ]
+            ),
+            "name": not_text,
+            "unit_names": st.sampled_from(
+                [
+                    3,
+                    "abcdef",
+                    [],
+                    ["a"],
+                    list("abcdefg"),
+                    [1] * 6,
+                    {"b": list("abcdef")},
+                    {"a": "abcdef"},
+                    [None] * 6,
+                ]
+            ),
+            "nulls": st.sampled_from(
+                [
+                    3,
+                    {3: []},
+                    {"similarity": []},
+                    "a",
+                    [],
+                    [1],
+                    {"n": 3},
+                    {"n": "ab"},
+                    {"n": []},
+                    {"n": [1, 2]},
+                    {"n": [{"b": {}}] * 2},
+                    {3: []},
+                    {"similarity": []},
+                ]
+            ),
+            "draws": below(2),
+            "restarts": below(1),
+            "null_restarts": below(1),
+            "shuffles": below(2),
+            "seed": NOT_SEED,
+            "about": st.sampled_from([3, "a", [], S]),
+        },
+    ),
     "planted_graph": (
         planted_graph,
         {"sizes": (4, 4), "within": 1.0, "between": 0.1, "noise": 0.1, "seed": 0},
@@ -811,6 +884,35 @@ CALLS = {
         {"scheduler": things | st.just("host:1")},
     ),
 }
+
+#: A report passes its first arguments on to `similarities`.
+CALLS["report"] = (
+    report,
+    CALLS["similarities"][1]
+    | {
+        "name": "network",
+        "unit_names": list("abcd"),
+        "permuted": True,
+        "untrained": False,
+        "draws": 2,
+        "restarts": 1,
+        "null_restarts": 1,
+        "shuffles": 2,
+        "seed": 0,
+    },
+    CALLS["similarities"][2]
+    | {
+        "name": not_text.filter(lambda name: name is not None),
+        "unit_names": st.sampled_from([3, "abcd", [], ["a"], [1] * 4, {"b": list("abcd")}, {"1": "abcd"}]),
+        "permuted": NOT_FLAG,
+        "untrained": NOT_FLAG,
+        "draws": below(2),
+        "restarts": below(1),
+        "null_restarts": below(1),
+        "shuffles": below(2),
+        "seed": NOT_SEED,
+    },
+)
 
 #: Where the message names an argument as what it is called elsewhere.
 ALSO_CALLED = {

@@ -97,12 +97,14 @@ def test_the_culprit_is_named(name, culprit):
 OF_TABLES = ("paper", "book")
 #: Machinery behind the calls above, with tests of its own.
 BEHIND = {
+    "analysis.chance", "analysis.modules", "analysis.null_tests", "analysis.schema", "analysis.versions",
     "annealing", "batches", "data.folders", "data.idx", "data.mirrors", "data.sources", "data.wheel",
-    "derivatives", "layer_similarity", "losses", "models", "untouched",
-    "study.code_digest", "study.dask", "study.estimate", "study.files", "study.packing",
-    "study.progress", "study.project", "study.provenance", "study.recompute", "study.schema",
-    "study.shard", "study.workers",
-    "training.cuda_graph", "training.plateau", "training.step",
+    "derivatives", "layer_similarity", "losses", "models", "reporting.alluvial", "reporting.colours",
+    "reporting.folder", "reporting.from_files", "reporting.layers", "reporting.model_nulls",
+    "reporting.page", "reporting.pictures", "reporting.units", "reporting.warnings", "study.code_digest",
+    "study.dask", "study.estimate", "study.files", "study.packing", "study.progress", "study.project",
+    "study.provenance", "study.recompute", "study.schema", "study.shard", "study.workers",
+    "training.cuda_graph", "training.plateau", "training.step", "untouched",
 }  # fmt: skip
 #: Functions behind the calls above, in modules that have others.
 FUNCTIONS_BEHIND = {
@@ -115,6 +117,7 @@ FUNCTIONS_BEHIND = {
     "criteria.constant_potts_matrix", "criteria.largest_sum_within", "criteria.signed_modularity_matrix",
     "cuts.broken_triangles", "cuts.broken_vectors", "cuts.coefficients",
     "data.datasets.available", "measures.batch_size", "measures.graphs", "stats.intervals.checked_levels",
+    "reporting.report.checked_settings",
     "study.accuracy_filter.checked_metric", "study.accuracy_filter.trained_networks",
     "study.accuracy_filter.with_levels", "study.derived.with_all_metrics", "study.rows.search_layers",
     "study.shard_files.keep_shard", "study.shard_files.shard_content", "study.shard_files.write_shard",

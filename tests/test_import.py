@@ -6,8 +6,8 @@ import sys
 import modlib
 
 LEFT_OUT = (
-    "altair", "click", "dask", "IPython", "modlib.book", "modlib.data", "modlib.paper", "modlib.study",
-    "modlib.training", "pandas", "pooch", "pyarrow", "scipy.stats",
+    "altair", "click", "dask", "IPython", "modlib.analysis", "modlib.book", "modlib.data", "modlib.paper",
+    "modlib.reporting", "modlib.study", "modlib.training", "pandas", "pooch", "pyarrow", "scipy.stats",
 )  # fmt: skip
 
 

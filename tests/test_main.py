@@ -30,10 +30,14 @@ def raising(error):
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        ([], ["data", "run", "book", "check"]),
+        ([], ["data", "run", "report", "book", "check"]),
         (["data"], ["mnist", "verify"]),
         (["run"], ["base-v1", "--profile", "quick|paper", "auto|cpu|cuda", "--workers", "--scheduler"]),
         (["recompute"], ["base-v1", "weights", "Exits", "1"]),
+        (
+            ["report"],
+            ["FILE:FUNCTION", "--layer", "--data", "--save", "--untrained", "cross_entropy|bce|mse"],
+        ),
         (["book"], ["--only", "--force", "--jobs", "default: paper"]),
         (["check"], ["--write", "exits", "1"]),
     ],

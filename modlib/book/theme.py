@@ -13,16 +13,15 @@ import pandas as pd
 
 from modlib.book import vega
 from modlib.measures import MEASURES
+from modlib.reporting import colours
 
-#: Shades of each family's hue, told apart by the colour-blind and on white and dark pages.
-SHADES = {"upstream": ("#1b6ca8", "#4fb3d9", "#5b7fe0"), "downstream": ("#d95f02", "#f0a04b", "#b5651d")}
-COLOURS = {name: SHADES[measure.family][measure.shade] for name, measure in MEASURES.items()}
+COLOURS = colours.COLOURS
 NAMES = {name: measure.label for name, measure in MEASURES.items()}
 #: Names of graphs in the order of a chart's rows, as `graph_names` writes them.
 GRAPHS = [name + form for name in NAMES.values() for form in ("", ", normalised")]
 #: Vega expression from a measure's identifier, the label of a legend's entry, to its name.
 MEASURE_LABELS = " : ".join(f"datum.label == '{m}' ? '{NAMES[m]}'" for m in MEASURES) + " : datum.label"
-GREY = "#8a8f98"  # what is compared with: nulls, zero lines, the paper; legible on white and dark pages
+GREY = colours.GREY
 FAMILY_COLOURS = {"upstream": "#1b6ca8", "downstream": "#d95f02", "across": "#7f7f7f"}
 #: Vega expression from a pair of families, the label of a legend's entry, to words.
 FAMILY_LABELS = "datum.label == 'across' ? 'across families' : 'within ' + datum.label"

@@ -11,6 +11,8 @@ from typing import Any
 import altair as alt
 import vl_convert
 
+from modlib.reporting import colours
+
 # The "+json" matters: nbformat refuses a JSON object under a type that does not end in it.
 VEGALITE = "application/vnd.vegalite.v6+json"
 PIXELS = 2  # image pixels a chart pixel, for sharp print and dense screens
@@ -33,9 +35,8 @@ def _config(*, text: str, muted: str, line: str, grid: str, background: str) -> 
     }
 
 
-# Contrast of `text` and `muted` on the page is above 7:1 in both themes (WCAG AAA).
-LIGHT = _config(text="#1b2029", muted="#454c58", line="#8b929e", grid="#e4e7ec", background="transparent")
-DARK = _config(text="#e8eaee", muted="#b9bfca", line="#747c8a", grid="#30363f", background="transparent")
+LIGHT = _config(**colours.LIGHT, background="transparent")
+DARK = _config(**colours.DARK, background="transparent")
 
 # A still image may be shown on any page, also a dark one, so it brings its own white.
 PAPER = {**LIGHT, "background": "white"}

@@ -15,13 +15,13 @@ from torch import Tensor
 from modlib import _checks
 from modlib._contingency import contingency_tables
 from modlib.algorithms import find_modules_by
+from modlib.analysis.modules import PAIRS
 from modlib.clustering import find_modules, modularity, modularity_matrix, sum_within
 from modlib.comparison import agreement_pairs
 from modlib.measures import VARIANTS, adjacency, graphs, similarity, similarity_of
 from modlib.networks import MLPStack
 from modlib.paper import published
 from modlib.study.accuracy_filter import PAIR
-from modlib.study.rows import PAIRS
 from modlib.study.store import Results
 
 BATCH = 100  # images at a time, over which the released code sums in single precision

@@ -14,9 +14,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from modlib.analysis.schema import Table
 from modlib.networks import MLPStack
 from modlib.study import files
-from modlib.study.schema import TABLES, Table
+from modlib.study.schema import TABLES
 
 WEIGHTS = "weights.npz"
 MOST_VALUES_PER_BYTE = 1000  # of a Parquet file: far beyond any table here, which hold numbers that differ

@@ -1,4 +1,4 @@
-"""What tables were made with: the commit of the code, the versions of packages, and the device."""
+"""What tables were made with: the commit and the digest of the code, and the device."""
 
 import os
 import platform
@@ -7,21 +7,14 @@ from importlib.metadata import version
 
 import torch
 
+from modlib.analysis.versions import PACKAGES
 from modlib.study import project
 from modlib.study.code_digest import digest_of_code
-
-PACKAGES = ("torch", "numpy", "scipy", "igraph")  # whose versions decide the numbers in the tables
 
 
 def decisive() -> dict[str, str]:
     """Give what decides the numbers besides the configuration: digest of the code, versions of packages."""
     return {"code": digest_of_code(), **{name: version(name) for name in PACKAGES}}
-
-
-def versions() -> dict[str, str]:
-    """Give the versions of modlib, of the packages that decide the numbers, and of Python."""
-    found = {name: version(name) for name in ("modlib", *PACKAGES)}
-    return found | {"python": platform.python_version()}
 
 
 def commit() -> str:

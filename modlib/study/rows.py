@@ -1,9 +1,7 @@
 """From networks to the rows of the tables: modules of every layer and measure, and how they agree."""
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain, combinations, islice, product, repeat
-from typing import Any
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice, repeat
 
 import numpy as np
 import pandas as pd
@@ -12,17 +10,13 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from modlib import _checks
-from modlib.algorithms import find_modules_by
-from modlib.clustering import find_modules
-from modlib.comparison import agreement_pairs, rank_correlations, transfers
-from modlib.measures import VARIANTS, family, graphs, similarity
+from modlib.analysis.modules import Map, agreement_of_halves, layer_tables
+from modlib.analysis.null_tests import null_rows, qualities, qualities_of_draws
+from modlib.measures import VARIANTS, graphs, similarity
 from modlib.networks import MLPStack
-from modlib.nulls import NULLS, Draw, null_test
+from modlib.nulls import NULLS
 from modlib.study.plan import Choice
 from modlib.study.schema import TABLES
-
-Map = Callable[..., Iterable[Any]]  # as the built-in map
-PAIRS = np.array(list(combinations(range(len(VARIANTS)), 2)))
 
 
 def describe(
@@ -83,7 +77,7 @@ def analyse(
     halves = [similarity(double, x[half::2], y[half::2]) for half in (0, 1)]
     layers = range(stack.n_hidden)
     reliable = [
-        map_(_agreement_of_halves, *(graphs(S, i) for S in halves), repeat(restarts), repeat(seed))
+        map_(agreement_of_halves, *(graphs(S, i) for S in halves), repeat(restarts), repeat(seed))
         for i in layers
     ]
     modules, agreement = zip(*begun, strict=True)
@@ -157,19 +151,16 @@ def against_nulls(
     x = _checks.tensor(x, "x", like=stack.weights[0])
     S = similarity(stack.to(dtype=torch.float64), x, y)
     layers = range(stack.n_hidden)
-    own = [map_(_qualities, graphs(S, layer), repeat(restarts)) for layer in layers]
+    own = [map_(qualities, graphs(S, layer), repeat(restarts)) for layer in layers]
     found = {
-        name: _qualities_of_draws(islice(null.draws(stack, x, y, S, seed), draws), restarts, map_)
+        name: qualities_of_draws(islice(null.draws(stack, x, y, S, seed), draws), restarts, map_)
         for name, null in NULLS.items()
     }
     rows = []
     for layer in layers:
         for number, (name, q) in enumerate(zip(names, own[layer], strict=True)):
-            for null, variant in product(NULLS, range(len(VARIANTS))):
-                own_q, values = float(q[variant]), found[null][layer][number, variant]
-                test, n_draws = null_test(own_q, values), int(np.isfinite(values).sum())
-                graph = (name, layer + 1, *VARIANTS[variant], null)
-                rows.append((*graph, n_draws, own_q, test.mean, test.sd, test.z, test.p))
+            for null in NULLS:
+                rows += null_rows(name, layer + 1, VARIANTS, null, q, found[null][layer][number])
     return pd.DataFrame(rows, columns=TABLES["nulls"].names)
 
 
@@ -181,88 +172,11 @@ def _checked_number(stack: MLPStack, names: Sequence[str]) -> int:
     return n
 
 
-def _qualities(A: Float[np.ndarray, "variant unit unit"], restarts: int) -> Float[np.ndarray, " variant"]:
-    """Find the largest Q of each graph."""
-    return np.array([find_modules(a, restarts=restarts).q for a in A])
-
-
-def _qualities_of_draws(
-    draws: Iterable[Draw], restarts: int, map_: Map
-) -> list[Float[np.ndarray, "network variant draw"]]:
-    """Find the largest Q of the graphs of every draw, layer by layer."""
-    begun: deque[list[Iterable[Any]]] = deque()
-    done: list[list[Float[np.ndarray, "network variant"]]] = []
-    for draw in draws:
-        begun.append([map_(_qualities, of_layer, repeat(restarts)) for of_layer in draw])
-        if len(begun) > 2:  # two draws keep the processors busy, and more would take memory
-            done.append([np.stack(list(of_layer)) for of_layer in begun.popleft()])
-    done += [[np.stack(list(of_layer)) for of_layer in layers] for layers in begun]
-    return [np.stack(of_layer, -1) for of_layer in zip(*done, strict=True)]
-
-
 def search_layers(
     S: dict[str, list[Tensor]], names: Sequence[str], map_: Map, optimiser: str, restarts: int, seed: int
 ) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
     """Give modules and agreement of every layer and network; where `map_` is parallel, all begin at once."""
     n_layers = len(next(iter(S.values())))
     same = repeat(optimiser), repeat(restarts), repeat(seed)
-    begun = [map_(_layer_tables, graphs(S, i), names, repeat(i + 1), *same) for i in range(n_layers)]
+    begun = [map_(layer_tables, graphs(S, i), names, repeat(i + 1), *same) for i in range(n_layers)]
     return chain.from_iterable(begun)
-
-
-def _layer_tables(
-    A: Float[np.ndarray, "variant unit unit"], name: str, layer: int, optimiser: str, restarts: int, seed: int
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Make the rows of `modules` and `agreement` for one layer of one network."""
-    parts = [
-        find_modules(a, restarts=restarts, seed=seed)
-        if optimiser == "leiden"
-        else find_modules_by(a, optimiser, seed=seed)
-        for a in A
-    ]
-    found = ("q", "n_modules", "effective_modules", "stability")  # names of columns and of attributes
-    modules = pd.DataFrame(
-        [
-            {"network": name, "layer": layer, "measure": measure, "normalized": normalized}
-            | {column: getattr(part, column) for column in found}
-            | {"labels": part.labels.astype(np.int16)}
-            for (measure, normalized), part in zip(VARIANTS, parts, strict=True)
-        ]
-    )
-    return modules, _compare(A, np.stack([p.labels for p in parts]), name, layer)
-
-
-def _agreement_of_halves(
-    first: Float[np.ndarray, "variant unit unit"],
-    second: Float[np.ndarray, "variant unit unit"],
-    restarts: int,
-    seed: int,
-) -> Float[np.ndarray, " variant"]:
-    """Compute the adjusted mutual information of the partitions by two halves of the images."""
-    labels = [find_modules(a, restarts=restarts, seed=seed).labels for half in (first, second) for a in half]
-    pairs = np.arange(2 * len(first)).reshape(2, -1).T
-    return agreement_pairs(np.stack(labels), pairs, metrics=["ami"])["ami"]
-
-
-def _compare(
-    A: Float[np.ndarray, "variant unit unit"], labels: Int[np.ndarray, "variant unit"], name: str, layer: int
-) -> pd.DataFrame:
-    a, b = PAIRS.T
-    carried = transfers(A, labels)  # (graph, partition)
-    measures, normalized = (np.array(part) for part in zip(*VARIANTS, strict=True))
-    families = [family(m) for m in measures]
-    return pd.DataFrame(
-        {
-            "network": name,
-            "layer": layer,
-            "measure_a": measures[a],
-            "normalized_a": normalized[a],
-            "measure_b": measures[b],
-            "normalized_b": normalized[b],
-            "family_pair": [families[i] if families[i] == families[j] else "across" for i, j in PAIRS],
-            **agreement_pairs(labels, PAIRS),
-            "transfer_ab": carried[a, b],
-            "transfer_ba": carried[b, a],
-            "rank_correlation": rank_correlations(A)[a, b],
-        }
-    )

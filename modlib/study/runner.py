@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 
 from modlib import _checks, data
+from modlib.analysis.versions import versions
 from modlib.study import catalogue, dask, estimate, files, project, provenance, shard_files, store, workers
 from modlib.study.files import StoreError
 from modlib.study.plan import Experiment, Shard
@@ -183,7 +184,7 @@ def _merge(experiment: Experiment, shards: Sequence[Shard], device: str) -> None
         "data_sha256": data.load(experiment.dataset).sha256,
         "commit": provenance.commit(),
         "code": provenance.decisive()["code"],
-        "versions": provenance.versions(),
+        "versions": versions(),
         "device": device,
         "threads": 1,
         "seconds": {stage: round(sum(s.seconds.get(stage, 0.0) for s in found), 2) for stage in stages},

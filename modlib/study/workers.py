@@ -17,11 +17,11 @@ from typing import Any
 import torch
 from threadpoolctl import threadpool_limits
 
+from modlib.analysis.modules import Map
 from modlib.study import shard_files
 from modlib.study.files import StoreError
 from modlib.study.plan import Experiment, Shard
 from modlib.study.progress import Progress, Report, progress_bar
-from modlib.study.rows import Map
 from modlib.study.shard import Trained, analyse_shard, train_shard
 
 log = logging.getLogger(__name__)

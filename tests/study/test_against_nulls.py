@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 import torch
 
+from modlib.analysis import null_tests
 from modlib.clustering import find_modules, modularity
 from modlib.measures import MEASURES, VARIANTS, graphs, similarity
 from modlib.networks import MLPStack
 from modlib.nulls import NULLS, null_test, permute_weights, random_graphs, rotated_graphs
-from modlib.study import rows as table_rows
 from modlib.study.rows import against_nulls
 from modlib.study.schema import TABLES
 
@@ -136,7 +136,7 @@ def test_every_search_is_of_its_own_graph(problem, monkeypatch):
         seen.append(np.asarray(A).tobytes())
         return find_modules(A, restarts=restarts)
 
-    monkeypatch.setattr(table_rows, "find_modules", remember)
+    monkeypatch.setattr(null_tests, "find_modules", remember)
     against_nulls(*problem, NAMES, draws=2, restarts=1)
     assert len(seen) == 2 * 2 * 8 * (1 + 3 * 2)
     assert len(set(seen)) == len(seen)

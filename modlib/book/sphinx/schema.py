@@ -5,9 +5,10 @@ from typing import Any
 
 from sphinx.util.docutils import SphinxDirective
 
+from modlib.analysis.schema import Column
 from modlib.book.number_format import format_number
 from modlib.study import schema
-from modlib.study.schema import TABLES, Column
+from modlib.study.schema import TABLES
 
 
 class SchemaDirective(SphinxDirective):

@@ -14,12 +14,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from modlib import data
+from modlib.analysis.modules import Map
 from modlib.clustering import find_modules
 from modlib.measures import VARIANTS, dead_units, similarity
 from modlib.networks import MLPStack
 from modlib.paper.simulations.rejections import FOLDER
 from modlib.study import catalogue
-from modlib.study.rows import Map
 from modlib.study.shard import train_shard
 
 SHARES = (0.0, 1e-16, 1e-14, 1e-12, 1e-10, 1e-8)

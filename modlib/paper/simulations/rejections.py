@@ -19,12 +19,13 @@ from numpy.random import Generator
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from modlib.analysis.modules import Map
 from modlib.clustering import find_modules
 from modlib.measures import adjacency
 from modlib.networks import MLPStack
 from modlib.nulls import null_test, random_graphs
 from modlib.study import project
-from modlib.study.rows import Map, against_nulls
+from modlib.study.rows import against_nulls
 
 #: Belongs to the project, like the code: it does not move with ``$MODLIB_RESULTS``.
 FOLDER = project.ROOT / "results" / "simulations"

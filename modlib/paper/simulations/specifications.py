@@ -19,6 +19,7 @@ from torch import Tensor
 
 from modlib import data
 from modlib._checks import Labels, Matrix
+from modlib.analysis.modules import Map
 from modlib.block_model import find_blocks
 from modlib.clustering import Partition
 from modlib.comparison import agreement_pairs
@@ -30,7 +31,6 @@ from modlib.nulls import rotate_units
 from modlib.paper.simulations.rejections import FOLDER
 from modlib.study import catalogue, files, packing, store
 from modlib.study.plan import Setting
-from modlib.study.rows import Map
 from modlib.study.shard import train_shard
 
 EXPERIMENTS = ("close-up", "fashion")

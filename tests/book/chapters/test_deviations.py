@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 import worlds
 
+from modlib.analysis.modules import PAIRS
 from modlib.book import stored as stored_tables
 from modlib.book.chapters.deviations import tables as deviations
 from modlib.comparison import agreement_pairs
 from modlib.measures import UPSTREAM, VARIANTS
 from modlib.paper import distance_from_paper, reported
 from modlib.study.accuracy_filter import PAIR
-from modlib.study.rows import PAIRS
 
 UNITS, DEAD = 64, 32
 KEYS = ["network", "layer", *PAIR]

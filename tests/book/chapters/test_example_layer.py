@@ -10,9 +10,10 @@ import torch
 import vl_convert
 
 import modlib
+from modlib.analysis.chance import crossing
 from modlib.book.chapters.example_layer.charts import sorted_matrices
 from modlib.book.chapters.example_layer.payload import ALPHABET, VARIANT_NAMES, encode, order_of, payload
-from modlib.book.chapters.example_layer.tables import OPENING, Layer, collect, crossing, crossings
+from modlib.book.chapters.example_layer.tables import OPENING, Layer, collect, crossings
 from modlib.measures import VARIANTS
 from modlib.study import recompute
 

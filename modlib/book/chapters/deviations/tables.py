@@ -8,6 +8,7 @@ import pandas as pd
 from jaxtyping import Int
 
 from modlib._contingency import METRICS, contingency_tables
+from modlib.analysis.modules import PAIRS
 from modlib.book.numbers import offered
 from modlib.book.stored import experiments, there
 from modlib.measures import DEAD, FAMILIES, UPSTREAM, VARIANTS
@@ -25,7 +26,6 @@ from modlib.paper.multiverse import AGREEMENT_EFFECT, DOWNSTREAM_LEAD, UPSTREAM_
 from modlib.paper.released_code import greedy_matching
 from modlib.paper.simulations import dead_units as dead_units_by_share
 from modlib.study.accuracy_filter import GRAPH, LEVEL, PAIR, kept_networks, trained_networks
-from modlib.study.rows import PAIRS
 from modlib.study.runner import run
 from modlib.study.store import Results
 

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from modlib.book.chapters.example_layer.tables import Layer, crossing
+from modlib.analysis.chance import crossing
+from modlib.book.chapters.example_layer.tables import Layer
 from modlib.comparison import transfers
 from modlib.measures import DOWNSTREAM, UPSTREAM, VARIANTS
 from modlib.paper.graph_names import variant_name

@@ -1,0 +1,1 @@
+"""From the similarities of a layer to tables: what experiments and reports have in common."""

@@ -1,0 +1,1 @@
+"""A report on a network of one's own: tables, a page, and graphs for other programs."""
