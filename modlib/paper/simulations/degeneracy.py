@@ -16,12 +16,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from modlib import data
+from modlib.analysis.modules import Map
 from modlib.clustering import find_modules
 from modlib.comparison import agreement, agreement_pairs
 from modlib.measures import VARIANTS, adjacency, family, similarity
 from modlib.networks import MLPStack
 from modlib.paper.simulations.rejections import FOLDER
-from modlib.study.rows import Map
 
 SEARCHES = 50  # of each graph, independent of each other
 NEAR_BEST = 0.01  # of the largest Q that they find, within which a partition is near-best
