@@ -6,7 +6,7 @@ import json
 import re
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import igraph
 import numpy as np
@@ -95,7 +95,8 @@ def _csv(table: pd.DataFrame) -> bytes:
 
 def _similarities(layers: tuple[Layer, ...]) -> bytes:
     sink = io.BytesIO()
-    np.savez_compressed(sink, **{f"{layer.name}/{m}": S for layer in layers for m, S in layer.S.items()})
+    matrices: dict[str, Any] = {f"{layer.name}/{m}": S for layer in layers for m, S in layer.S.items()}
+    np.savez_compressed(sink, **matrices)
     return sink.getvalue()
 
 
@@ -108,7 +109,7 @@ def _write_graphs(report: "Report", layer: Layer, stem: Path) -> None:
     rows = report.modules[report.modules.layer == layer.name].set_index(["measure", "normalized"])
     for variant, A in zip(variants_of(layer.S), graphs_of(layer.S), strict=True):
         measure, normalized = variant
-        row = rows.loc[variant]
+        row: Any = rows.loc[[variant]].iloc[0]
         graph = _graph(A, np.asarray(row["labels"], dtype=np.int64), layer.units)
         about = {"network": str(report.about["network"]), "layer": layer.name, "measure": measure}
         for name, value in {**about, "normalized": normalized, "q": float(row["q"])}.items():

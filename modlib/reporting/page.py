@@ -1,6 +1,6 @@
 """The page of a report: what is drawn and written for each layer, put into one HTML document."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
@@ -108,8 +108,7 @@ def _layer(report: "Report", layer: Layer) -> dict[str, Any]:
     pairs = report.agreement[report.agreement.layer == layer.name]
     graphs = dict(zip(variants_of(layer.S), graphs_of(layer.S), strict=True))
     labels = {
-        (row.measure, bool(row.normalized)): np.asarray(row.labels, dtype=np.int64)
-        for row in modules.itertuples()
+        (row.measure, bool(row.normalized)): np.asarray(row.labels, dtype=np.int64) for row in _rows(modules)
     }
     strips = _strips(modules, report.nulls[report.nulls.layer == layer.name])
     leading = {name: next((v for v in found if v in graphs), None) for name, found in LEADING.items()}
@@ -133,6 +132,11 @@ def _layer(report: "Report", layer: Layer) -> dict[str, Any]:
     }
 
 
+def _rows(table: pd.DataFrame) -> Iterator[Any]:
+    """Give the rows of a table, a cell an attribute."""
+    return iter(table.itertuples())
+
+
 def null_label(null: str) -> str:
     """Give the words for a null; those that are not drawn from the registry are called by their names."""
     return NULLS[null].label if null in NULLS else null
@@ -144,9 +148,9 @@ def _names(nulls: Iterable[Null]) -> list[str]:
 
 def _strips(modules: pd.DataFrame, tests: pd.DataFrame) -> list[Strip]:
     strips = []
-    for row in modules.itertuples():
+    for row in _rows(modules):
         own = tests[(tests.measure == row.measure) & (tests.normalized == row.normalized)]
-        nulls = [Null(t.null, t.mean, t.mean - 2 * t.sd, t.mean + 2 * t.sd, t.p) for t in own.itertuples()]
+        nulls = [Null(t.null, t.mean, t.mean - 2 * t.sd, t.mean + 2 * t.sd, t.p) for t in _rows(own)]
         q = float(own.q.iloc[0]) if len(own) else float(row.q)
         p = float(own.p.max())  # nan only where no null could be drawn
         name, colour = graph_name(row.measure, bool(row.normalized)), colours.COLOURS[row.measure]
@@ -185,7 +189,8 @@ def _both_orders(
     """Draw the two leading graphs, each in its own order and in the other's, with Q under that order."""
     if up is None or down is None:
         return []
-    at = pairs.set_index(["measure_a", "normalized_a", "measure_b", "normalized_b"]).loc[(*up, *down)]
+    of_two = pairs.set_index(["measure_a", "normalized_a", "measure_b", "normalized_b"])
+    at: Any = of_two.loc[[(*up, *down)]].iloc[0]
     own = {v: modularity(graphs[v], labels[v]) for v in (up, down)}
     q = {(up, up): own[up], (up, down): at.transfer_ab, (down, up): at.transfer_ba, (down, down): own[down]}
     return [
@@ -210,5 +215,5 @@ def _agreement(pairs: pd.DataFrame) -> list[dict[str, Any]]:
             "row": row,
         }
         for name in order
-        for row in used[used.family_pair == name].itertuples()
+        for row in _rows(used[used.family_pair == name])
     ]

@@ -224,7 +224,8 @@ def _modules(
         rows, pairs = layer_tables(graphs_of(layer.S), name, layer.name, "leiden", restarts, seed, variants)
         reliability = np.full(len(variants), np.nan)
         if layer.halves is not None:
-            reliability = agreement_of_halves(*map(graphs_of, layer.halves), restarts, seed)
+            first, second = map(graphs_of, layer.halves)
+            reliability = agreement_of_halves(first, second, restarts, seed)
         modules.append(rows.assign(reliability=reliability))
         agreement.append(pairs.assign(**_by_chance(rows, pairs, shuffles, seed)))
     return (
@@ -239,6 +240,7 @@ def _by_chance(
     """Compare each two partitions of a layer with shuffles of the second; nan with fewer than two units."""
     labels = modules.set_index(["measure", "normalized"])["labels"]
     found = np.full((len(pairs), len(CHANCE)), np.nan)
+    row: Any
     for number, row in enumerate(pairs.itertuples()):
         a, b = labels[row.measure_a, row.normalized_a], labels[row.measure_b, row.normalized_b]
         if np.count_nonzero((a >= 0) & (b >= 0)) >= 2:

@@ -13,7 +13,7 @@ def units_table(layers: Iterable[Layer], modules: pd.DataFrame) -> pd.DataFrame:
     names = {layer.name: np.array(layer.units, dtype=object) for layer in layers}
     graph = ["network", "layer", "measure", "normalized"]
     long = modules[[*graph, "labels"]].rename(columns={"labels": "module"})
-    long["unit"] = [np.arange(len(labels)) for labels in long.module]
-    long["name"] = [names[layer] for layer in long.layer]
+    units = pd.Series([np.arange(len(labels)) for labels in long.module], index=long.index)
+    long = long.assign(unit=units, name=long.layer.map(names))
     long = long.explode(["unit", "name", "module"], ignore_index=True)
     return long.astype({"unit": np.int64, "module": np.int64})[[*graph, "unit", "name", "module"]]

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 from modlib import data
+from modlib.analysis.modules import Map
 from modlib.networks import MLPStack
 from modlib.study.plan import Experiment, Shard
-from modlib.study.rows import Map, against_nulls, analyse, analyse_by, describe
+from modlib.study.rows import against_nulls, analyse, analyse_by, describe
 from modlib.study.schema import TABLES
 from modlib.training import denormals_flushed, train
 

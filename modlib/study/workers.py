@@ -45,7 +45,7 @@ class _Worker(SpawnProcess):
 class _Context(SpawnContext):
     """Processes are spawned, since forking after torch has started its threads can hang."""
 
-    Process = _Worker  # type: ignore[assignment]
+    Process = _Worker
 
 
 _reports: Any = None  # queue of a process of the pool, to the one that started it

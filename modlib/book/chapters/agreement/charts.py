@@ -111,20 +111,22 @@ def agreement_and_ceiling(table: pd.DataFrame) -> alt.FacetChart | Markdown:
     """Plot `tables.ceilings`: agreement as a bar, the ceiling as a tick."""
     if table.empty:
         return not_yet("close-up")
-    base = alt.Chart().encode(
-        y=alt.Y("family_pair:N", sort=[*FAMILY_PAIRS], title=None, axis=alt.Axis(labelLimit=120)),
-        tooltip=[
-            *("level:N", theme.FAMILIES_TIP),
-            *theme.formatted(".2f", agreement="agreement", ceiling="ceiling"),
-            *(*estimate("share", "share of the ceiling", ".0%"), "seeds:Q"),
-        ],
-    )
+    tooltip = [
+        alt.Tooltip("level:N"),
+        theme.FAMILIES_TIP,
+        *theme.formatted(".2f", agreement="agreement", ceiling="ceiling"),
+        *estimate("share", "share of the ceiling", ".0%"),
+        alt.Tooltip("seeds:Q"),
+    ]
+    y = alt.Y("family_pair:N", sort=[*FAMILY_PAIRS], title=None, axis=alt.Axis(labelLimit=120))
+    base = alt.Chart().encode(y=y, tooltip=tooltip)
     x = alt.X("agreement:Q", title="adjusted mutual information", scale=alt.Scale(domain=[0, 1]))
     bar = base.mark_bar(height=9).encode(x=x, color=family_colour(legend=None))
     tick = base.mark_tick(thickness=2.5, size=20, color=GREY).encode(x="ceiling:Q")
     order = list(dict.fromkeys(table.level))
-    facets = {"facet": alt.Facet("level:N", sort=order, header=theme.NO_TITLE), "columns": 2, "spacing": 14}
-    return theme.panels(bar, tick, data=table.round(4), size=(205, 70), **facets)
+    facet = alt.Facet("level:N", sort=order, header=theme.NO_TITLE)
+    data = table.round(4)
+    return theme.panels(bar, tick, data=data, size=(205, 70), facet=facet, columns=2, spacing=14)
 
 
 @described(
