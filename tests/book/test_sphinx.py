@@ -14,6 +14,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from modlib.book.sphinx.api import public_modules
+from modlib.book.sphinx.explorer import SCRIPTS
 from modlib.book.vega import DARK, LIGHT, render
 
 CONF = """
@@ -31,6 +32,7 @@ nb_execution_mode = "off"
 numfig = True
 modlib_numbers = "numbers.json"
 modlib_timings = "timings.json"
+modlib_explorer = "explorer"
 exclude_patterns = ["_build", "toy"]
 thebe_config = {}
 """
@@ -58,6 +60,11 @@ NUMBERS = {
     "toy.whole.share": 0.981,
     "toy.whole.measure": "input_grad",
     "toy.whole.loss": -1.5,
+}
+EXPLORER = {
+    "networks": [{"name": "</script>", "regularizer": "none", "strength": "none", "seeds": [0], "layers": 1}],
+    "measures": [],
+    "wanted": 24,
 }
 SPEC = {
     "$schema": "https://vega.github.io/schema/vega-lite/v6.4.0.json",
@@ -100,7 +107,7 @@ def write_project(folder, spec=SPEC):
     (folder / "index.md").write_text(
         "# Start\n\nQ is {num}`toy.whole.q:.2f`, {num}`toy.whole.share:.1%` of {num}`toy.whole.networks:d`; "
         "loss {num}`toy.whole.loss`, {word}`toy.whole.measure`.\n\n"
-        "```{toctree}\nplain\nchart\nsub/cells\nsources\ninterface\n```\n"
+        "```{toctree}\nplain\nchart\nsub/cells\nsub/play\nsources\ninterface\n```\n"
     )
     (folder / "sub").mkdir()
     (folder / "sub" / "cells.md").write_text(
@@ -109,6 +116,10 @@ def write_project(folder, spec=SPEC):
         "{num}`toy.effects[deep & narrow, raw].value:+.1%` ({side}`toy.effects[deep & narrow, raw]`, "
         "nearest to {word}`toy.effects[deep & narrow, raw].nearest`), of {num}`toy.whole.networks`.\n"
     )
+    (folder / "explorer").mkdir()
+    (folder / "explorer" / "index.json").write_text(json.dumps(EXPLORER))
+    (folder / "explorer" / "seed-0.js").write_text("modlibExplorer.receive(0, {});\n")
+    (folder / "sub" / "play.md").write_text("# Play\n\n## Explore\n\n```{explorer}\n```\n")
     (folder / "interface.md").write_text("# Interface\n\n```{modules} toy\n```\n")
     (folder / "sources.md").write_text("# Sources\n\n```{sources}\n```\n")
     (folder / "plain.md").write_text("# Plain\n\nSome $x^2$ here.\n\n```{runtimes}\n```\n")
@@ -292,6 +303,30 @@ def test_a_captioned_chart_is_a_numbered_figure_that_can_be_cited(project):
     assert re.search(r'<span class="caption-number">Fig\. 1 ?</span>', html)
     assert re.search(r'href="#fig-points"><span class="std std-numref">Fig\. 1</span>', html)
     assert numbers_of(project, "chart") == ["0.50"]
+
+
+# --- the explorer
+
+
+def test_the_explorer_is_in_the_page_with_its_networks_beside_its_scripts(project):
+    html = BeautifulSoup(page(project, "sub/play"), "html.parser")
+    index = html.select_one("#modlib-explorer script")
+    assert json.loads(index.get_text()) == EXPLORER
+    assert "1 of 24 networks" in html.select_one("#modlib-explorer").get_text()
+    scripts = [script["src"].split("?")[0] for script in html.select("script[src*=explorer]")]
+    assert scripts == [f"../_static/modlib/explorer/{name}.js" for name in SCRIPTS]
+    folder = project / "_build" / "html" / "_static" / "modlib" / "explorer"
+    assert {path.name for path in folder.iterdir()} == {
+        "explorer.css", "seed-0.js", *(f"{name}.js" for name in SCRIPTS),
+    }  # fmt: skip
+    assert html.select('link[href*="explorer.css"]')
+    assert not re.search(r"explorer/\w+\.(js|css)", page(project, "plain"))
+
+
+def test_an_explorer_without_files_fails_the_build(copy):
+    (copy / "explorer" / "index.json").unlink()
+    _, log = sphinx(copy, expect=1)
+    assert re.search(r"play\.md:\d+: ERROR: no file explorer/index\.json", log), log
 
 
 # --- what pages load

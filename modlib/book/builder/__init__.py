@@ -16,7 +16,7 @@ from pathlib import Path
 import nbformat
 
 from modlib import _checks
-from modlib.book.builder import cited
+from modlib.book.builder import cited, explorer
 from modlib.book.builder.cache import EXECUTED, Cache, chapters, results_digest, write_if_changed
 from modlib.book.builder.errors import BookError, ChapterError, folder_named
 from modlib.book.builder.execution import Notebook, execute, side_by_side
@@ -84,6 +84,7 @@ def build(
             _run_stale(root, cache, profile, stale, jobs)
             cache.accept_results([one.output for one in chosen], results_digest(profile))
         values = cited.numbers(root, cache, profile, force=force)
+        explorer.write(root, cache, profile, force=force)
         executed = root / EXECUTED
         for name in there:
             if (kept := cache.path(f"{name}.ipynb")).is_file():

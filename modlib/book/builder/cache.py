@@ -43,6 +43,18 @@ def write_if_changed(path: Path, text: str) -> None:
         files.write(path, text.encode())
 
 
+def loaded_for(chapter: str) -> set[Path]:
+    """Return the files of modlib that are loaded, but those of other chapters and of the builder."""
+    chapters, package = "modlib.book.chapters.", __name__.rpartition(".")[0]
+    return {
+        Path(file)
+        for name, module in sys.modules.items()
+        if name.partition(".")[0] == "modlib" and (file := getattr(module, "__file__", None))
+        if not name.startswith(package)
+        if not name.startswith(chapters) or name.split(".")[3] == chapter
+    }
+
+
 class Cache:
     """Executed notebooks and numbers of one profile, each with a record of what it was made from."""
 

@@ -1,10 +1,9 @@
 """The numbers that pages cite, computed chapter by chapter."""
 
 import json
-import sys
 from pathlib import Path
 
-from modlib.book.builder.cache import Cache, results_digest
+from modlib.book.builder.cache import Cache, loaded_for, results_digest
 from modlib.book.numbers import Cell, Number, as_json, citations, gathering, value
 
 
@@ -21,18 +20,6 @@ def numbers(root: Path, cache: Cache, profile: str, *, force: bool) -> dict[str,
             with gathering():
                 text = as_json({str(cell): value(cell, profile) for cell in cells})
             results = results_digest(profile)  # once more: the first to ask may compute and store them
-            cache.keep(name, text, sources, results, _loaded(chapter))
+            cache.keep(name, text, sources, results, loaded_for(chapter))
         found |= json.loads(cache.path(name).read_text(encoding="utf-8"))
     return found
-
-
-def _loaded(chapter: str) -> set[Path]:
-    """Return the files of modlib that are loaded, but those of other chapters and of the builder."""
-    chapters, package = "modlib.book.chapters.", __name__.rpartition(".")[0]
-    return {
-        Path(file)
-        for name, module in sys.modules.items()
-        if name.partition(".")[0] == "modlib" and (file := getattr(module, "__file__", None))
-        if not name.startswith(package)
-        if not name.startswith(chapters) or name.split(".")[3] == chapter
-    }
