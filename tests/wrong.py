@@ -39,9 +39,6 @@ NOT_FLAG = things | st.integers() | st.floats()
 NOT_PATH = st.sampled_from([3, 2.5, [], {}, object(), 1j])
 
 
-not_text = things.filter(lambda value: not isinstance(value, str))
-
-
 def below(least):
     return NOT_WHOLE | st.integers(max_value=least - 1) | st.sampled_from([-HUGE])
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from math import isqrt
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -116,7 +116,7 @@ def _network(results: Results, stack: MLPStack, name: str) -> dict[str, Any]:
             "signs": {measure: signs((S[measure][layer][0] < 0).numpy()) for measure in MEASURES},
             "graphs": {
                 f"{variant[0]} {_form(variant[1])}": _graph(
-                    A, rows.loc[(layer + 1, *variant)], name, experiment.restarts
+                    A, rows.loc[[(layer + 1, *variant)]].iloc[0], name, experiment.restarts
                 )
                 for variant, A in zip(VARIANTS, graphs(S, layer)[0], strict=True)
             },
@@ -136,7 +136,8 @@ def _graph(A: Float[np.ndarray, "unit unit"], row: pd.Series, network: str, rest
     again = False
     if not _fits(coarse, labels, q):
         if np.array_equal(labels < 0, ~alive_units(A)):
-            graph = f"{network}, layer {row.name[0]}, {row.name[1]}, {_form(bool(row.name[2]))}"
+            layer, measure, normalized = cast(tuple[int, str, bool], row.name)
+            graph = f"{network}, layer {layer}, {measure}, {_form(bool(normalized))}"
             raise ValueError(f"{graph}: q of the table must be that of the stored weights, got {q:.4f}")
         found = find_modules(A, restarts=restarts)
         labels, q, again = found.labels, found.q, True
