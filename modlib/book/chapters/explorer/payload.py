@@ -9,10 +9,9 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from math import isqrt
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
 
@@ -109,14 +108,18 @@ def _network(results: Results, stack: MLPStack, name: str) -> dict[str, Any]:
     x = data.load(experiment.dataset).x_test[: experiment.test_samples]
     S = similarity(stack.to(dtype=torch.float64), x.to(torch.float64))
     modules = results.modules[results.modules.network == name]
-    rows = modules.set_index(["layer", "measure", "normalized"])
+    keys = zip(modules.layer, modules.measure, modules.normalized, strict=True)
+    rows = dict(zip(keys, zip(modules.labels, modules.q, strict=True), strict=True))
     layers = [
         {
             "units": stack.widths[layer + 1],
             "signs": {measure: signs((S[measure][layer][0] < 0).numpy()) for measure in MEASURES},
             "graphs": {
                 f"{variant[0]} {_form(variant[1])}": _graph(
-                    A, rows.loc[[(layer + 1, *variant)]].iloc[0], name, experiment.restarts
+                    A,
+                    *rows[layer + 1, *variant],
+                    called=f"{name}, layer {layer + 1}, {variant[0]}, {_form(variant[1])}",
+                    restarts=experiment.restarts,
                 )
                 for variant, A in zip(VARIANTS, graphs(S, layer)[0], strict=True)
             },
@@ -126,19 +129,23 @@ def _network(results: Results, stack: MLPStack, name: str) -> dict[str, Any]:
     return {"layers": layers, "images": images(stack.weights[0][0].numpy())}
 
 
-def _graph(A: Float[np.ndarray, "unit unit"], row: pd.Series, network: str, restarts: int) -> dict[str, Any]:
+def _graph(
+    A: Float[np.ndarray, "unit unit"],
+    labels: Int[np.ndarray, " unit"],
+    q: float,
+    *,
+    called: str,
+    restarts: int,
+) -> dict[str, Any]:
     """Give a graph as levels, with the modules and Q that are stored for it.
 
     Tables may be older than the rule by which a unit is dead today (`modlib.measures.dead_units`). Where
     other units are dead in them and Q differs, their modules are of another graph, and are searched anew.
     """
-    labels, q, coarse = np.asarray(row.labels, dtype=np.int64), float(row.q), levels(A)
-    again = False
+    coarse, again = levels(A), False
     if not _fits(coarse, labels, q):
         if np.array_equal(labels < 0, ~alive_units(A)):
-            layer, measure, normalized = cast(tuple[int, str, bool], row.name)
-            graph = f"{network}, layer {layer}, {measure}, {_form(bool(normalized))}"
-            raise ValueError(f"{graph}: q of the table must be that of the stored weights, got {q:.4f}")
+            raise ValueError(f"{called}: q of the table must be that of the stored weights, got {q:.4f}")
         found = find_modules(A, restarts=restarts)
         labels, q, again = found.labels, found.q, True
     kept = {"code": _base64(coarse), "labels": written(labels), "q": round(q, 6) if np.isfinite(q) else None}
