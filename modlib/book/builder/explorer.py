@@ -8,6 +8,7 @@ from sphinx_external_toc.parsing import parse_toc_yaml
 from modlib.book.builder.cache import EXECUTED, Cache, loaded_for, results_digest, write_if_changed
 from modlib.book.builder.errors import BookError
 from modlib.book.numbers import as_json
+from modlib.study.workers import torch_threads
 
 PAGE = "book/explorer"
 FOLDER = EXECUTED / "explorer"
@@ -22,7 +23,8 @@ def write(root: Path, cache: Cache, profile: str, *, force: bool) -> None:
         from modlib.book.chapters.explorer.payload import NothingToShowError, scripts
 
         try:
-            texts = scripts(profile)
+            with torch_threads(1):  # on a busy machine two wait for each other, for ten times as long
+                texts = scripts(profile)
         except NothingToShowError as error:
             raise BookError(str(error)) from error
         cache.keep(name, as_json(texts), [], results, loaded_for("explorer"))
