@@ -69,9 +69,9 @@ SAID = {
 SOLUTION = "solution"  # the tag of the cells that hold the code of solutions
 # Charts: how many a notebook shows at least, so that a cell that shows nothing is missed.
 CHARTS = {
-    "agreement": 3,
+    "agreement": 4,
     "certainty": 3,
-    "chance": 7,
+    "chance": 6,
     "choices": 2,
     "deviations": 1,
     "elsewhere": 4,
