@@ -156,7 +156,7 @@ def test_without_tables_there_is_a_note_how_to_make_them():
 def test_shares_by_measure_are_percentages_and_a_dash_where_there_is_no_test(levels):
     table = charts.by_measure(with_untrained(levels))
     assert table.loc[("strongest dropout", "input gradient"), "rotations"] == "100%"
-    assert table.loc[("untrained", "input gradient"), "untrained networks"] == "–"
+    assert table.loc[("untrained", "input gradient"), "untrained"] == "–"
 
 
 def test_the_lowest_come_first(levels):

@@ -54,8 +54,8 @@ def by_measure(levels: pd.DataFrame | None) -> pd.DataFrame | Markdown:
     if levels is None:
         return not_yet("close-up")
     table = chance.shares_by_measure(levels)
-    shown = table.map("{:.0%}".format, na_action="ignore").fillna("–").rename(columns=chance.NULL_NAMES)
-    return shown.rename(index=NAMES, level="measure")
+    shown = table.map("{:.0%}".format, na_action="ignore").fillna("–").rename(index=NAMES, level="measure")
+    return shown.rename(columns=lambda null: chance.NULL_NAMES[null].split()[0])  # or it is wider than a page
 
 
 def _level(regularizer: str, strength: float) -> str:
