@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 
 import cloudpickle
+import distributed
 import pytest
 from click.testing import CliRunner
 from tiny import SHARDS, TABLES, TINY, assert_same_tables, copy_shards, run_in_one_go, shards_in
@@ -80,11 +81,14 @@ class Orders:
         lines = (self.folder / what).read_text().splitlines()
         return [(name, int(pid)) for name, pid in (line.split() for line in lines)]
 
-    def clear(self):
-        """Take all away, and wait until nobody is at work, as a lost client may have left workers."""
+    def clear(self, address):
+        """Take all away, and wait until workers have nothing to do, which a lost client may have left them."""
         for path in self.folder.iterdir():
             if path.name not in ("begun", "ended"):
                 path.unlink()
+        with distributed.Client(address, set_as_default=False) as client:
+            # Shards that are still to begin count too: they would be noted in the next test.
+            wait_until(lambda: not any(client.run(lambda dask_worker: len(dask_worker.state.tasks)).values()))
         wait_until(lambda: not self._at_work())
         self.give("begun")
         self.give("ended")
@@ -131,14 +135,14 @@ def scheduler(tmp_path_factory):
 
 @pytest.fixture
 def address(scheduler, folder):
-    scheduler[1].clear()
+    scheduler[1].clear(scheduler[0])
     return scheduler[0]
 
 
 @pytest.fixture
 def orders(scheduler, address):
     yield scheduler[1]
-    scheduler[1].clear()  # whatever is held goes on
+    scheduler[1].clear(scheduler[0])  # whatever is held goes on
 
 
 @contextlib.contextmanager
