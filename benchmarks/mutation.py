@@ -28,6 +28,7 @@ import sys
 import tempfile
 import time
 import traceback
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -39,12 +40,19 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks import project
 
-#: Modules, and the tests that are to notice, the quickest first.
-TESTS: dict[str, tuple[str, ...]] = {
+CORE: dict[str, tuple[str, ...]] = {  # modules, and the tests that are to notice, the quickest first
     "measures": ("test_measures", "test_properties", "test_arguments"),
     "clustering": ("test_clustering", "test_properties", "test_arguments"),
     "comparison": ("test_comparison", "test_properties", "test_arguments"),
 }
+WINGS: dict[str, tuple[str, ...]] = {  # folders, and the tests that follow a module's own
+    "stats": ("stats/test_intervals", "stats/test_selection"),
+    "paper": ("paper/test_verdicts", "paper/test_contrasts", "paper/test_new_seeds", "paper/test_claims"),
+    "study": ("study/test_catalogue", "study/test_rows", "study/test_store", "study/test_runner"),
+    "training": ("training/test_training", "study/test_runner"),
+}
+SAMPLE = 120  # faults of each wing, which has too many to try them all; of the core they all are tried
+NEEDS_A_GPU = {"training/cuda_graph"}
 PATIENCE = 2  # a mutant may take this many times as long as the code itself, and
 LEAST = 30.0  # this many seconds more
 
@@ -65,6 +73,21 @@ class Fault(NamedTuple):
         return (self.module, self.function, self.kind, self.before, self.after)
 
 
+def _tests() -> dict[str, tuple[str, ...]]:
+    """Give every module that faults are put into, with its tests."""
+    found = dict(CORE)
+    for wing, common in WINGS.items():
+        for file in sorted((project.ROOT / "modlib" / wing).glob("[!_]*.py")):
+            own = f"{wing}/test_{file.stem}"
+            first = (own,) if (project.ROOT / "tests" / f"{own}.py").exists() else ()
+            if (module := f"{wing}/{file.stem}") not in NEEDS_A_GPU:
+                found[module] = tuple(dict.fromkeys((*first, *common)))
+    return found
+
+
+TESTS = _tests()
+
+
 # ---------------------------------------------------------------- faults
 
 _COMPARISONS = {
@@ -78,7 +101,8 @@ _OPERATORS = {
 _FUNCTIONS = {
     "min": "max", "max": "min", "any": "all", "all": "any", "argmin": "argmax", "argmax": "argmin",
     "amax": "amin", "sum": "mean", "mean": "sum", "zeros": "ones", "ones": "zeros", "sqrt": "abs",
-    "log": "exp", "exp": "log", "minimum": "maximum", "maximum": "minimum",
+    "log": "exp", "exp": "log", "minimum": "maximum", "maximum": "minimum", "median": "mean",
+    "idxmax": "idxmin", "idxmin": "idxmax", "floor": "ceil", "ceil": "floor",
 }  # fmt: skip
 
 
@@ -209,6 +233,42 @@ def _short(node: ast.AST) -> str:
 # ---------------------------------------------------------------- running
 
 
+def part(module: str) -> str:
+    """Return the wing that a module is in, or the module itself."""
+    return module.split("/")[0]
+
+
+def chosen(modules: Sequence[str]) -> dict[str, dict[str, Fault]]:
+    """Give the mutants that are tried, by module: all of the core, and `SAMPLE` faults of each wing.
+
+    Which ones are drawn depends on what they are and not on where: the checksums of their keys decide. So
+    most of a sample stays the same when code is added, and a larger sample holds the smaller one.
+    """
+    everything = {
+        module: mutants(module, (project.ROOT / "modlib" / f"{module}.py").read_text(encoding="utf-8"))
+        for module in TESTS
+        if part(module) in map(part, modules)
+    }
+    taken: dict[str, set[Fault]] = {}
+    for wing in WINGS:
+        faults = {
+            fault for module in everything if part(module) == wing for fault in everything[module].values()
+        }
+        taken[wing] = set(sorted(faults, key=_lot)[:SAMPLE])
+    return {
+        module: {
+            source: fault
+            for source, fault in everything[module].items()
+            if part(module) not in WINGS or fault in taken[part(module)]
+        }
+        for module in modules
+    }
+
+
+def _lot(fault: Fault) -> tuple[int, Fault]:
+    return zlib.crc32("\n".join(fault.key).encode()), fault
+
+
 def run(
     modules: Sequence[str] = tuple(TESTS),
     *,
@@ -248,18 +308,22 @@ def run(
         copies: SimpleQueue[Path] = SimpleQueue()
         for number in range(workers):
             copies.put(project.copy(Path(scratch) / str(number)))
-        for module in modules:
-            source = (project.ROOT / "modlib" / f"{module}.py").read_text(encoding="utf-8")
-            todo = mutants(module, source)
+        limits: dict[tuple[str, ...], float] = {}
+        for module, todo in chosen(modules).items():
+            if not todo:
+                continue
             known = {} if earlier is None else settled(list(todo.values()), earlier, reasons)
             if len(known) == len(todo):
                 rows += known.values()
                 continue
-            started = time.monotonic()
-            if _tried(copies, module, ast.unparse(ast.parse(source)), 3600.0) != "survived":
-                said = "\n".join(file.read_text() for file in Path(scratch).glob(f"*/{_SAID}"))
-                raise RuntimeError(f"the tests of {module} fail without a fault:\n{said}")
-            limit = PATIENCE * (time.monotonic() - started) + LEAST
+            if TESTS[module] not in limits:
+                source = (project.ROOT / "modlib" / f"{module}.py").read_text(encoding="utf-8")
+                started = time.monotonic()
+                if _tried(copies, module, ast.unparse(ast.parse(source)), 3600.0) != "survived":
+                    said = "\n".join(file.read_text() for file in Path(scratch).glob(f"*/{_SAID}"))
+                    raise RuntimeError(f"the tests of {module} fail without a fault:\n{said}")
+                limits[TESTS[module]] = PATIENCE * (time.monotonic() - started) + LEAST
+            limit = limits[TESTS[module]]
             say(f"{module}: {len(todo) - len(known)} mutants, {limit:.0f} s for each at the most")
 
             def judge(mutant: tuple[str, Fault], limit: float = limit) -> dict[str, object]:
@@ -358,6 +422,7 @@ def _child(place: Path, tests: list[str]) -> int:
         os.dup2(silence, 2)
         sys.dont_write_bytecode = True  # a mutant is as old as the next, and often as long
         sys.path.insert(0, str(place))
+        os.environ["PYTHONPATH"] = f"{place}{os.pathsep}{place / 'tests'}"  # for processes that tests start
         options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--rootdir", str(place)]
         options += ["-o", "addopts="]  # some are xdist's
         options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
@@ -379,7 +444,7 @@ def main() -> None:
     import click
 
     @click.command()
-    @click.option("--only", multiple=True, type=click.Choice(list(TESTS)), help="Not saved.")
+    @click.option("--only", multiple=True, type=click.Choice([*CORE, *WINGS]), help="Not saved.")
     @click.option("--again", is_flag=True, help="Only those that survived before and have no reason to.")
     @click.option("--workers", type=click.IntRange(min=1), default=os.cpu_count() or 1, show_default=True)
     def command(only: tuple[str, ...], again: bool, workers: int) -> None:
@@ -389,8 +454,9 @@ def main() -> None:
             None,
             None,
         ]
-        table = run(only or tuple(TESTS), workers=workers, earlier=earlier, reasons=reasons, say=click.echo)
-        click.echo(pd.crosstab(table.module, table.outcome).to_string())
+        modules = [module for module in TESTS if not only or part(module) in only]
+        table = run(modules, workers=workers, earlier=earlier, reasons=reasons, say=click.echo)
+        click.echo(pd.crosstab(table.module.map(part), table.outcome).to_string())
         if not only:
             from modlib.book import benchmark_records  # what is to be tested, so not before
 

@@ -52,7 +52,7 @@ def test_all_faults_of_a_small_module():
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("module", mutation.TESTS)
+@pytest.mark.parametrize("module", mutation.CORE)
 def test_every_mutant_is_a_module_that_differs_from_all_others(module):
     source = (project.ROOT / "modlib" / f"{module}.py").read_text()
     sources = list(mutation.mutants(module, source))
@@ -72,6 +72,39 @@ def test_what_was_caught_before_or_has_a_reason_is_not_tried_again():
     assert list(mutation.settled(faults, earlier, None)) == faults[2:]
     with pytest.raises(ValueError, match="m is no longer what was tried before"):
         mutation.settled(faults[1:], earlier, reasons)
+
+
+def test_every_module_of_the_wings_is_tried_but_those_that_need_a_gpu():
+    wings = {
+        f"{file.parent.name}/{file.stem}"
+        for wing in mutation.WINGS
+        for file in (project.ROOT / "modlib" / wing).glob("[!_]*.py")
+    }
+    assert set(mutation.TESTS) == set(mutation.CORE) | wings - mutation.NEEDS_A_GPU
+    for tests in mutation.TESTS.values():
+        assert all((project.ROOT / "tests" / f"{name}.py").exists() for name in tests)
+    assert mutation.TESTS["stats/selection"][0] == "stats/test_selection"
+
+
+def test_a_larger_sample_of_a_wing_holds_the_smaller_one(monkeypatch):
+    modules = ("stats/power", "stats/selection")
+    monkeypatch.setattr(mutation, "TESTS", {module: () for module in modules})
+    samples = []
+    for size in (10, 40, 10**6):
+        monkeypatch.setattr(mutation, "SAMPLE", size)
+        samples.append({fault for found in mutation.chosen(modules).values() for fault in found.values()})
+    assert [len(sample) for sample in samples[:2]] == [10, 40]
+    assert samples[0] < samples[1] < samples[2]
+    sources = {module: (project.ROOT / "modlib" / f"{module}.py").read_text() for module in modules}
+    assert samples[2] == {f for m, text in sources.items() for f in mutation.mutants(m, text).values()}
+    assert len({fault.module for fault in samples[1]}) > 1
+
+
+def test_all_faults_outside_the_wings_are_tried(monkeypatch):
+    monkeypatch.setattr(mutation, "SAMPLE", 1)
+    monkeypatch.setattr(mutation, "TESTS", {"_ranks": ()})
+    source = (project.ROOT / "modlib" / "_ranks.py").read_text()
+    assert mutation.chosen(["_ranks"]) == {"_ranks": mutation.mutants("_ranks", source)}
 
 
 def test_names_in_checks_of_arguments_are_left_alone():
