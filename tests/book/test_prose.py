@@ -44,6 +44,15 @@ def test_numbers_are_counted_by_paragraph_and_item_but_not_in_tables():
     assert crowded(f"- {number * 5}")
 
 
+def test_every_reference_is_cited_and_every_citation_is_a_reference():
+    entries = re.findall(
+        r"^@\w+\{([^,]+),", (ROOT / "book" / "references.bib").read_text("utf-8"), re.MULTILINE
+    )
+    text = "\n".join(part for page in PAGES for part in prose(page))
+    cited = {key for keys in re.findall(r"\{cite:[a-z]+\}`([^`]+)`", text) for key in keys.split(",")}
+    assert cited == set(entries)
+
+
 def test_the_front_page_can_be_read_in_a_minute():
     """At most 250 words, no table and no code names, and four numbers a sentence."""
     text = "\n".join(prose(ROOT / "notebooks" / "index.ipynb"))
