@@ -72,7 +72,7 @@ class Tap:
 
     def __call__(self, _: nn.Module, __: object, output: Any) -> Any:
         """Take what the layer returns, and return what the model goes on with."""
-        a = _first(output)
+        a = first_tensor(output)
         if not self.done:  # else a checkpoint computes again what it has not kept
             self.calls += 1
             if self.calls > 1:
@@ -82,7 +82,7 @@ class Tap:
                 return output
             self.activations = a
             self.shift = self._zeros(a) if self.added is None else self.added.to(a)
-        return _with_first(output, cast(Tensor, a) + cast(Tensor, self.shift))
+        return with_first_tensor(output, cast(Tensor, a) + cast(Tensor, self.shift))
 
     def _zeros(self, a: Tensor) -> Tensor:
         kept = (self.layout.samples, self.layout.units) if self.layout and not self.at_each else None
@@ -353,15 +353,15 @@ def _kind(returned: Any) -> str:
     return f"a {type(returned).__name__}"
 
 
-def _first(output: Any) -> Tensor | None:
+def first_tensor(output: Any) -> Tensor | None:
     """Return the tensor that a layer returns, or the first of a tuple."""
     if isinstance(output, tuple | list) and output and not hasattr(output, "batch_sizes"):
         output = output[0]
     return output if isinstance(output, Tensor) else None
 
 
-def _with_first(output: Any, a: Tensor) -> Any:
-    """Put another tensor in the place of the one that `_first` returns."""
+def with_first_tensor(output: Any, a: Tensor) -> Any:
+    """Put another tensor in the place of the one that `first_tensor` returns."""
     if isinstance(output, Tensor):
         return a
     changed = [a, *output[1:]]

@@ -1,5 +1,7 @@
 """A call of every public function that is well, and for each of its arguments what is not."""
 
+import functools
+
 import numpy as np
 import synthetic
 import torch
@@ -77,6 +79,7 @@ from modlib.comparison import (
     transfers,
 )
 from modlib.criteria import CRITERIA, find_by_criterion
+from modlib.lesions import silenced
 from modlib.linkage import merge_by_average
 from modlib.measures import MEASURES, adjacency, dead_units, family, normalise, similarity, similarity_of
 from modlib.networks import MLPStack, concatenate
@@ -103,6 +106,14 @@ from modlib.study.accuracy_filter import kept_networks
 from modlib.study.plan import Choice, Experiment, Setting
 from modlib.study.rows import against_nulls, analyse, analyse_by, describe
 from modlib.training import Protocol, train
+
+
+@functools.wraps(silenced)
+def silenced_output(model, **arguments):
+    """Call a model within `silenced`, as some of its arguments are judged by what the layer returns."""
+    with silenced(model, **arguments):
+        return model(X)
+
 
 #: Name of a case: what is called, arguments that are well, and for each what is not.
 CALLS = {
@@ -302,6 +313,20 @@ CALLS = {
             "unpack": NOT_CALLABLE | st.just(lambda batch: batch),
             "batch": below(1).filter(lambda batch: batch is not None),
             "progress": NOT_FLAG,
+        },
+    ),
+    "silenced": (
+        silenced_output,
+        {"model": NETWORK, "layer": "1", "units": [0, 2], "unit_axis": 1, "value": 0.5},
+        {
+            "model": st.sampled_from([None, 3, "a", X, torch.nn.Linear, torch.relu, object()]),
+            "layer": st.sampled_from([None, 3, "", "first", "01", [], ["0", "1"], object()]),
+            "units": st.sampled_from(
+                [None, 3, "0", [-1], [0.0], ["a"], [True], [HUGE], {0: object()}.values()]
+            ),
+            "unit_axis": NOT_WHOLE | st.sampled_from([0, -2, 2, HUGE]),
+            "value": NOT_REAL.filter(lambda value: not isinstance(value, torch.Tensor))
+            | st.sampled_from([torch.zeros(3), torch.zeros(1, 2), torch.tensor([0.0, torch.nan])]),
         },
     ),
     "train": (

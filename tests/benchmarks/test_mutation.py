@@ -88,7 +88,7 @@ def test_every_module_of_the_wings_is_tried_but_those_that_need_a_gpu():
 
 def test_a_larger_sample_of_a_wing_holds_the_smaller_one(monkeypatch):
     modules = ("stats/power", "stats/selection")
-    monkeypatch.setattr(mutation, "TESTS", {module: () for module in modules})
+    monkeypatch.setattr(mutation, "TESTS", dict.fromkeys(modules, ()))
     samples = []
     for size in (10, 40, 10**6):
         monkeypatch.setattr(mutation, "SAMPLE", size)

@@ -82,7 +82,7 @@ class Orders:
         return [(name, int(pid)) for name, pid in (line.split() for line in lines)]
 
     def clear(self, address):
-        """Take all away, and wait until workers have nothing to do, which a lost client may have left them."""
+        """Take all away, and wait until workers have done what a lost client may have left them."""
         for path in self.folder.iterdir():
             if path.name not in ("begun", "ended"):
                 path.unlink()
