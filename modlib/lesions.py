@@ -4,7 +4,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
+from jaxtyping import Int
 from torch import Tensor, nn
 
 from modlib import _checks
@@ -15,7 +17,7 @@ from modlib.models import first_tensor, found, plain, with_first_tensor
 def silenced(
     model: nn.Module,
     layer: str,
-    units: Iterable[int] | Tensor,
+    units: Iterable[int] | Int[np.ndarray, " hurt"] | Int[Tensor, " hurt"],
     *,
     unit_axis: int = -1,
     value: float | Tensor = 0.0,

@@ -38,3 +38,8 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+def pytest_addoption(parser):
+    """Let tests that compare with a list on record write it anew."""
+    parser.addoption("--record", action="store_true", help="write lists that tests keep on record")

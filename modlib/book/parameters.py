@@ -18,6 +18,7 @@ PARAMETERS: dict[str, Callable[[Any, str], object]] = {
     "restarts": partial(_checks.whole, least=1),
     "largest": partial(_checks.whole, least=32),
     "repeats": partial(_checks.whole, least=1),
+    "draws": partial(_checks.whole, least=2),
 }
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import exercises
 import nbformat
+import numpy as np
 import pandas as pd
 import papermill
 import pytest
@@ -51,6 +52,7 @@ SMALL = {
     "deviations": {"untrained": 2},
     "example-layer": {"shuffles": 20},
     "four-measures": {"epochs": 1, "samples": 50},
+    "own-network": {"samples": 60, "draws": 2},
     "what-is-a-module": {"restarts": 2, "largest": 128, "repeats": 2},
 }
 # What the prose of a solution says of the value that its code ends with, by exercise.
@@ -60,6 +62,7 @@ SAID = {
     "exercise-elsewhere-filter": "value[value['filter'] == 'scaled'].least.eq(0.8).all()",
     "exercise-holm-by-hand": "[round(float(p), 12) for p in value] == [0.044, 0.06, 0.06, 0.2]",
     "exercise-one-bit": "value[10] > 10 * 1e-4 and value[10] > value[3] > 1e-4",
+    "exercise-own-seeds": "len(value) == 3 and all(0 < ami < 0.9 for ami in value)",
     "exercise-properties": "90 < value <= 100",
     "exercise-self-pairs": "value['across'] == 0 and (value.drop('across') > 0).all()",
     "exercise-shuffled-entries": "value[0] > value[1]",
@@ -78,6 +81,7 @@ CHARTS = {
     "example-layer": 1,
     "four-measures": 1,
     "index": 1,
+    "own-network": 0,
     "regularisation": 3,
     "robustness": 2,
     "speed": 5,
@@ -325,6 +329,20 @@ def test_closed_forms_are_automatic_differentiation_and_scales_only_matter_raw(e
     assert (normal < 1e-6).all()
     assert float(re.search(r"largest change of a logit: (\S+)", printed(notebook))[1]) < 1e-9
     assert float(re.search(r"validation accuracy ([\d.]+)", printed(notebook))[1]) > 0.8
+
+
+@pytest.mark.slow
+def test_each_module_of_the_transformer_costs_one_question(executed):
+    notebook = executed("own-network")
+    upstream, downstream = [t for t in tables(notebook) if "question 1" in t][:2]
+    for table in (upstream, downstream):
+        right = table.filter(like="question").to_numpy()
+        assert (right[0] > 0.98).all()
+        lost = right[0] - right[1:]
+        assert sorted(lost.argmax(axis=1)) == [0, 1, 2, 3]
+        assert (lost.max(axis=1) > 2 * np.sort(lost, axis=1)[:, -2]).all()
+    (ami,) = [float(o.data["text/plain"]) for c, o in outputs(notebook) if c.id == "reader-agreement"]
+    assert 0.2 < ami < 0.8
 
 
 @pytest.mark.slow

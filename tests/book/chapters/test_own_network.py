@@ -1,0 +1,75 @@
+"""Networks that stand for a reader's own: their tasks are what is said, and silencing costs what it must."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from modlib.book.chapters.own_network import networks, tables
+
+
+def test_questions_about_texts_are_answered_by_counting():
+    tokens, answers = networks.texts(50, seed=3)
+    assert tokens.shape == (50, networks.LENGTH)
+    for text, answer in zip(tokens.tolist(), answers.tolist(), strict=True):
+        for number, said in enumerate(answer):
+            assert said == (text.count(2 * number) > text.count(2 * number + 1))
+
+
+def test_questions_about_pulses_are_answered_by_adding():
+    pulses, answers = networks.pulse_trains(50, seed=3)
+    assert pulses.shape == (50, networks.TIMES, networks.QUESTIONS)
+    assert 0.5 < (pulses == 0).double().mean() < 0.9
+    np.testing.assert_array_equal(answers, np.asarray(pulses).sum(axis=1) > 0)
+
+
+@pytest.mark.parametrize("make", [networks.texts, networks.pulse_trains])
+def test_data_are_the_same_for_the_same_seed_only(make):
+    assert torch.equal(make(20, seed=1)[0], make(20, seed=1)[0])
+    assert not torch.equal(make(20, seed=1)[0], make(20, seed=2)[0])
+
+
+def test_training_lowers_the_loss_and_ends_in_evaluation_mode():
+    x, y = networks.pulse_trains(400, seed=0)
+    torch.manual_seed(0)
+    model = networks.Counter(hidden=8)
+    loss = networks.LOSSES["bce"]
+    before = loss(model(x), y)
+    networks.fit(model, x, y, epochs=5, loss="bce", seed=0)
+    assert loss(model(x), y) < before
+    assert not model.training
+
+
+class Sum(nn.Module):
+    """Two answers, each by two of the four units of a layer, which may have places."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Identity()
+
+    def forward(self, x):
+        """Give the answers."""
+        h = self.layer(x)
+        h = h.mean(dim=1) if h.ndim == 3 else h
+        return torch.stack([h[:, 0] + h[:, 1], h[:, 2] + h[:, 3]], dim=1)
+
+
+@pytest.mark.parametrize("places", [(), (3,)])
+def test_a_silenced_module_costs_the_answer_that_it_gives(places):
+    x = torch.randn(400, *places, 4, generator=torch.Generator().manual_seed(0))
+    model = Sum()
+    y = (model(x) > 0).float()
+    found = tables.lesions(model, "layer", np.array([0, 0, 1, 1]), x, y)
+    assert found.index.tolist() == ["none", "0 (2 units)", "1 (2 units)"]
+    assert (found.loc["none"] == 1).all()
+    assert (np.diag(found.iloc[1:]) < 0.65).all()  # the rest goes on with a constant
+    assert found.iloc[1, 1] == found.iloc[2, 0] == 1
+    assert not model.layer._forward_hooks  # noqa: SLF001
+
+
+def test_every_kind_of_model_is_on_record_with_what_came_of_it():
+    measured, refused = tables.kinds("measured"), tables.kinds("refused")
+    assert len(measured) >= 25
+    assert len(refused) >= 15
+    assert (measured.said != "").all()
+    assert refused.said.str.contains(" must |layer |model ", regex=True).all()
