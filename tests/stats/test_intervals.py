@@ -1,5 +1,6 @@
 """Intervals, trends and corrections, on data whose answer is known."""
 
+import warnings
 from math import comb
 
 import numpy as np
@@ -54,6 +55,16 @@ def test_one_value_has_no_interval_and_none_no_mean():
     assert np.isnan([one.low, one.high, one.p, one.effect]).all()
     assert none.n == 0
     assert np.isnan(none.value)
+
+
+def test_three_values_have_an_effect_size():
+    x = np.array([0.0, 1.0, 2.0])  # J(2) = Γ(1) / Γ(1/2)
+    assert mean(x).effect == pytest.approx(1 / np.sqrt(np.pi))
+    assert np.isnan(mean(x[:2]).effect)
+
+
+def test_nothing_but_zeros_is_no_evidence():
+    assert mean(np.zeros(9)).p == 1.0
 
 
 def test_values_without_spread_are_judged_by_their_signs():
@@ -254,3 +265,44 @@ def test_holm_keeps_false_alarms_of_a_family_rare():
 def test_errors_name_the_argument(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+# --- the smallest samples, and what is left out of a call
+
+
+def test_groups_of_two_are_compared_by_welch():
+    a, b = np.array([0.3, 0.5]), np.array([0.1, 0.2])
+    known = stats.ttest_ind(a, b, equal_var=False)
+    found, ends = difference(a, b), known.confidence_interval()
+    np.testing.assert_allclose(interval(found), [0.25, ends.low, ends.high])
+    assert found.p == pytest.approx(known.pvalue)
+    assert found.n == 2
+
+
+def test_a_group_of_one_or_none_has_no_interval():
+    one = difference([0.3], [0.1, 0.2, 0.3, 0.4])
+    assert (one.value, one.n) == (pytest.approx(0.05), 1)
+    assert np.isnan([one.low, one.high, one.p]).all()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for a, b in (([], [0.1, 0.2]), ([0.1, 0.2], []), ([], [])):
+            none = difference(a, b)
+            assert none.n == 0
+            assert np.isnan(none.value)
+
+
+def test_three_levels_are_enough_for_a_trend():
+    q = np.array([[0.1, 0.2, 0.3]] * 4 + [[0.1, 0.3, 0.2]])
+    found = trend(np.array([0.1, 0.2, 0.3]), q)
+    assert found.n == 5
+    assert found.value == pytest.approx((4 * 1 + 0.5) / 5)
+
+
+def test_a_bootstrap_is_held_against_zero_unless_told_otherwise():
+    x = np.random.default_rng(7).normal(1.0, 0.5, size=9)
+
+    def means(drawn):
+        return drawn.mean(axis=1)
+
+    assert bootstrap(means, x) == bootstrap(means, x, null=0.0, seed=0)
+    assert bootstrap(means, x).p < 0.05 < bootstrap(means, x, null=1.0).p

@@ -79,7 +79,7 @@ def test_nothing_to_choose_from():
     assert found.n == 0
     assert np.isnan([found.value, found.low, found.high, found.p]).all()
     two = difference_of_best([(np.full((2, 1), 0.5), np.full((2, 1), 0.2))])
-    assert two.value == pytest.approx(0.3)
+    assert (two.value, two.n) == (pytest.approx(0.3), 2)
     assert np.isnan(two.low)
 
 
@@ -96,6 +96,7 @@ def test_graphs_may_differ_in_their_levels_and_lack_some():
     ("call", "message"),
     [
         (lambda: held_out_best(np.zeros((1, 3))), "q must be .* at least 2 seeds"),
+        (lambda: held_out_best(np.array([[0.1, np.inf], [0.2, 0.1]])), "q must be .* finite or nan"),
         (lambda: held_out_best(np.zeros(3)), r"q must be \(seed, level\)"),
         (
             lambda: difference_of_best([(np.zeros((3, 2)), np.zeros((4, 2)))]),
@@ -130,3 +131,12 @@ def test_other_graphs_can_be_subtracted(as_a_user):
     assert difference_of_best([tuple(first)], less=[(first[0], none)]).n == 0
     with pytest.raises(ValueError, match="less must be of two"):
         difference_of_best([tuple(first)], less=[(first[0],)])
+
+
+def test_a_lead_is_held_against_zero_unless_told_otherwise():
+    rng = np.random.default_rng(2)
+    a, b = rng.normal(0.5, 0.02, (6, 3)), rng.normal(0.4, 0.02, (6, 2))
+    found = difference_of_best([(a, b)])
+    assert found == difference_of_best([(a, b)], null=0.0, seed=0, draws=2000)
+    assert found.p < 0.05 < difference_of_best([(a, b)], null=0.1).p
+    assert found.low != difference_of_best([(a, b)], seed=1).low
