@@ -24,6 +24,7 @@ MEMORY = 2**30  #: Bytes that the samples of a batch may take, unless it is said
 MOST_SAMPLES = 256  #: Samples of a batch then, at the most.
 TWICE = 4  #: How many times more memory second derivatives take than first ones, roughly.
 MANY = 3  #: How many times more outputs than units there are where derivatives are taken unit by unit.
+STRAIGHT = {torch.float64: 1e-10, torch.float32: 3e-5}  #: How far two ways to a Hessian times v may be apart.
 ALIKE = 1e-3  #: How far apart two ways to the same product may be, relative to the sizes of its factors.
 COMPARED = 64  #: Samples whose activations are exchanged to see whether the output follows.
 
@@ -121,7 +122,9 @@ def similarities(
     -----
     Samples are independent of each other, so derivatives are those of sums over a batch: a backward pass a
     number of z for `output_grad` (or three a unit, if that is less), one a unit for `input_grad`, and a
-    double one a unit for `output_hess`.
+    double one a unit for `output_hess`. Where the rest of the model is linear around every sample, as one of
+    ReLUs is, the Hessian is Jᵀ M J, with M that of the loss by z, and needs J only: whether it is so is tried
+    with a random vector, batch by batch.
     Products are formed in the model's precision, at least float32, and added up in float64.
 
     Examples
@@ -177,6 +180,7 @@ class _Pass:
     carried: bool | None = None  #: the half of the next sample, if it is the second of its pair
     few: Samples | None = None  #: the first samples, kept to be looked at again
     units: dict[str, str] = field(default_factory=dict)
+    curved: set[str] = field(default_factory=set)  #: layers behind which the model is not linear
     reached: set[str] = field(default_factory=set)  #: layers by which the output was seen to have a gradient
 
     @property
@@ -268,15 +272,17 @@ class _Pass:
             sums.n_positions = max(sums.n_positions, rows.shape[1])
         if self.by_output:
             z = self.tapped.logits(returned, len(samples))
-            if "output_grad" in self.wanted:
-                self._add_output_gradients(z, halves)
+            jacobians: dict[str, Tensor] = {}
+            few = z[0].numel() < max(tap.rows.shape[2] for tap in taps.values())
+            if "output_grad" in self.wanted or ("output_hess" in self.wanted and few):
+                jacobians = self._add_output_gradients(z, halves)
             else:
                 seeds = torch.randn_like(z)  # ones would miss logits that always sum to 0
                 for tap, gradient in zip(taps.values(), self._back(z, seeds), strict=True):
                     self._reach(tap.name, gradient)
             if "output_hess" in self.wanted:
-                self._add_hessians(z, samples.y, halves)
-            del z
+                self._add_hessians(z, samples.y, halves, jacobians)
+            del z, jacobians
         del returned
         if self.by_inputs:
             for tap in taps.values():
@@ -299,15 +305,20 @@ class _Pass:
         if name not in self.reached and bool(gradient.any()):
             self.reached.add(name)
 
-    def _add_output_gradients(self, z: Tensor, halves: list[tuple[int, slice]]) -> None:
-        """Add Jᵀ J, from a backward pass an output, or three a unit where there are many more outputs."""
+    def _add_output_gradients(self, z: Tensor, halves: list[tuple[int, slice]]) -> dict[str, Tensor]:
+        """Add Jᵀ J, from a backward pass an output, or three a unit where there are many more outputs.
+
+        Returned is J, ``(output, sample, unit)``, of the layers whose Hessian may be made of it.
+        """
         flat = z.reshape(len(z), -1)
         left = []
         for tap in self.tapped.taps.values():
             n_shifts = cast(Any, tap.layout).rows(tap.shift)[0].numel()
-            if flat.shape[1] <= MANY * n_shifts or not self._add_output_gradients_by_unit(tap, flat, halves):
+            few = flat.shape[1] <= MANY * n_shifts or "output_grad" not in self.wanted
+            if few or not self._add_output_gradients_by_unit(tap, flat, halves):
                 left.append(tap)
         seeds = torch.zeros_like(flat)
+        jacobians = {tap.name: self._room_for_jacobian(tap, flat) for tap in left}
         for k in range(flat.shape[1] if left else 0):
             seeds[:, k] = 1
             gradients = dict(zip(self.tapped.taps, self._back(flat, seeds), strict=True))
@@ -315,9 +326,22 @@ class _Pass:
             for tap in left:
                 self._reach(tap.name, gradients[tap.name])
                 rows = _at_least_single(cast(Any, tap.layout).rows(gradients[tap.name]))
-                for half, part in halves:
+                if (room := jacobians[tap.name]) is not None:
+                    room[k] = rows[:, 0]
+                for half, part in halves if "output_grad" in self.wanted else ():
                     product = gram(rows[part].flatten(0, 1).T)
                     self.sums[tap.name].add("output_grad", half, product.double())
+        return {name: room for name, room in jacobians.items() if room is not None}
+
+    def _room_for_jacobian(self, tap: Tap, flat: Tensor) -> Tensor | None:
+        """Make room for J of a layer, if a Hessian may be made of it and it is not too large."""
+        n_samples, n_outputs = flat.shape
+        n_units = tap.rows.shape[2]
+        fits = n_samples * n_outputs * (2 * n_units + n_outputs) * 8 <= MEMORY
+        if "output_hess" not in self.wanted or tap.at_each or tap.name in self.curved or not fits:
+            return None
+        dtype = flat.dtype if flat.dtype in STRAIGHT else torch.float32
+        return torch.empty(n_outputs, n_samples, n_units, dtype=dtype, device=flat.device)
 
     def _add_output_gradients_by_unit(self, tap: Tap, flat: Tensor, halves: list[tuple[int, slice]]) -> bool:
         """Add Jᵀ J row by row, as Jᵀ (J eᵢ), and return whether that could be done.
@@ -348,8 +372,13 @@ class _Pass:
                 self.sums[tap.name].add_row("output_grad", half, unit, found_rows[part].sum(0))
         return True
 
-    def _add_hessians(self, z: Tensor, y: Tensor | None, halves: list[tuple[int, slice]]) -> None:
+    def _add_hessians(
+        self, z: Tensor, y: Tensor | None, halves: list[tuple[int, slice]], jacobians: dict[str, Tensor]
+    ) -> None:
+        """Add the Hessian, from a double backward pass a unit, or from `jacobians` where that is the same."""
         taps = self.tapped.taps.values()
+        with blamed("model cannot be differentiated twice"):
+            curvature = losses.curvature(self.loss, z, y) if jacobians else None
         total = losses.total(self.loss, z, y)
         if not total.requires_grad:
             raise ValueError("loss must depend on the output by operations that can be differentiated")
@@ -367,6 +396,10 @@ class _Pass:
                 continue  # a user's loss may be linear in the layer
             layout, sums = cast(Any, tap.layout), self.sums[tap.name]
             rows = layout.rows(gradient)
+            if curvature is not None and tap.name in jacobians:
+                J = jacobians.pop(tap.name)
+                if self._add_hessian_by_jacobian(tap, rows, J, curvature, halves):
+                    continue
             for position, unit, seeds in _one_by_one(rows):
                 with blamed("model cannot be differentiated twice"):
                     (second,) = torch.autograd.grad(rows, shift, seeds, retain_graph=True, allow_unused=True)
@@ -375,6 +408,34 @@ class _Pass:
                 found_rows = layout.rows(second)[:, position].double()
                 for half, part in halves:
                     sums.add_row("output_hess", half, unit, found_rows[part].sum(0))
+
+    def _add_hessian_by_jacobian(
+        self, tap: Tap, rows: Tensor, J: Tensor, curvature: Tensor, halves: list[tuple[int, slice]]
+    ) -> bool:
+        """Add Jᵀ M J, with M the Hessian of the loss by the output, and return whether that is the Hessian.
+
+        The Hessian is Jᵀ M J + Σₖ ∂L/∂zₖ ∂²zₖ/∂δ². The sum vanishes where the rest of the model is linear
+        around every sample, as one of ReLUs is. Whether it does is seen by the product of both with a random
+        vector a sample, for which one double backward pass is enough: a sum that is not zero almost surely
+        shows. A layer that was seen to have one is not asked again.
+        """
+        layout, shift = cast(Any, tap.layout), cast(Tensor, tap.shift)
+        v = torch.randn(rows.shape, generator=torch.Generator().manual_seed(0)).to(rows)
+        with blamed("model cannot be differentiated twice"):
+            (second,) = torch.autograd.grad(rows, shift, v, retain_graph=True, allow_unused=True)
+        true = torch.zeros_like(J[0]) if second is None else layout.rows(second)[:, 0].to(J.dtype)
+        M = curvature.to(J.dtype)
+        by_output = torch.einsum("obu,bu->bo", J, v[:, 0].to(J.dtype))
+        found_product = torch.einsum("obu,bp,bpo->bu", J, by_output, M)
+        size = max(float(true.norm()), float(found_product.norm()))
+        if float((true - found_product).norm()) > STRAIGHT[J.dtype] * size or rows.dtype not in STRAIGHT:
+            self.curved.add(tap.name)
+            return False
+        MJ = torch.einsum("bop,pbu->obu", M, J)
+        for half, part in halves:
+            product = J[:, part].flatten(0, 1).T @ MJ[:, part].flatten(0, 1)
+            self.sums[tap.name].add("output_hess", half, product.double())
+        return True
 
     def _add_input_gradients(self, tap: Tap, leaves: list[Tensor], halves: list[tuple[int, slice]]) -> None:
         rows = tap.rows

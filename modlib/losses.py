@@ -44,6 +44,22 @@ def total(loss: Loss, output: Tensor, y: Tensor | None) -> Tensor:
     return each.flatten(1).mean(1).sum() if each.ndim > 1 else each.sum()
 
 
+def curvature(loss: Loss, output: Tensor, y: Tensor | None) -> Tensor:
+    """Return the Hessian of the loss of each sample by its output: ``(sample, number, number)``."""
+    z = output.detach().requires_grad_()
+    flat = z.reshape(len(z), -1)
+    found = torch.zeros(*flat.shape, flat.shape[1], dtype=z.dtype, device=z.device)
+    value = total(loss, flat.reshape(z.shape), y)
+    if not value.requires_grad:
+        return found
+    (gradient,) = torch.autograd.grad(value, flat, create_graph=True)
+    for number in range(flat.shape[1] if gradient.requires_grad else 0):
+        (row,) = torch.autograd.grad(gradient[:, number].sum(), flat, retain_graph=True, allow_unused=True)
+        if row is not None:
+            found[:, number] = row
+    return found
+
+
 def check_logits(loss: Loss, output: Tensor) -> list[str]:
     """Refuse outputs that the loss does not take; what is odd, but not surely wrong, comes back in words."""
     if loss == "cross_entropy":

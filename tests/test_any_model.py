@@ -176,6 +176,72 @@ def test_the_model_is_left_as_it_was(name):
     assert state(made.model) == before
 
 
+# ---------------------------------------------------------------- Hessians of ReLUs
+
+
+def passes(model, monkeypatch, **options):
+    """Count the backward passes that the similarities of a layer take, and return them too."""
+    counted, grad = [], torch.autograd.grad
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.autograd, "grad", lambda *a, **k: counted.append(1) or grad(*a, **k))
+        x, y = torch.randn(20, 5, dtype=torch.float64), torch.arange(20) % 3
+        found = modlib.similarities(model, "0", x, y, batch=20, **options)["0"]
+    return len(counted), found
+
+
+def of_width(n, activation):
+    torch.manual_seed(n)
+    layers = [nn.Linear(5, n), activation(), nn.Linear(n, 7), activation(), nn.Linear(7, 3)]
+    return nn.Sequential(*layers).double()
+
+
+@pytest.mark.parametrize("measures", [None, "output_hess"])
+def test_a_hessian_takes_a_pass_a_unit_only_where_the_rest_is_curved(monkeypatch, measures):
+    straight = [passes(of_width(n, nn.ReLU), monkeypatch, measures=measures)[0] for n in (20, 50)]
+    curved = [passes(of_width(n, nn.GELU), monkeypatch, measures=measures)[0] for n in (20, 50)]
+    by_input = 30 if measures is None else 0
+    assert straight[1] - straight[0] == by_input
+    assert curved[1] - curved[0] == by_input + 30
+
+
+class Bent(nn.Module):
+    """A ReLU that is a little curved as well, for one sample in twenty only."""
+
+    def __init__(self, much):
+        super().__init__()
+        self.much = much
+
+    def forward(self, h):
+        """Bend the sample whose first unit is the largest."""
+        return h.relu() + self.much * h**2 * (h.detach()[:, :1] > h.detach()[:, :1].topk(2, dim=0)[0][-1])
+
+
+@pytest.mark.parametrize("much", [1.0, 1e-3, 1e-6])
+def test_a_curve_however_small_is_seen(monkeypatch, much):
+    """Against the Hessian of one sample after another."""
+    model = of_width(20, nn.ReLU)
+    bent = nn.Sequential(*model[:2], model[2], Bent(much), model[4])
+    x, y = torch.randn(20, 5, dtype=torch.float64), torch.arange(20) % 3
+    with torch.no_grad():
+        kept = bent[2](bent[1](bent[0](x)))
+    chosen = (kept[:, :1] > kept[:, :1].topk(2, dim=0)[0][-1])[:, 0]
+    assert chosen.sum() == 1
+
+    def rest(h, bend):
+        a = model[2](h.relu())
+        return model[4](a.relu() + (much * a**2 if bend else 0))
+
+    expected = sum(
+        hessian(lambda h: functional.cross_entropy(rest(h, bend), label), row)  # noqa: B023
+        for row, label, bend in zip(bent[0](x).detach(), y, chosen, strict=True)
+    )
+    # Samples see each other here only in which of them is bent, so the model has to be taken as it is.
+    monkeypatch.setattr("modlib.models._check_alike", lambda *_: None)
+    found = modlib.similarities(bent, "0", x, y, batch=20)["0"]["output_hess"]
+    size = expected.abs().max() / 20
+    np.testing.assert_allclose(found, expected / 20, rtol=0, atol=1e-9 * size)
+
+
 # ---------------------------------------------------------------- one pass
 
 
