@@ -74,8 +74,7 @@ class CheckDirective(SphinxDirective):
         kind = self.options.get("kind", "")
         check = check_text.read(kind, list(self.content), several="several" in self.options)
         name = nodes.make_id(f"check-{self.arguments[0]}")
-        of_page = _of_book(self.env).setdefault(self.env.docname, [])
-        if name in of_page:
+        if name in _of_book(self.env).get(self.env.docname, []):
             raise CheckTextError("another check of the page has this title", 0)
         node = CheckNode(
             kind=kind, name=name, title=self.arguments[0], page=self.env.docname, tolerance=check.tolerance
@@ -84,7 +83,7 @@ class CheckDirective(SphinxDirective):
         node["ids"] = [name]
         node += self._asked(check, name)
         node += self._answers(check)
-        of_page.append(name)
+        _of_book(self.env).setdefault(self.env.docname, []).append(name)
         return node
 
     def _parsed(self, part: Part) -> list[Any]:
