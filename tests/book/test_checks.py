@@ -73,7 +73,10 @@ def test_a_check_is_read():
         ("choice", "  > it is.", "", "no feedback for 'Four, since'", 7),
         ("choice", "  > the way.", "  the way.", "feedback goes on without its mark", 5),
         ("choice", "  > it is.", "> it is.", "feedback must be indented", 9),
-        ("choice", "- [ ] Three.", "* [ ] Three.", "two options or more", 0),
+        ("choice", "- [ ] Three.\n  > One was lost on\n  > the way.", "", "two options or more", 0),
+        ("choice", "- [ ] Three.", "* [ ] Three.", "options are written - [ ] or - [x]", 3),
+        ("choice", "- [ ] Three.", "- [] Three.", "options are written - [ ] or - [x]", 3),
+        ("choice", "  > it is.", "  > it is.\n  - [ ] Five.", "options are written - [ ] or - [x]", 10),
         ("choice", "- [x] Four", "- Four", "neither an option", 7),
         ("choice", "How much is two and two?", "", "there is no question", 0),
         ("number", " ± 0.1", "", "the right value has no tolerance", 1),
@@ -109,6 +112,7 @@ def test_what_is_no_check_is_refused_where_it_stands(kind, old, new, message, li
         ("1/0", None),
         ("", None),
         ("n/a", None),
+        ("1e999", None),
     ],
 )
 def test_numbers_are_read_as_decimals_and_fractions(text, value):

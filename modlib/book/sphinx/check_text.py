@@ -24,6 +24,7 @@ KINDS = ("choice", "number", "predict")
 OTHERWISE = "anything else"
 
 _ITEM = re.compile(r"- \[(?P<mark>[ xX])\] +(?P<text>\S.*)")
+_NEARLY_ITEM = re.compile(r"\s*[-*+]\s*\[.{0,2}\](\s|$)")
 _RIGHT_VALUE = re.compile(r"(?P<value>.+?) +± +(?P<tolerance>.+)")
 _LOOKED_UP = re.compile(r"\{num\}`[^`]+`")
 
@@ -72,6 +73,11 @@ def read(kind: str, lines: Sequence[str], *, several: bool = False) -> Check:
     """
     if kind not in KINDS:
         raise CheckTextError(f"kind must be one of {', '.join(KINDS)}; got {kind!r}", 0)
+    for at, line in enumerate(lines):  # which would else be taken for a part of the question, or of an option
+        if _NEARLY_ITEM.match(line) and not _ITEM.match(line):
+            raise CheckTextError(
+                f"options are written - [ ] or - [x], from the start of a line: {line!r}", at
+            )
     ends = "> " if kind == "predict" else "\0"
     head = list(takewhile(lambda line: not (_ITEM.match(line) or line.startswith(ends)), lines))
     question = _part(head, 0)
@@ -109,7 +115,7 @@ def number(text: str) -> float | None:
     """
     try:
         return float(Fraction(text.strip().replace("−", "-")))
-    except (ValueError, ZeroDivisionError):
+    except (ValueError, ZeroDivisionError, OverflowError):
         return None
 
 
