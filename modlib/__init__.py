@@ -1,9 +1,9 @@
 """What makes a group of hidden units a module? The method: measures, clustering, nulls and agreement.
 
 The names below are the public face: data in, networks, similarity of their units, modules, agreement. Those
-that load more than the method needs (`data`, `train`, `run`, `Results`, `report`, `Report`) are imported when
-first used. Every function raises a ValueError or TypeError that names the argument which is not as its
-description says.
+that are more than the method needs (`data`, `exercises`, `train`, `run`, `Results`, `report`, `Report`) are
+imported when first used. Every function raises a ValueError or TypeError that names the argument which is not
+as its description says.
 
 >>> import modlib
 >>> data = modlib.data.load("mnist")  # doctest: +SKIP
@@ -27,7 +27,7 @@ from modlib.networks import MLPStack
 from modlib.optimum import Optimum, modularity_optimum
 
 if TYPE_CHECKING:
-    from modlib import data
+    from modlib import data, exercises
     from modlib.reporting.of_model import report
     from modlib.reporting.report import Report
     from modlib.study import catalogue as experiments
@@ -47,6 +47,7 @@ __all__ = [
     "agreement",
     "agreement_pairs",
     "data",
+    "exercises",
     "experiments",
     "find_modules",
     "modularity",
@@ -63,6 +64,7 @@ __all__ = [
 #: Where each name is found that is loaded when first used.
 _LOADED_WHEN_USED = {
     "data": "modlib.data:",
+    "exercises": "modlib.exercises:",
     "experiments": "modlib.study.catalogue:",
     "report": "modlib.reporting.of_model:report",
     "run": "modlib.study.runner:run",

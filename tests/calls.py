@@ -79,6 +79,7 @@ from modlib.comparison import (
     transfers,
 )
 from modlib.criteria import CRITERIA, find_by_criterion
+from modlib.exercises import check
 from modlib.lesions import silenced
 from modlib.linkage import merge_by_average
 from modlib.measures import MEASURES, adjacency, dead_units, family, normalise, similarity, similarity_of
@@ -576,6 +577,14 @@ CALLS = {
         holm,
         {"p": [0.1, 0.2]},
         {"p": no_numbers | st.sampled_from([0.1, [[0.1]], [1.1], [-1e-300], [np.inf]])},
+    ),
+    "exercises.check": (
+        check,
+        {"name": "ceiling", "answer": [0.5, 0.5]},
+        {
+            "name": things,
+            "answer": no_numbers | st.sampled_from([0.5, [], [[0.5, 0.5]], [np.nan, 0.5], [0.5] * 3]),
+        },
     ),
     "held_out_best": (held_out_best, {"q": Q}, {"q": NOT_LEVELS | st.just(Q[:1])}),
     "difference_of_best": (

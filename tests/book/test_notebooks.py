@@ -64,6 +64,7 @@ SAID = {
     "exercise-one-bit": "value[10] > 10 * 1e-4 and value[10] > value[3] > 1e-4",
     "exercise-own-seeds": "len(value) == 3 and all(0 < ami < 0.9 for ami in value)",
     "exercise-properties": "90 < value <= 100",
+    "exercise-q-by-hand": "abs(value - 16 / 196) < 1e-12",
     "exercise-self-pairs": "value['across'] == 0 and (value.drop('across') > 0).all()",
     "exercise-shuffled-entries": "value[0] > value[1]",
     "exercise-wrong-eigenvector": "value[0].tolist() == [-2, 0, 0, 0] and value[2] == -0.5 "
