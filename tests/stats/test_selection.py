@@ -140,3 +140,14 @@ def test_a_lead_is_held_against_zero_unless_told_otherwise():
     assert found == difference_of_best([(a, b)], null=0.0, seed=0, draws=2000)
     assert found.p < 0.05 < difference_of_best([(a, b)], null=0.1).p
     assert found.low != difference_of_best([(a, b)], seed=1).low
+
+
+def test_a_level_without_other_seeds_is_never_chosen():
+    q = np.array([[-0.5, -0.1], [-0.4, np.nan], [-0.3, np.nan]])  # below the 0 that stands for nothing
+    np.testing.assert_array_equal(held_out_best(q), [-0.5, np.nan, np.nan])
+    np.testing.assert_array_equal(held_out_best(np.array([[0.1], [np.nan], [np.nan]])), [np.nan] * 3)
+
+
+def test_one_seed_that_has_both_sides_is_not_diluted():
+    b = np.array([[0.2, 0.3], [0.4, np.nan], [np.nan, np.nan]])  # the second is sent to where it has nothing
+    assert difference_of_best([(np.full((3, 1), 0.5), b)]).value == pytest.approx(0.3)
