@@ -35,6 +35,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
@@ -440,29 +441,47 @@ def _child(place: Path, tests: list[str]) -> int:
 
 
 def main() -> None:
-    """Run all, and put it on record."""
+    """Try one part of the code after the other, and put each on record."""
     import click
 
+    parts = (*CORE, *WINGS)
+
     @click.command()
-    @click.option("--only", multiple=True, type=click.Choice([*CORE, *WINGS]), help="Not saved.")
+    @click.option("--only", multiple=True, type=click.Choice(parts), help="The others stay as on record.")
     @click.option("--again", is_flag=True, help="Only those that survived before and have no reason to.")
     @click.option("--workers", type=click.IntRange(min=1), default=os.cpu_count() or 1, show_default=True)
     def command(only: tuple[str, ...], again: bool, workers: int) -> None:
-        folder = project.ROOT / "results" / "benchmarks"
-        files = ("mutation-cpu.csv", "survivors.csv") if again else ()
-        earlier, reasons = [pd.read_csv(folder / name, keep_default_na=False) for name in files] or [
-            None,
-            None,
-        ]
-        modules = [module for module in TESTS if not only or part(module) in only]
-        table = run(modules, workers=workers, earlier=earlier, reasons=reasons, say=click.echo)
-        click.echo(pd.crosstab(table.module.map(part), table.outcome).to_string())
-        if not only:
-            from modlib.book import benchmark_records  # what is to be tested, so not before
-
-            click.echo(benchmark_records.write("mutation", "cpu", table, {"tests": TESTS}))
+        for one in only or parts:
+            found = [module for module in TESTS if part(module) == one]
+            earlier, reasons = (on_record("mutation-cpu"), on_record("survivors")) if again else (None, None)
+            table = run(found, workers=workers, earlier=earlier, reasons=reasons, say=click.echo)
+            click.echo(f"{one}: {(table.outcome != 'survived').mean():.1%} of {len(table)} caught")
+            click.echo(put_on_record(one, table))
 
     command()
+
+
+def on_record(name: str) -> pd.DataFrame:
+    """Read what is on record, or a table without rows where nothing is."""
+    file = project.ROOT / "results" / "benchmarks" / f"{name}.csv"
+    columns = [*Fault._fields, "outcome", "seconds"]
+    return pd.read_csv(file, keep_default_na=False) if file.exists() else pd.DataFrame(columns=columns)
+
+
+def put_on_record(one: str, table: pd.DataFrame) -> Path:
+    """Put the rows of a part of the code in the place of those on record, with the commit they are of."""
+    from modlib.book import benchmark_records  # what is to be tested, so not before
+    from modlib.study import provenance
+
+    parts = [*CORE, *WINGS]
+    before = benchmark_records.read_if_there("mutation", "cpu")
+    commits = {} if before is None else before.about.get("commits", {})
+    kept = on_record("mutation-cpu")
+    kept = kept[[part(module) in commits and part(module) != one for module in kept.module]]
+    rows = pd.concat([kept, table]) if len(kept) else table
+    rows = rows.iloc[np.argsort([parts.index(part(module)) for module in rows.module], kind="stable")]
+    about = {"tests": TESTS, "commits": {**commits, one: provenance.commit()}}
+    return benchmark_records.write("mutation", "cpu", rows, about)
 
 
 if __name__ == "__main__":

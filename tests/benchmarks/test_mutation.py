@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from benchmarks import mutation, project, suite
+from modlib.book import benchmark_records
 
 SOURCE = '''"""A module."""
 import math
@@ -111,6 +112,22 @@ def test_names_in_checks_of_arguments_are_left_alone():
     source = 'def f(a):\n    return _checks.whole(a, "a", least=1)\n'
     assert "text" not in {kind for _, _, kind, _, _ in changes(source)}
     assert "constant" in {kind for _, _, kind, _, _ in changes(source)}
+
+
+def test_a_part_takes_the_place_of_its_rows_on_record(tmp_path, monkeypatch):
+    monkeypatch.setattr(benchmark_records, "FOLDER", tmp_path / "results" / "benchmarks")
+    monkeypatch.setattr(project, "ROOT", tmp_path)
+
+    def rows(module, *outcomes):
+        fault = mutation.Fault(module, "", 1, "constant", "0", "1")
+        return pd.DataFrame([{**fault._asdict(), "outcome": outcome, "seconds": 1.0} for outcome in outcomes])
+
+    mutation.put_on_record("stats", rows("stats/power", "caught", "survived"))
+    mutation.put_on_record("measures", rows("measures", "caught"))
+    mutation.put_on_record("stats", rows("stats/selection", "caught"))
+    record = benchmark_records.read("mutation", "cpu")
+    assert record.table.module.tolist() == ["measures", "stats/selection"]
+    assert set(record.about["commits"]) == {"measures", "stats"}
 
 
 @pytest.mark.long

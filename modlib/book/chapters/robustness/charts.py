@@ -60,6 +60,7 @@ def survivors() -> HTML:
 def mutants() -> alt.HConcatChart:
     """Faults put into the code, by module and kind, caught or not."""
     table = read("mutation", "cpu").table.replace({"outcome": {"caught by time": "caught"}})
+    table["module"] = table.module.str.split("/").str[0]  # those of a wing together
     rows = table.groupby(["module", "kind", "outcome"]).size().reset_index(name="number")
     kinds = alt.Scale(domain=table.kind.value_counts().index.tolist())
     most = alt.Scale(domain=[0, int(table.groupby(["module", "kind"]).size().max())])

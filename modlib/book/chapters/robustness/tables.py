@@ -48,9 +48,13 @@ def properties() -> pd.DataFrame:
 
 
 def mutants() -> pd.DataFrame:
-    """Count faults put into the code: `module`, `mutants`, `caught`, `survived`, `percent` caught."""
+    """Count faults put into the code: `module`, `mutants`, `caught`, `survived`, `percent` caught.
+
+    Modules of a wing, ``wing/module``, are counted together.
+    """
     table = read("mutation", "cpu").table
-    counts = table.assign(caught=table.outcome != "survived").groupby("module", sort=False).caught
+    table = table.assign(caught=table.outcome != "survived", module=table.module.str.split("/").str[0])
+    counts = table.groupby("module", sort=False).caught
     found = counts.agg(mutants="size", caught="sum").reset_index()
     return found.assign(survived=found.mutants - found.caught, percent=100 * found.caught / found.mutants)
 
