@@ -194,3 +194,9 @@ def test_modules_of_units_are_those_of_the_table(soup):
     assert rows[3][:3] == ["channel 3 of the second block", "dead", "dead"]
     assert {row[1] for row in rows} == {"0", "1", "2", "dead"}
     assert {row[3] for row in rows} == {"0", "1", "2", "3"}
+
+
+def test_one_of_a_thing_is_not_many(page):
+    text = " ".join(BeautifulSoup(page, "html.parser").get_text().split())
+    assert "2 restarts; 4 draws of each null, with 1 restart; 20 shuffles" in text
+    assert " 1 restarts" not in text
