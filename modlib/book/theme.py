@@ -1,6 +1,7 @@
 """Colours, shapes and names that every chart of the book shares, and its theme.
 
-Upstream measures are blue and downstream measures orange on every page; a regulariser has a shape.
+Upstream measures are blue and downstream measures orange on every page; a regulariser has a shape. A chart
+takes its colours from here or from `modlib.reporting.colours`, and writes none of its own.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +23,9 @@ GRAPHS = [name + form for name in NAMES.values() for form in ("", ", normalised"
 #: Vega expression from a measure's identifier, the label of a legend's entry, to its name.
 MEASURE_LABELS = " : ".join(f"datum.label == '{m}' ? '{NAMES[m]}'" for m in MEASURES) + " : datum.label"
 GREY = colours.GREY
-FAMILY_COLOURS = {"upstream": "#1b6ca8", "downstream": "#d95f02", "across": "#7f7f7f"}
+FAMILY_COLOURS = colours.FAMILIES
+SERIES_COLOURS = colours.SERIES
+PURPLE = colours.PURPLE
 #: Vega expression from a pair of families, the label of a legend's entry, to words.
 FAMILY_LABELS = "datum.label == 'across' ? 'across families' : 'within ' + datum.label"
 REGULARIZERS = {"dropout": "dropout", "l1": "L1", "l2": "L2", "none": "untrained"}
@@ -62,6 +65,8 @@ def setup() -> None:
                 "header": {"labelFontSize": 13, "titleFontSize": 13},
                 "title": {"fontSize": 13, "anchor": "start", "fontWeight": "normal"},
                 "view": {"continuousWidth": 300, "continuousHeight": 200},
+                # Vega draws these marks faint unless it is told not to, and faint marks lose their contrast.
+                **{mark: {"opacity": 1} for mark in ("point", "circle", "square", "tick")},
             }
         }
 
@@ -149,6 +154,11 @@ def graph_names(table: pd.DataFrame, side: str = "") -> pd.Series:
     return table[f"measure{side}"].map(NAMES) + table[f"normalized{side}"].map(
         {True: ", normalised", False: ""}
     )
+
+
+def band(base: alt.Chart, **faintness: float) -> alt.Chart:
+    """Draw a faint band in grey, whose edges are not faint."""
+    return base.mark_rect(color=GREY, stroke=GREY, strokeWidth=1, **{"fillOpacity": 0.25, **faintness})
 
 
 def zero_line(base: alt.Chart, axis: str = "y") -> alt.Chart:

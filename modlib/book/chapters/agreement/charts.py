@@ -93,7 +93,7 @@ def agreement_against_strength(results: Results) -> alt.HConcatChart:
         )
         layers = (
             untrained,
-            base.mark_rule(strokeWidth=1.5, opacity=0.7).encode(x=x, y=low, y2="high:Q"),
+            base.mark_rule(strokeWidth=1.2).encode(x=x, y=low, y2="high:Q"),
             base.mark_line(strokeWidth=1.5).encode(x=x, y=y),
             base.mark_point(size=42, shape=theme.SHAPES[regularizer], filled=True, opacity=1).encode(
                 x=x, y=y, tooltip=tooltip

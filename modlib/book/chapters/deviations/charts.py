@@ -142,7 +142,7 @@ def dead_units(results: Results) -> alt.FacetChart:
     line = base.mark_line(strokeWidth=1.5).encode(y=y, color=colour, detail="rule:N", strokeDash=dash)
     shapes = scale_of(dict(zip(deviations.RULES, ("circle", "square"), strict=True)))
     legend = alt.Legend(
-        title="dead units", orient="top", symbolStrokeColor="#7f7f7f", symbolFillColor="transparent"
+        title="dead units", orient="top", symbolStrokeColor=theme.GREY, symbolFillColor="transparent"
     )
     point = base.mark_point(size=38, strokeWidth=1.3).encode(
         y=y,

@@ -18,7 +18,7 @@ from modlib.study.accuracy_filter import LEVEL
 from modlib.study.store import Results
 
 #: Experiments have hues that no measure or family has, and a shape each.
-COLOURS = dict(zip(COMPARED, ("#7d8591", "#8a63d2", "#22976a", "#d1437f", "#b58a16"), strict=True))
+COLOURS = dict(zip(COMPARED, (theme.GREY, *theme.SERIES_COLOURS[:4]), strict=True))
 SHAPES = dict(zip(COMPARED, ("circle", "square", "triangle-up", "diamond", "cross"), strict=True))
 SCALES = {"excess": "Q less that of untrained networks", "q": "Q"}
 LEVELS = {"plain": "weakest L2", "dropout": "best dropout", "weights": "best L1 or L2"}
@@ -117,7 +117,7 @@ def q_by_depth(best: pd.DataFrame) -> alt.FacetChart:
     ]
     layers = best.groupby("experiment", sort=False).layer.max()
     titles = list(LEVELS.values())
-    colours = alt.Scale(domain=titles, range=["#7d8591", "#1b9e9e", "#b0499b"])
+    colours = alt.Scale(domain=titles, range=[theme.GREY, *theme.SERIES_COLOURS[1:3]])
     shapes = alt.Scale(domain=titles, range=["square", "circle", "triangle-up"])
     shown = {"x": _LAYER, "color": alt.Color("level:N", sort=titles, scale=colours, legend=theme.TOP_LEGEND)}
     base = alt.Chart().transform_filter("datum.experiment == elsewhere_experiment")
@@ -191,12 +191,8 @@ def leads(table: pd.DataFrame) -> alt.FacetChart:
     """Plot dropout's lead by family and experiment, a panel for each idea of a fair rival."""
     points = table[table.effect.isin(MARGINS)].assign(panel=lambda rows: rows.effect.map(RIVALS))
     first = f"datum.experiment == '{points.experiment.iloc[0]}' && datum.of == '{FAMILIES[0]}'"
-    band = (
-        alt.Chart()
-        .transform_filter(first)  # drawn once in each panel
-        .mark_rect(color=theme.GREY, opacity=0.2)
-        .encode(x=alt.datum(-LEAD_MARGIN), x2=alt.datum(LEAD_MARGIN))
-    )
+    band = theme.band(alt.Chart().transform_filter(first))  # drawn once in each panel
+    band = band.encode(x=alt.datum(-LEAD_MARGIN), x2=alt.datum(LEAD_MARGIN))
     rivals = alt.Tooltip("rivals:Q", title="levels of L1 and L2")
     return _forest(points, "of", FAMILIES, "lead in Q", (*RIVALS.values(),), [rivals], band)
 

@@ -42,9 +42,9 @@ def q_against_strength(results: Results) -> alt.FacetChart:
     y = alt.Y("q:Q", title="Q", scale=alt.Scale(zero=True), axis=alt.Axis(tickCount=4))
     shown = {"x": theme.strength_axis(), "opacity": alt.condition(pick, alt.value(1.0), alt.value(0.08))}
     colour, hidden = theme.measure_colour(legend=None), alt.value("transparent")
-    untrained = base.transform_filter("datum.series == 'untrained'").mark_rect(opacity=0.3, color=theme.GREY)
+    untrained = theme.band(base.transform_filter("datum.series == 'untrained'"))
     dashed = alt.condition("datum.series == 'normalised'", alt.value([4, 3]), alt.value([1, 0]))
-    legend = alt.Legend(title=None, orient="top", symbolStrokeColor="#7f7f7f", symbolFillColor="transparent")
+    legend = alt.Legend(title=None, orient="top", symbolStrokeColor=theme.GREY, symbolFillColor="transparent")
     point = base.transform_filter("datum.series != 'untrained'").mark_point(size=34, strokeWidth=1.3)
     return theme.panels(
         untrained.encode(y=alt.Y("low:Q", title="Q"), y2="high:Q"),
@@ -54,7 +54,7 @@ def q_against_strength(results: Results) -> alt.FacetChart:
         ),
         point.encode(
             y=y,
-            stroke=alt.condition(theirs, alt.value("#7f8794"), colour),
+            stroke=alt.condition(theirs, alt.value(theme.GREY), colour),
             fill=alt.condition("datum.series == 'raw'", colour, hidden),
             shape=alt.Shape("series:N", scale=theme.scale_of(SERIES), legend=legend),
             tooltip=[
@@ -89,7 +89,7 @@ def frontier(table: pd.DataFrame) -> alt.FacetChart:
     base = alt.Chart().encode(x=x, color=colour)
     margin = alt.Chart().encode(y=alt.datum(-LEAD_MARGIN), y2=alt.datum(LEAD_MARGIN))
     return theme.panels(
-        margin.mark_rect(color=theme.GREY, opacity=0.012),
+        theme.band(margin, fillOpacity=0.012),
         base.mark_rule(strokeWidth=1.5).encode(y=alt.Y("low:Q"), y2="high:Q"),
         base.mark_line(strokeWidth=1.5).encode(y=y),
         base.mark_point(filled=True, size=45, opacity=1).encode(

@@ -16,7 +16,7 @@ from modlib.book.chapters.verdict.tables import (
     every_verdict,
     with_paper_value,
 )
-from modlib.book.theme import GREY, VALUE_TIP, Layered, described, formatted, scale_of
+from modlib.book.theme import GREY, SERIES_COLOURS, VALUE_TIP, Layered, described, formatted, scale_of
 from modlib.paper.claims import BOTH_LABELS, CLAIMS, CLOSE_UP, PRIMARY, TESTED_IN, Claim
 from modlib.paper.new_seeds import NEW_SEEDS
 
@@ -38,7 +38,7 @@ SERIES = {
     "base-v1": "ours, arXiv v1",
     "paper": "the paper's figures (arXiv v1)",
 }
-_COLOURS = dict(zip(SERIES.values(), ("#8b5fbf", "#b8579a", GREY), strict=True))
+_COLOURS = dict(zip(SERIES.values(), (SERIES_COLOURS[0], SERIES_COLOURS[2], GREY), strict=True))
 _SHAPES = dict(zip(SERIES.values(), ("circle", "square", "diamond"), strict=True))
 #: What the axis of the chart beside the paper says, by whether an effect is one of agreement.
 UNITS = {False: "difference in Q", True: "element-centric similarity"}
