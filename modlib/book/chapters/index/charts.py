@@ -51,8 +51,8 @@ def _dropout(results: Results) -> Layered:
     grey = theme.band(alt.Chart(band)).encode(y="low:Q", y2="high:Q")
     said = (
         alt.Chart(band.assign(text="untrained"))
-        .mark_text(align="right", baseline="top", dy=4, fontSize=11)
-        .encode(y="low:Q", x=alt.value(258), text="text:N")
+        .mark_text(align="right", baseline="top", dx=-2, dy=4, fontSize=11)
+        .encode(y="low:Q", x=alt.value("width"), text="text:N")
     )
     spread = base.mark_area(fillOpacity=0.18, strokeWidth=0.7).encode(
         y=alt.Y("low:Q"), y2="high:Q", stroke=measure_colour(legend=None)

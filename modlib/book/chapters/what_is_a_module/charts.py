@@ -97,7 +97,7 @@ def network_diagram(
         for k, x in enumerate(places[y], start=1)
     ]
     at: dict[str, Any] = {
-        "x": alt.X("x:Q", axis=None, scale=alt.Scale(domain=[-0.1, 1])),
+        "x": alt.X("x:Q", axis=None, scale=alt.Scale(domain=[-0.22, 1])),
         "y": alt.Y("y:Q", axis=None, scale=alt.Scale(domain=[-0.2, 2.2])),
     }
     edges = (
@@ -116,8 +116,8 @@ def network_diagram(
     base = alt.Chart(pd.DataFrame(points)).encode(**at, tooltip=["name:N"])
     circles = base.mark_circle(size=460, color=NEUTRAL, opacity=1)
     numbers = base.mark_text(color="white", fontWeight="bold").encode(text="text:N")
-    rows = pd.DataFrame({"x": [0.0] * 3, "y": [0, 1, 2], "text": ["inputs", "hidden units", "classes"]})
-    names = alt.Chart(rows).mark_text(align="center", fontSize=11).encode(**at, text="text:N")
+    rows = pd.DataFrame({"x": [-0.22] * 3, "y": [0, 1, 2], "text": ["inputs", "hidden units", "classes"]})
+    names = alt.Chart(rows).mark_text(align="left", fontSize=11).encode(**at, text="text:N")
     return alt.layer(edges, circles, numbers, names).properties(width=460, height=280, view=NO_FRAME)
 
 
