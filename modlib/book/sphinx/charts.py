@@ -85,7 +85,7 @@ def _controls(spec: dict[str, Any]) -> int:
 
 
 def _columns(spec: dict[str, Any]) -> int:
-    """Return how many panels stand side by side, at most, as far as the specification says; 1 if it does not."""
+    """Return how many panels stand side by side at most; 1 if the specification does not say."""
     facet = spec.get("facet", {})
     if "column" in facet:
         name, field = spec.get("data", {}).get("name"), facet["column"].get("field")
