@@ -61,9 +61,21 @@ FAULTS = r"""() => {
   prose.querySelectorAll("pre, code, script, mjx-container").forEach((part) => part.remove());
   const raw = prose.textContent.match(/\\[([]|\$\$|\{(num|cite|ref|numref|eq)[^}]*\}`/);
   if (raw) faults.push(`raw mark-up in the text: ${raw[0]}`);
-  document.querySelectorAll("table.modlib-paragraphs").forEach((table) => {
+  document.querySelectorAll("table.modlib-paragraphs").forEach((table, i) => {
     const room = table.parentElement;
-    if (room.scrollWidth > room.clientWidth + 1) faults.push("a table of sentences scrolls");
+    if (room.scrollWidth > room.clientWidth + 1) faults.push(`table of sentences ${i + 1} scrolls`);
+    for (const row of innerWidth < 640 ? table.tBodies[0].rows : []) {
+      const { height } = row.getBoundingClientRect();
+      const text = row.textContent.trim();
+      const most = Math.max(300, 0.65 * text.length); // pixels; what a long text takes anyhow
+      if (height > most) faults.push(`a row of table ${i + 1} is ${height} high: ${text.slice(0, 60)}`);
+    }
+  });
+  document.querySelectorAll("article table tr").forEach((row) => {
+    const { height } = row.getBoundingClientRect();
+    if (height > 300 && !row.closest(".modlib-paragraphs")) {
+      faults.push(`a row is ${height} high: ${row.textContent.slice(0, 60)}`);
+    }
   });
   if (document.documentElement.scrollWidth > innerWidth + 1) {
     faults.push(`the page is ${document.documentElement.scrollWidth} wide in a window of ${innerWidth}`);
@@ -363,6 +375,29 @@ def test_on_a_phone_the_main_result_has_the_width_of_the_screen(address, browser
     assert phone["columns"] == 1
     assert phone["panel"] > 0.9 * phone["room"]  # names stand above their rows, inside the panel
     assert desk["panel"] < phone["panel"]
+
+
+CARDS = """() => [...document.querySelectorAll("table.modlib-paragraphs")].map((table) => ({
+    shown: getComputedStyle(table.tBodies[0].rows[0]).display,
+    labels: [...table.tBodies[0].rows[0].cells].map((cell) => cell.dataset.label),
+    heads: [...table.tHead.rows[0].cells].map((cell) => cell.textContent.trim()),
+}))"""
+
+
+@pytest.mark.parametrize(("width", "shown"), [(1280, "table-row"), (PHONE, "block")])
+def test_tables_of_sentences_are_cards_on_a_phone(address, browser, width, shown):
+    for name in (
+        "executed/verdict",
+        "executed/deviations",
+        "reproduce",
+    ):  # of a chapter, Markdown, a directive
+        page, _ = visit(browser, f"{address}book/{name}.html", home=address, width=width)
+        tables = page.evaluate(CARDS)
+        page.context.close()
+        assert tables, name
+        for table in tables:
+            assert table["shown"] == shown
+            assert table["labels"] == table["heads"]
 
 
 def test_a_chart_follows_the_width_of_its_window(address, browser):
