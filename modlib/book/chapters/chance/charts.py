@@ -119,7 +119,6 @@ def excess(levels: pd.DataFrame | None) -> alt.FacetChart | Markdown:
         base,
         "setting",
         {said: SETTING_SHAPES[setting] for setting, said in names.items()},
-        filled=names.get("strongest dropout", ""),
         x=alt.X("excess:Q", title="Q − mean of the null", axis=alt.Axis(tickCount=4)),
         opacity=shown,
         tooltip=[
@@ -184,7 +183,6 @@ def labels(table: pd.DataFrame | None) -> alt.FacetChart | Markdown:
         base,
         "kind",
         LABEL_SHAPES,
-        filled="true labels",
         x=alt.X("q:Q", title="Q", scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=4)),
         tooltip=[
             *("graph:N", "layer:N", "setting:N", "kind:N", _Q),
@@ -217,14 +215,12 @@ def _graphs(*, grid: bool = True) -> alt.Y:
     return alt.Y("graph:N", sort=theme.GRAPHS, title=None, axis=alt.Axis(labelLimit=190, grid=grid))
 
 
-def _points(base: alt.Chart, by: str, shapes: dict[str, str], *, filled: str, **encodings: Any) -> alt.Chart:
-    """Draw points coloured by measure; values of the column `by` have shapes, and one of them is filled."""
+def _points(base: alt.Chart, by: str, shapes: dict[str, str], **encodings: Any) -> alt.Chart:
+    """Draw points coloured by measure; values of the column `by` have shapes."""
     colour = measure_colour(legend=None)
-    legend = alt.Legend(title=None, orient="top", symbolStrokeColor=GREY)
     return base.mark_point(size=46, strokeWidth=1.5).encode(
         stroke=colour,
-        fill=alt.condition(getattr(alt.datum, by) == filled, colour, alt.value("transparent")),
-        shape=alt.Shape(f"{by}:N", scale=scale_of(shapes), legend=legend),
+        shape=alt.Shape(f"{by}:N", scale=scale_of(shapes), legend=theme.rings()),
         **encodings,
     )
 
@@ -259,7 +255,9 @@ def size(table: pd.DataFrame) -> alt.FacetChart:
         on=np.where(networks, "random networks, ", "random layers, ") + null_name,
     )
     base = alt.Chart().encode(y=alt.Y("row:N", sort=None, title=None, axis=alt.Axis(labelLimit=220)))
-    band = theme.band(base, fillOpacity=0.05).encode(x=alt.datum(0.03), x2=alt.datum(0.07))
+    band = theme.band(alt.Chart().transform_aggregate(n="count()", groupby=["on"])).encode(
+        x=alt.datum(0.03), x2=alt.datum(0.07)
+    )
     legend = alt.Legend(title=None, orient="top", columns=1)
     colours = scale_of({claimed: COLOURS["input_cov"], limit: COLOURS["output_grad"]})
     colour = alt.Color("kind:N", scale=colours, legend=legend)

@@ -75,13 +75,15 @@ def q_side_by_side(curves: pd.DataFrame) -> alt.FacetChart:
         "color": _by_experiment(alt.Color, points, COLOURS),
         "opacity": alt.condition(pick, alt.value(1.0), alt.value(0.08)),
     }
-    low, value = alt.Y("low:Q", title="Q"), alt.Y("value:Q", title="Q", axis=alt.Axis(tickCount=4))
+    low, value = alt.Y("low:Q", title=None), alt.Y("value:Q", title=None, axis=alt.Axis(tickCount=4))
     tooltip = [
         *("experiment:N", theme.MEASURE_TIP, alt.Tooltip("regularizer:N", title="regulariser")),
         *(theme.STRENGTH_TIP, alt.Tooltip("scale:N", title="shown"), theme.VALUE_TIP),
         alt.Tooltip("interval:N", title="95 %"),
         *(*theme.formatted(".3f", untrained="Q, untrained"), "seeds:Q"),
     ]
+    # What the axes show is chosen by the reader, which titles of axes cannot follow; that of the chart can.
+    title = alt.Title(alt.ExprRef("'vertical axes: ' + elsewhere_scale"))
     shape = _by_experiment(alt.Shape, points, SHAPES)
     return theme.panels(
         theme.zero_line(base),
@@ -100,7 +102,7 @@ def q_side_by_side(curves: pd.DataFrame) -> alt.FacetChart:
             theme.drop_down("elsewhere_scale", "Show ", list(SCALES.values())),
             pick,
         ],
-    )
+    ).properties(title=title)
 
 
 @theme.described(
@@ -232,11 +234,13 @@ def _forest(
         *below,
         theme.zero_line(base, "x"),
         base.mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q", **shown),
-        base.mark_point(filled=True, size=45, opacity=1).encode(
+        theme.with_interval(base, "none: too few seeds")
+        .mark_point(filled=True, size=45, opacity=1)
+        .encode(
             x=alt.X("value:Q", title=title, axis=alt.Axis(tickCount=5, labelFlush=False)),
             tooltip=[
                 *("experiment:N", alt.Tooltip("panel:N", title="levels"), alt.Tooltip(f"{by}:N", title="of")),
-                *(*theme.estimate("value", "value"), alt.Tooltip("n:Q", title="seeds"), *tips),
+                *(theme.VALUE_TIP, theme.INTERVAL_TIP, alt.Tooltip("n:Q", title="seeds"), *tips),
             ],
             **shown,
         ),

@@ -11,7 +11,7 @@
   const APART = 9; // between a row and the next one's name
   const WIDEST = 420; // pixels: wider panels than this tell no more
   const SYMBOL = 34; // what an entry of a legend takes besides its label
-  const LEGENDS = ["color", "fill", "stroke", "shape", "size", "opacity", "strokeDash"];
+  const LEGENDS = ["color", "fill", "stroke", "shape", "size", "opacity", "fillOpacity", "strokeDash"];
 
   const pen = document.createElement("canvas").getContext("2d");
   function wide(text) {
