@@ -36,7 +36,7 @@ def q_against_paper(results: Results) -> theme.Layered:
             y=alt.Y("q:Q", title="Q, ours", scale=scale),
             color=theme.measure_colour(legend=alt.Legend(title=None, labelExpr=theme.MEASURE_LABELS)),
             shape=shape.scale(theme.scale_of({name: theme.SHAPES[name] for name in ("dropout", "l1", "l2")})),
-            opacity=alt.condition(pick, alt.value(0.85), alt.value(0.06)),
+            opacity=alt.condition(pick, alt.value(1.0), alt.value(0.06)),
             tooltip=[
                 *("graph:N", "layer:N", "regularizer:N", theme.STRENGTH_TIP),
                 *theme.formatted(".3f", q="ours", q_paper="the paper's"),
@@ -72,7 +72,7 @@ def ecs_against_paper(results: Results) -> theme.Layered:
             y=alt.Y("ours:Q", title="ours", scale=scale),
             shape=alt.Shape("networks:N", scale=shapes, legend=alt.Legend(title=None, orient="top-left")),
             color=alt.condition(
-                "datum.pair == 'different measures'", alt.value("#8b5fbf"), alt.value(theme.GREY)
+                "datum.pair == 'different measures'", alt.value(theme.PURPLE), alt.value(theme.GREY)
             ),
             tooltip=[
                 alt.Tooltip("a:N", title="one"),

@@ -1,11 +1,15 @@
 """Tables as HTML: of sentences, whose cells wrap, and of numbers that pages cite."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import jinja2
 import pandas as pd
 from IPython.display import HTML
+from pandas.api.types import is_integer_dtype
 
+#: Names of columns of p-values, which are never nought.
+P_VALUES = ("p", "p_holm", "p (Holm)")
 _PHONE = 22.0  # rem, what a phone of 390 pixels has room for
 _TEMPLATE = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string("""
 <table class="{{ classes }}">
@@ -45,6 +49,31 @@ def text_table(table: pd.DataFrame, widths: Sequence[int | float]) -> HTML:
     columns, rows = list(table.columns), table.to_numpy().tolist()
     html = _TEMPLATE.render(classes=classes, columns=columns, rows=rows, labels=0, widths=widths, style=style)
     return HTML(html)  # type: ignore[no-untyped-call]
+
+
+def frame(table: pd.DataFrame) -> str:
+    """Write a table as HTML as pandas does, but without an index that only counts and without p-values of 0.
+
+    Examples
+    --------
+    >>> html = frame(pd.DataFrame({"Q": [0.25], "p": [0.0]}, index=[7]))
+    >>> "&lt;.001" in html, "7" in html
+    (True, False)
+    """
+    counts = table.index.nlevels == 1 and table.index.name is None and is_integer_dtype(table.index)
+    formatters: Any = {name: _p_value for name in table.columns if name in P_VALUES}
+    most = pd.get_option("display.max_rows")
+    shown: str = table.to_html(index=not counts, formatters=formatters, max_rows=most, na_rep="–")
+    return shown
+
+
+def _p_value(value: float) -> str:
+    return "–" if pd.isna(value) else "<.001" if value < 0.001 else f"{value:.3f}"
+
+
+def show_frames(shell: Any) -> None:
+    """Let a notebook show all tables of pandas by `frame`."""
+    shell.display_formatter.formatters["text/html"].for_type(pd.DataFrame, frame)
 
 
 def cited_rows(

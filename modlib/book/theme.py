@@ -1,6 +1,7 @@
 """Colours, shapes and names that every chart of the book shares, and its theme.
 
-Upstream measures are blue and downstream measures orange on every page; a regulariser has a shape.
+Upstream measures are blue and downstream measures orange on every page; a regulariser has a shape. A chart
+takes its colours from here or from `modlib.reporting.colours`, and writes none of its own.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,8 +11,10 @@ from typing import Any, TypeAlias, TypeVar
 import altair as alt
 import numpy as np
 import pandas as pd
+from IPython import get_ipython
 
 from modlib.book import vega
+from modlib.book.html_table import show_frames
 from modlib.measures import MEASURES
 from modlib.reporting import colours
 
@@ -22,7 +25,9 @@ GRAPHS = [name + form for name in NAMES.values() for form in ("", ", normalised"
 #: Vega expression from a measure's identifier, the label of a legend's entry, to its name.
 MEASURE_LABELS = " : ".join(f"datum.label == '{m}' ? '{NAMES[m]}'" for m in MEASURES) + " : datum.label"
 GREY = colours.GREY
-FAMILY_COLOURS = {"upstream": "#1b6ca8", "downstream": "#d95f02", "across": "#7f7f7f"}
+FAMILY_COLOURS = colours.FAMILIES
+SERIES_COLOURS = colours.SERIES
+PURPLE = colours.PURPLE
 #: Vega expression from a pair of families, the label of a legend's entry, to words.
 FAMILY_LABELS = "datum.label == 'across' ? 'across families' : 'within ' + datum.label"
 REGULARIZERS = {"dropout": "dropout", "l1": "L1", "l2": "L2", "none": "untrained"}
@@ -43,6 +48,7 @@ MEASURE_TIP = alt.Tooltip("name:N", title="measure")
 REGULARIZER_TIP = alt.Tooltip("by:N", title="regulariser")
 STRENGTH_TIP = alt.Tooltip("strength:Q", format="~g")
 FAMILIES_TIP = alt.Tooltip("family_pair:N", title="pairs")
+INTERVAL_TIP = alt.Tooltip("interval:N", title="95 % interval")  # of a chart `with_interval`
 METRIC_TIP = alt.Tooltip("metric:N", title="agreement")
 VALUE_TIP = alt.Tooltip("value:Q", format=".3f")
 GAPS = {"row": 10, "column": 14}  # between panels
@@ -62,11 +68,16 @@ def setup() -> None:
                 "header": {"labelFontSize": 13, "titleFontSize": 13},
                 "title": {"fontSize": 13, "anchor": "start", "fontWeight": "normal"},
                 "view": {"continuousWidth": 300, "continuousHeight": 200},
+                # Vega draws these marks faint unless it is told not to, and faint marks lose their contrast.
+                **{mark: {"opacity": 1} for mark in ("point", "circle", "square", "tick")},
             }
         }
 
     alt.data_transformers.disable_max_rows()
     vega.enable()
+    if shell := get_ipython():  # a notebook's
+        show_frames(shell)
+        shell.run_line_magic("precision", "%.4g")  # of numbers that a cell prints, also inside a dict
 
 
 def described(description: str = "") -> Callable[[Drawn], Callable[..., Any]]:
@@ -151,6 +162,11 @@ def graph_names(table: pd.DataFrame, side: str = "") -> pd.Series:
     )
 
 
+def band(base: alt.Chart) -> alt.Chart:
+    """Draw a faint band in grey, whose edges are not faint."""
+    return base.mark_rect(color=GREY, stroke=GREY, strokeWidth=1, fillOpacity=0.25)
+
+
 def zero_line(base: alt.Chart, axis: str = "y") -> alt.Chart:
     """Draw a dashed line at zero, across an axis."""
     return base.mark_rule(strokeDash=[3, 3], color=GREY).encode(**{axis: alt.datum(0)})
@@ -164,6 +180,20 @@ def formatted(form: str, **titles: str) -> list[alt.Tooltip]:
 def estimate(column: str, title: str, form: str = ".3f") -> list[alt.Tooltip]:
     """Tooltips of an estimate and of its 95 % interval, the columns `low` and `high`."""
     return formatted(form, **{column: title, "low": "95 % from", "high": "to"})
+
+
+def with_interval(chart: alt.Chart, none: str) -> alt.Chart:
+    """Write the interval from `low` to `high` into `interval`, or in words that there is `none`.
+
+    It is for `INTERVAL_TIP`: a tooltip of a number that is missing would show a zero, or "null".
+    """
+    ends = "format(datum.low, '.3f') + ' to ' + format(datum.high, '.3f')"
+    return chart.transform_calculate(interval=f"isValid(datum.low) ? {ends} : '{none}'")
+
+
+def rings(title: str | None = None) -> alt.Legend:
+    """Return a legend of shapes for points that are rings and have their colours from something else."""
+    return alt.Legend(title=title, orient="top", symbolStrokeColor=GREY, symbolFillColor="transparent")
 
 
 def on_strength_axis(table: pd.DataFrame) -> pd.DataFrame:

@@ -39,6 +39,16 @@ FAULTS = r"""() => {
       faults.push(`${name} is an empty svg`);
     }
     if (!chart.querySelector("[role=graphics-document][aria-label]")) faults.push(`${name} is not described`);
+    const frame = chart.querySelector(".modlib-chart-frame");
+    if (frame.scrollWidth > frame.clientWidth) {
+      faults.push(`${name} scrolls sideways: ${frame.scrollWidth} in ${frame.clientWidth}`);
+    }
+    for (const text of marks.querySelectorAll("text")) {
+      const at = text.getBoundingClientRect();
+      const [across, down] = [Math.max(box.left - at.left, at.right - box.right), at.bottom - box.bottom];
+      const outside = Math.max(across, down, box.top - at.top);
+      if (at.width && outside > 1) faults.push(`${name} cuts off "${text.textContent}" by ${outside}`);
+    }
     const image = chart.querySelector("img");
     if (!image || !image.alt) faults.push(`${name} has no still image with a description`);
     if (image && getComputedStyle(image).display !== "none") faults.push(`${name} shows its still image too`);
@@ -51,9 +61,21 @@ FAULTS = r"""() => {
   prose.querySelectorAll("pre, code, script, mjx-container").forEach((part) => part.remove());
   const raw = prose.textContent.match(/\\[([]|\$\$|\{(num|cite|ref|numref|eq)[^}]*\}`/);
   if (raw) faults.push(`raw mark-up in the text: ${raw[0]}`);
-  document.querySelectorAll("table.modlib-paragraphs").forEach((table) => {
+  document.querySelectorAll("table.modlib-paragraphs").forEach((table, i) => {
     const room = table.parentElement;
-    if (room.scrollWidth > room.clientWidth + 1) faults.push("a table of sentences scrolls");
+    if (room.scrollWidth > room.clientWidth + 1) faults.push(`table of sentences ${i + 1} scrolls`);
+    for (const row of innerWidth < 640 ? table.tBodies[0].rows : []) {
+      const { height } = row.getBoundingClientRect();
+      const text = row.textContent.trim();
+      const most = Math.max(300, 0.65 * text.length); // pixels; what a long text takes anyhow
+      if (height > most) faults.push(`a row of table ${i + 1} is ${height} high: ${text.slice(0, 60)}`);
+    }
+  });
+  document.querySelectorAll("article table tr").forEach((row) => {
+    const { height } = row.getBoundingClientRect();
+    if (height > 300 && !row.closest(".modlib-paragraphs")) {
+      faults.push(`a row is ${height} high: ${row.textContent.slice(0, 60)}`);
+    }
   });
   if (document.documentElement.scrollWidth > innerWidth + 1) {
     faults.push(`the page is ${document.documentElement.scrollWidth} wide in a window of ${innerWidth}`);
@@ -315,29 +337,83 @@ def test_the_site_works_from_the_disk(site, browser):
     assert not [fault for fault in faults if not fault.startswith("0: file:")]
 
 
-FRAMES = """() => [...document.querySelectorAll(".modlib-chart-frame")].map((frame) => ({
-    chart: frame.querySelector("svg.marks, canvas.marks").getBoundingClientRect().width,
-    room: frame.clientWidth,
-    labels: frame.querySelectorAll(".role-axis-label text").length,
+FRAMES = """() => [...document.querySelectorAll(".modlib-chart-frame")].map((frame) => {
+    const drawing = frame.querySelector("svg.marks, canvas.marks").getBoundingClientRect();
+    const panels = [...frame.querySelectorAll("path.background")]
+        .map((path) => path.getBoundingClientRect()).filter((box) => box.width > 40 && box.height > 40);
+    return {
+        chart: drawing.width,
+        room: frame.clientWidth,
+        labels: frame.querySelectorAll(".role-axis-label text").length,
+        columns: new Set(panels.map((box) => Math.round(box.left))).size,
+        panel: Math.max(...panels.map((box) => box.width)),
+    };
+})"""
+
+
+def frames_of(browser, address, name, width):
+    """Return what `FRAMES` finds on a page in a window."""
+    page, _ = visit(browser, f"{address}book/executed/{name}.html", home=address, width=width)
+    settle(page)
+    found = page.evaluate(FRAMES)
+    page.context.close()
+    return found
+
+
+def test_on_a_phone_panels_stand_above_each_other_and_are_labelled(address, browser):
+    frames = {width: frames_of(browser, address, "training", width) for width in (1280, PHONE)}
+    assert any(frame["chart"] > frames[PHONE][0]["room"] for frame in frames[1280])
+    desk, phone = (frames[width][-1]["labels"] for width in (1280, PHONE))
+    assert desk > 8  # graphs of the first layer, and ticks
+    assert phone >= desk + 8  # graphs of the second
+
+
+def test_on_a_phone_the_main_result_has_the_width_of_the_screen(address, browser):
+    """Differences of gains by graph: two columns of panels beside long names on a desk."""
+    desk, phone = (frames_of(browser, address, "regularisation", width)[2] for width in (1280, PHONE))
+    assert desk["columns"] == 2
+    assert phone["columns"] == 1
+    assert phone["panel"] > 0.9 * phone["room"]  # names stand above their rows, inside the panel
+    assert desk["panel"] < phone["panel"]
+
+
+CARDS = """() => [...document.querySelectorAll("table.modlib-paragraphs")].map((table) => ({
+    shown: getComputedStyle(table.tBodies[0].rows[0]).display,
+    labels: [...table.tBodies[0].rows[0].cells].map((cell) => cell.dataset.label),
+    heads: [...table.tHead.rows[0].cells].map((cell) => cell.textContent.trim()),
 }))"""
 
 
-def test_on_a_phone_charts_are_narrowed_until_they_fit_and_panels_above_each_other_are_labelled(
-    address, browser
-):
-    frames = {}
-    for name in ("choices", "training"):
-        for width in (1280, PHONE):
-            page, _ = visit(browser, f"{address}book/executed/{name}.html", home=address, width=width)
-            settle(page)
-            frames[name, width] = page.evaluate(FRAMES)
-            page.context.close()
-    room = frames["choices", PHONE][0]["room"]
-    assert any(frame["chart"] > room for frame in frames["choices", 1280])
-    assert all(frame["chart"] <= room for frame in frames["choices", PHONE])
-    desk, phone = (frames["training", width][-1]["labels"] for width in (1280, PHONE))
-    assert desk > 8  # graphs of the first layer, and ticks
-    assert phone >= desk + 8  # graphs of the second
+@pytest.mark.parametrize(("width", "shown"), [(1280, "table-row"), (PHONE, "block")])
+def test_tables_of_sentences_are_cards_on_a_phone(address, browser, width, shown):
+    for name in (
+        "executed/verdict",
+        "executed/deviations",
+        "reproduce",
+    ):  # of a chapter, Markdown, a directive
+        page, _ = visit(browser, f"{address}book/{name}.html", home=address, width=width)
+        tables = page.evaluate(CARDS)
+        page.context.close()
+        assert tables, name
+        for table in tables:
+            assert table["shown"] == shown
+            assert table["labels"] == table["heads"]
+
+
+def test_a_chart_follows_the_width_of_its_window(address, browser):
+    page, faults = visit(browser, f"{address}book/executed/regularisation.html", home=address)
+    settle(page)
+    seen = []
+    for width in (1280, PHONE, 1280):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_timeout(600)  # longer than a window is given to find its size
+        page.wait_for_function("!document.querySelector('.modlib-chart-pending')")
+        faults += page.evaluate(FAULTS)
+        seen.append([round(frame["chart"]) for frame in page.evaluate(FRAMES)])
+    page.context.close()
+    assert not faults
+    assert seen[0] == seen[2]
+    assert max(seen[1]) < min(400, max(seen[0]))
 
 
 def test_a_page_does_not_jump_when_its_charts_are_drawn(site, address, browser):

@@ -7,6 +7,7 @@ import altair as alt
 import pandas as pd
 import pytest
 import synthetic
+import vl_convert
 
 import modlib
 from modlib.book import against_paper, theme
@@ -66,6 +67,31 @@ def test_curves_hold_our_means_the_papers_points_and_the_band():
     assert theirs.q.sum() == pytest.approx(published.q().q.sum(), rel=1e-3)
     band = rows[rows.series == "untrained"]
     assert band.low.to_list() == pytest.approx([0.05 + layer / 100 for layer in band.layer])
+
+
+def test_legends_show_the_points_as_they_are_drawn():
+    """Rings both: nothing fills the points, nor their symbols in the legend."""
+    spec = regularisation_charts.q_against_strength(synthetic.results()).to_dict()
+    mark, points = (spec["spec"]["layer"][-1][part] for part in ("mark", "encoding"))
+    assert not mark.get("filled", False)
+    assert "fill" not in points
+    assert points["shape"]["legend"]["symbolFillColor"] == "transparent"
+
+
+def test_points_without_an_interval_say_so():
+    spec = regularisation_charts.q_against_strength(synthetic.results()).to_dict()
+    svg = vl_convert.vegalite_to_svg(spec, format_locale="en-US")
+    said = set(re.findall(r"95 % interval: ([^;\"]*)", svg))
+    assert "none, read off a figure" in said
+    assert any(re.fullmatch(r"\d\.\d{3} to \d\.\d{3}", words) for words in said)
+    assert "95 % from" not in svg
+
+
+def test_a_matrix_has_no_colour_where_no_two_measures_are_compared():
+    matrix = agreement_charts.agreement_matrices(synthetic.results()).to_dict()["hconcat"][0]["layer"][0]
+    assert matrix["transform"][-1] == {"filter": {"not": {"equal": "itself", "field": "pair"}}}
+    assert matrix["encoding"]["color"]["value"] == "transparent"
+    assert matrix["encoding"]["color"]["condition"]["test"] == "datum.pair == 'different measures'"
 
 
 def test_strengths_of_penalties_are_drawn_as_powers_of_ten():

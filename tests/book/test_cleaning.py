@@ -4,7 +4,7 @@ import json
 
 import nbformat
 
-from modlib.book.builder.cleaning import clean
+from modlib.book.builder.cleaning import SETS_UP, clean
 
 PARAMETERS = 'profile = "quick"  # or "paper"\nunits: int = 3'
 
@@ -64,3 +64,11 @@ def test_cell_identifiers_do_not_differ_from_run_to_run():
     one, two = (clean(ran_notebook(PARAMETERS), {"profile": "paper"}) for _ in range(2))
     assert nbformat.writes(one) == nbformat.writes(two)
     assert len({cell.id for cell in one.cells}) == len(one.cells)
+
+
+def test_hidden_parameters_say_what_they_are():
+    made = ran_notebook(PARAMETERS)
+    made.cells[1].metadata.tags.append("hide-input")
+    cells = clean(made, {"profile": "paper"}).cells
+    assert cells[1].metadata.mystnb == {"code_prompt_show": SETS_UP, "code_prompt_hide": SETS_UP}
+    assert "mystnb" not in cells[2].metadata

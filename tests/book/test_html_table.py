@@ -1,11 +1,13 @@
-"""Tables of sentences: every cell says which column it is of, for where no head is shown."""
+"""Tables of sentences, whose cells say which column they are of, and tables of numbers."""
 
+import re
 from html.parser import HTMLParser
 
 import pandas as pd
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 
-from modlib.book.html_table import text_table
+from modlib.book.html_table import frame, show_frames, text_table
 
 TABLE = pd.DataFrame({"what": ["a <b> & c", "d"], "why": ["it is so", "or not"], 'how "much"': [1, 2]})
 
@@ -52,3 +54,22 @@ def test_columns_have_their_least_widths():
 @pytest.mark.parametrize(("widths", "paragraphs"), [((8, 4, 4), False), ((8, 8, 8), True)])
 def test_rows_become_paragraphs_only_where_a_phone_is_too_narrow(widths, paragraphs):
     assert ("modlib-paragraphs" in cells_of(widths).classes) == paragraphs
+
+
+def test_a_table_of_pandas_shows_no_index_that_only_counts_and_no_p_of_nought():
+    table = pd.DataFrame({"Q": [0.25, 0.5], "p": [0.0, 0.0432], "p_holm": [float("nan"), 1.0]}, index=[7, 9])
+    shown = frame(table)
+    assert "7" not in shown
+    assert re.findall(r"<td>([^<]*)</td>", shown) == [
+        *("0.25", "&lt;.001", "–"),
+        *("0.50", "0.043", "1.000"),
+    ]
+    named = frame(table.rename_axis("seed"))
+    assert re.findall(r"<th>(seed|7|9)</th>", named) == ["seed", "7", "9"]
+
+
+def test_a_notebook_shows_tables_so():
+    shell = InteractiveShell()
+    show_frames(shell)
+    data, _ = shell.display_formatter.format(pd.DataFrame({"p": [0.0]}))
+    assert "&lt;.001" in data["text/html"]

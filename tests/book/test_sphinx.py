@@ -369,6 +369,7 @@ def test_the_chart_library_is_loaded_only_where_there_is_a_chart(project):
     for name, wanted in (("index", False), ("plain", False), ("chart", True)):
         urls = [url.split("?")[0] for url in Assets(page(project, name)).urls]
         assert ("_static/modlib/vega.js" in urls) is wanted, name
+        assert ("_static/modlib/narrow.js" in urls) is wanted, name
         assert ("_static/modlib/charts.js" in urls) is wanted, name
 
 

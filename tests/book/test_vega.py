@@ -1,14 +1,13 @@
 """What a chart leaves in a notebook, and the colours of the page around its data."""
 
 import base64
-import re
 import struct
 import subprocess
 import sys
-from pathlib import Path
 
 import altair as alt
 import pytest
+from sight import contrast
 
 from modlib.book import vega
 from modlib.book.vega import DARK, LIGHT, VEGALITE, render
@@ -68,18 +67,6 @@ def test_a_notebook_needs_nothing_of_the_book_builder(module, needs):
 # --- colours
 
 
-def luminance(colour):
-    """Return the relative luminance of a colour (WCAG 2.2)."""
-    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def contrast(one, other):
-    low, high = sorted((luminance(one), luminance(other)))
-    return (high + 0.05) / (low + 0.05)
-
-
 @pytest.mark.parametrize(("theme", "background"), [(LIGHT, "#ffffff"), (DARK, "#121212")])
 def test_text_of_charts_is_legible_in_its_own_theme_and_not_in_the_other(theme, background):
     other = {"#ffffff": "#121212", "#121212": "#ffffff"}[background]
@@ -91,21 +78,6 @@ def test_text_of_charts_is_legible_in_its_own_theme_and_not_in_the_other(theme, 
     ):
         assert contrast(theme[part][key], background) >= 7
         assert contrast(theme[part][key], other) < 4.5
-
-
-FIGURES = sorted(
-    file
-    for file in Path(vega.__file__).parent.rglob("*.py")
-    if file.name in {"charts.py", "theme.py", "heatmaps.py"}
-)
-NOT_ALONE = {"#1b2029"}  # of numbers in the cells of a matrix, which bring their ground
-
-
-@pytest.mark.parametrize("file", FIGURES, ids=lambda path: f"{path.parent.name}/{path.stem}")
-def test_colours_of_data_stand_out_on_the_dark_page(file):
-    """By the 3 : 1 that WCAG asks of graphics; a data colour is the same in both themes."""
-    found = set(re.findall(r"#[0-9a-f]{6}\b", file.read_text(encoding="utf-8"))) - NOT_ALONE
-    assert [colour for colour in sorted(found) if contrast(colour, "#121212") < 3] == []
 
 
 def test_both_themes_colour_the_same_parts():

@@ -7,6 +7,8 @@ from typing import Any
 
 from nbformat import NotebookNode
 
+SETS_UP = "Code that sets up this page"  #: What the bar says that hides the parameters of a page.
+
 
 def clean(notebook: NotebookNode, parameters: Mapping[str, Any]) -> NotebookNode:
     """Return an executed notebook without times, paths, random identifiers and progress bars.
@@ -25,6 +27,8 @@ def clean(notebook: NotebookNode, parameters: Mapping[str, Any]) -> NotebookNode
         notebook.cells = cells
     for number, cell in enumerate(notebook.cells):
         cell.id = f"cell-{number}"
+        if tagged(cell, "parameters") and tagged(cell, "hide-input"):
+            cell.metadata["mystnb"] = {"code_prompt_show": SETS_UP, "code_prompt_hide": SETS_UP}
         for key in ("papermill", "execution"):
             cell.metadata.pop(key, None)
         if cell.cell_type == "code":

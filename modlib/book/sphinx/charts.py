@@ -42,7 +42,7 @@ class ChartRenderer:
                 subtype="chart",
             )
         text = json.dumps(spec, separators=(",", ":"), ensure_ascii=False)
-        chart = ChartNode(spec=text, controls=_controls(spec), panels=len(spec.get("hconcat", [1])))
+        chart = ChartNode(spec=text, controls=_controls(spec), columns=_columns(spec))
         chart += _still_image(renderer, data, description)
 
         figure = {key: spec.get("usermeta", {}).get(key) for key in ("caption", "name")}
@@ -84,6 +84,16 @@ def _controls(spec: dict[str, Any]) -> int:
     return sum(1 if "input" in bind or "element" in bind else len(bind) for bind in bound)
 
 
+def _columns(spec: dict[str, Any]) -> int:
+    """Return how many panels stand side by side at most; 1 if the specification does not say."""
+    facet = spec.get("facet", {})
+    if "column" in facet:
+        name, field = spec.get("data", {}).get("name"), facet["column"].get("field")
+        return max(1, len({row.get(field) for row in spec.get("datasets", {}).get(name, [])}))
+    inner = [_columns(panel) for key in ("vconcat", "concat") for panel in spec.get(key, [])]
+    return max([len(spec.get("hconcat", [])), int(spec.get("columns", 1)), *inner, 1])
+
+
 def _visit_html(self: Any, node: ChartNode) -> None:
     # "<" is written as an escape, so that no text in the data can end the script element.
     spec = node["spec"].replace("<", "\\u003c")
@@ -92,7 +102,7 @@ def _visit_html(self: Any, node: ChartNode) -> None:
     style = "".join(f"--chart-{side}:{image[side]}px;" for image in images for side in sides)
     self.body.append(
         f'<div class="modlib-chart" style="{style}--chart-controls:{node["controls"]};'
-        f'--chart-panels:{node["panels"]}">'
+        f'--chart-columns:{node["columns"]}">'
         f'<script type="application/json">{spec}</script><div class="modlib-chart-frame">'
     )
 
@@ -105,6 +115,7 @@ def _load_script(app: Sphinx, page: str, template: str, context: dict[str, Any],
     """Load the chart library on the pages that have a chart, and on no other."""
     if doctree is not None and next(iter(doctree.findall(ChartNode)), None) is not None:
         app.add_js_file("modlib/vega.js", defer="defer")
+        app.add_js_file("modlib/narrow.js", defer="defer")
         app.add_js_file("modlib/charts.js", defer="defer")
 
 

@@ -133,9 +133,7 @@ def test_leads_are_drawn_from_the_experiments_and_families_they_name(found, spec
 
 def test_the_band_of_no_lead_is_drawn_once_in_each_panel(specs):
     drawing = vl_convert.vegalite_to_svg(specs["leads"])
-    bands = re.findall(rf'fill="{GREY}" opacity="0.2"', drawing) or re.findall(
-        rf'opacity="0.2" fill="{GREY}"', drawing
-    )
+    bands = re.findall(rf'<path[^>]* fill="{GREY}" fill-opacity="0.25"', drawing)
     assert len(bands) == 3
     band = specs["leads"]["spec"]["layer"][0]["encoding"]
     assert -band["x"]["datum"] == band["x2"]["datum"] == LEAD_MARGIN

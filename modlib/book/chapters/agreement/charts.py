@@ -93,7 +93,7 @@ def agreement_against_strength(results: Results) -> alt.HConcatChart:
         )
         layers = (
             untrained,
-            base.mark_rule(strokeWidth=1.5, opacity=0.7).encode(x=x, y=low, y2="high:Q"),
+            base.mark_rule(strokeWidth=1.2).encode(x=x, y=low, y2="high:Q"),
             base.mark_line(strokeWidth=1.5).encode(x=x, y=y),
             base.mark_point(size=42, shape=theme.SHAPES[regularizer], filled=True, opacity=1).encode(
                 x=x, y=y, tooltip=tooltip
@@ -172,27 +172,34 @@ def _cells(results: Results, metric: str, level: str) -> pd.DataFrame:
 
 
 def _matrix(table: pd.DataFrame, title: str) -> theme.Layered:
-    """Draw one matrix; pairs of a measure with itself are faint, and say nothing about two measures."""
+    """Draw one matrix. Only pairs of two measures have a colour, and a graph with itself has no cell."""
     axis = alt.Axis(title=None, labelFontSize=11, domain=False, ticks=False, grid=False)
     base = (
         alt.Chart(table.drop(columns="networks"))
         .transform_filter("datum.metric == metric")
         .encode(x=alt.X("b:N", sort=ORDER, axis=axis), y=alt.Y("a:N", sort=ORDER, axis=axis))
     )
-    squares = base.mark_rect(stroke="#ffffff", strokeWidth=0.5).encode(
-        color=alt.Color("shade:Q", scale=alt.Scale(scheme="purples", domain=[-0.1, 1.1]), legend=None),
-        opacity=alt.condition(f"datum.pair == '{DIFFERENT}'", alt.value(1.0), alt.value(0.25)),
-        tooltip=[
-            alt.Tooltip("a:N", title="one"),
-            alt.Tooltip("b:N", title="other"),
-            alt.Tooltip("pair:N", title="what"),
-            *(theme.METRIC_TIP, theme.VALUE_TIP),
-        ],
+    itself = alt.FieldEqualPredicate(field="pair", equal="itself")
+    compared = f"datum.pair == '{DIFFERENT}'"
+    shade = alt.Color("shade:Q", scale=alt.Scale(scheme="purples", domain=[-0.1, 1.1]), legend=None)
+    squares = (
+        base.transform_filter(~itself)
+        .mark_rect(strokeWidth=0.5)
+        .encode(
+            color=alt.condition(compared, shade, alt.value("transparent")),
+            stroke=alt.condition(compared, alt.value("#ffffff"), alt.value(GREY)),
+            tooltip=[
+                alt.Tooltip("a:N", title="one"),
+                alt.Tooltip("b:N", title="other"),
+                alt.Tooltip("pair:N", title="what"),
+                *(theme.METRIC_TIP, theme.VALUE_TIP),
+            ],
+        )
     )
     different = base.transform_filter(f"datum.pair == '{DIFFERENT}'").mark_text(fontSize=10)
     dark = alt.condition("datum.shade > 0.55", alt.value("#ffffff"), alt.value("#1b2029"))
     said = different.encode(text=alt.Text("value:Q", format=".2f"), color=dark)
-    # The page shines through faint squares, so the theme of the page colours what is written on them.
+    # Cells without colour show the page, so the theme of the page colours what is written on them.
     same = base.transform_filter(alt.FieldEqualPredicate(field="pair", equal=_SAME))
     same = same.mark_text(fontSize=10, fontStyle="italic").encode(text=alt.Text("value:Q", format=".2f"))
     return alt.layer(squares, said, same).properties(width=270, height=270, title=title)

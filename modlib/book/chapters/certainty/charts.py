@@ -5,7 +5,16 @@ import pandas as pd
 
 from modlib.book import theme
 from modlib.book.chapters.certainty.tables import REGULARIZERS, UNITS
-from modlib.book.theme import GREY, described, estimate, measure_colour, panels, scale_of
+from modlib.book.theme import (
+    COLOURS,
+    FAMILY_COLOURS,
+    GREY,
+    described,
+    estimate,
+    measure_colour,
+    panels,
+    scale_of,
+)
 from modlib.paper import contrasts
 from modlib.paper.simulations import coverage
 from modlib.stats import intervals
@@ -33,7 +42,7 @@ def counted_units(units: pd.DataFrame) -> alt.FacetChart:
     table = units.assign(unit=units.unit.map(UNIT_NAMES), by=units.regularizer.map(theme.REGULARIZERS))
     base = alt.Chart().encode(
         y=alt.Y("unit:N", sort=list(UNIT_NAMES.values()), title=None, axis=alt.Axis(labelLimit=200)),
-        color=alt.condition("datum.unit == 'seed'", alt.value("#1b6ca8"), alt.value(GREY)),
+        color=alt.condition("datum.unit == 'seed'", alt.value(FAMILY_COLOURS["upstream"]), alt.value(GREY)),
     )
     scale = alt.Scale(zero=False, nice=False, padding=8)
     span = base.mark_rule(strokeWidth=3).encode(x="low:Q", x2="high:Q")
@@ -107,7 +116,7 @@ def coverages() -> alt.FacetChart:
     kind = [KINDS[int(limit)] if used else KINDS[2] for used, limit in table[["used", "limit"]].to_numpy()]
     table = table.assign(kind=kind, truth=table.interval.map(TRUTHS)).drop(columns=["interval", "limit"])
     methods = table.sort_values("used", ascending=False, kind="stable").method.unique()
-    colours = scale_of(dict(zip(KINDS, ("#1b6ca8", "#4fb3d9", "#d95f02"), strict=True)))
+    colours = scale_of(dict(zip(KINDS, tuple(COLOURS.values())[:3], strict=True)))
     legend = alt.Legend(title=None, orient="top", columns=1, labelLimit=300)
     base = alt.Chart().encode(
         y=alt.Y("method:N", sort=list(methods), title=None, axis=alt.Axis(labelLimit=300)),
@@ -115,7 +124,7 @@ def coverages() -> alt.FacetChart:
     )
     axis = alt.Axis(format="%", tickCount=5)
     span = base.mark_rule(strokeWidth=1).encode(x="low:Q", x2="high:Q")
-    dot = base.mark_point(filled=True, size=36, opacity=0.8).encode(
+    dot = base.mark_point(filled=True, size=36).encode(
         x=alt.X("coverage:Q", title="intervals that hold the truth", scale=alt.Scale(zero=False), axis=axis),
         tooltip=[
             alt.Tooltip("truth:N", title="interval for"),

@@ -10,14 +10,23 @@ from IPython.display import Markdown
 from modlib.book import theme
 from modlib.book.chapters.chance import tables as chance
 from modlib.book.stored import not_yet
-from modlib.book.theme import COLOURS, GREY, NAMES, described, estimate, measure_colour, panels, scale_of
+from modlib.book.theme import (
+    COLOURS,
+    GREY,
+    NAMES,
+    PURPLE,
+    described,
+    estimate,
+    measure_colour,
+    panels,
+    scale_of,
+)
 from modlib.paper.graph_names import graph_key, graph_name
 from modlib.study.accuracy_filter import GRAPH, LEVEL
 
 SETTING_SHAPES = {"untrained": "cross", "weakest L2": "square", "strongest dropout": "circle"}
 LABEL_SHAPES = {"true labels": "circle", "permuted labels": "square"}
 LAYER = "layer"  # a made-up layer, beside the measures of networks
-PURPLE = "#8b5fbf"
 _Q = alt.Tooltip("q:Q", title="Q", format=".3f")
 _Z = alt.Tooltip("z:Q", title="mean z", format=".1f")
 _SHARE = alt.Tooltip("share:Q", title="networks with p ≤ .05", format=".0%")
@@ -110,7 +119,6 @@ def excess(levels: pd.DataFrame | None) -> alt.FacetChart | Markdown:
         base,
         "setting",
         {said: SETTING_SHAPES[setting] for setting, said in names.items()},
-        filled=names.get("strongest dropout", ""),
         x=alt.X("excess:Q", title="Q − mean of the null", axis=alt.Axis(tickCount=4)),
         opacity=shown,
         tooltip=[
@@ -168,14 +176,13 @@ def labels(table: pd.DataFrame | None) -> alt.FacetChart | Markdown:
         ]
     ).drop(columns=["true", "shuffled", "train_true", "train_shuffled"])
     base = alt.Chart().encode(y=_graphs())
-    line = base.mark_line(strokeWidth=1.5, opacity=0.6).encode(
+    line = base.mark_line(strokeWidth=1.5).encode(
         x="q:Q", detail="graph:N", color=measure_colour(legend=None)
     )
     dot = _points(
         base,
         "kind",
         LABEL_SHAPES,
-        filled="true labels",
         x=alt.X("q:Q", title="Q", scale=alt.Scale(zero=False), axis=alt.Axis(tickCount=4)),
         tooltip=[
             *("graph:N", "layer:N", "setting:N", "kind:N", _Q),
@@ -208,14 +215,12 @@ def _graphs(*, grid: bool = True) -> alt.Y:
     return alt.Y("graph:N", sort=theme.GRAPHS, title=None, axis=alt.Axis(labelLimit=190, grid=grid))
 
 
-def _points(base: alt.Chart, by: str, shapes: dict[str, str], *, filled: str, **encodings: Any) -> alt.Chart:
-    """Draw points coloured by measure; values of the column `by` have shapes, and one of them is filled."""
+def _points(base: alt.Chart, by: str, shapes: dict[str, str], **encodings: Any) -> alt.Chart:
+    """Draw points coloured by measure; values of the column `by` have shapes."""
     colour = measure_colour(legend=None)
-    legend = alt.Legend(title=None, orient="top", symbolStrokeColor=GREY)
     return base.mark_point(size=46, strokeWidth=1.5).encode(
         stroke=colour,
-        fill=alt.condition(getattr(alt.datum, by) == filled, colour, alt.value("transparent")),
-        shape=alt.Shape(f"{by}:N", scale=scale_of(shapes), legend=legend),
+        shape=alt.Shape(f"{by}:N", scale=scale_of(shapes), legend=theme.rings()),
         **encodings,
     )
 
@@ -250,7 +255,9 @@ def size(table: pd.DataFrame) -> alt.FacetChart:
         on=np.where(networks, "random networks, ", "random layers, ") + null_name,
     )
     base = alt.Chart().encode(y=alt.Y("row:N", sort=None, title=None, axis=alt.Axis(labelLimit=220)))
-    band = base.mark_rect(opacity=0.15, color=GREY).encode(x=alt.datum(0.03), x2=alt.datum(0.07))
+    band = theme.band(alt.Chart().transform_aggregate(n="count()", groupby=["on"])).encode(
+        x=alt.datum(0.03), x2=alt.datum(0.07)
+    )
     legend = alt.Legend(title=None, orient="top", columns=1)
     colours = scale_of({claimed: COLOURS["input_cov"], limit: COLOURS["output_grad"]})
     colour = alt.Color("kind:N", scale=colours, legend=legend)

@@ -141,14 +141,10 @@ def dead_units(results: Results) -> alt.FacetChart:
     dash = alt.condition(shared, alt.value([4, 3]), alt.value([1, 0]))
     line = base.mark_line(strokeWidth=1.5).encode(y=y, color=colour, detail="rule:N", strokeDash=dash)
     shapes = scale_of(dict(zip(deviations.RULES, ("circle", "square"), strict=True)))
-    legend = alt.Legend(
-        title="dead units", orient="top", symbolStrokeColor="#7f7f7f", symbolFillColor="transparent"
-    )
     point = base.mark_point(size=38, strokeWidth=1.3).encode(
         y=y,
         stroke=colour,
-        fill=alt.condition(shared, alt.value("transparent"), colour),
-        shape=alt.Shape("rule:N", scale=shapes, legend=legend),
+        shape=alt.Shape("rule:N", scale=shapes, legend=theme.rings("dead units")),
         tooltip=[
             *(theme.FAMILIES_TIP, alt.Tooltip("rule:N", title="dead units"), theme.REGULARIZER_TIP),
             *(theme.STRENGTH_TIP, *estimate("ecs", "ECS"), "seeds:Q"),

@@ -18,7 +18,7 @@ from modlib.study.accuracy_filter import LEVEL
 from modlib.study.store import Results
 
 #: Experiments have hues that no measure or family has, and a shape each.
-COLOURS = dict(zip(COMPARED, ("#7d8591", "#8a63d2", "#22976a", "#d1437f", "#b58a16"), strict=True))
+COLOURS = dict(zip(COMPARED, (theme.GREY, *theme.SERIES_COLOURS[:4]), strict=True))
 SHAPES = dict(zip(COMPARED, ("circle", "square", "triangle-up", "diamond", "cross"), strict=True))
 SCALES = {"excess": "Q less that of untrained networks", "q": "Q"}
 LEVELS = {"plain": "weakest L2", "dropout": "best dropout", "weights": "best L1 or L2"}
@@ -75,13 +75,15 @@ def q_side_by_side(curves: pd.DataFrame) -> alt.FacetChart:
         "color": _by_experiment(alt.Color, points, COLOURS),
         "opacity": alt.condition(pick, alt.value(1.0), alt.value(0.08)),
     }
-    low, value = alt.Y("low:Q", title="Q"), alt.Y("value:Q", title="Q", axis=alt.Axis(tickCount=4))
+    low, value = alt.Y("low:Q", title=None), alt.Y("value:Q", title=None, axis=alt.Axis(tickCount=4))
     tooltip = [
         *("experiment:N", theme.MEASURE_TIP, alt.Tooltip("regularizer:N", title="regulariser")),
         *(theme.STRENGTH_TIP, alt.Tooltip("scale:N", title="shown"), theme.VALUE_TIP),
         alt.Tooltip("interval:N", title="95 %"),
         *(*theme.formatted(".3f", untrained="Q, untrained"), "seeds:Q"),
     ]
+    # What the axes show is chosen by the reader, which titles of axes cannot follow; that of the chart can.
+    title = alt.Title(alt.ExprRef("'vertical axes: ' + elsewhere_scale"))
     shape = _by_experiment(alt.Shape, points, SHAPES)
     return theme.panels(
         theme.zero_line(base),
@@ -100,7 +102,7 @@ def q_side_by_side(curves: pd.DataFrame) -> alt.FacetChart:
             theme.drop_down("elsewhere_scale", "Show ", list(SCALES.values())),
             pick,
         ],
-    )
+    ).properties(title=title)
 
 
 @theme.described(
@@ -117,7 +119,7 @@ def q_by_depth(best: pd.DataFrame) -> alt.FacetChart:
     ]
     layers = best.groupby("experiment", sort=False).layer.max()
     titles = list(LEVELS.values())
-    colours = alt.Scale(domain=titles, range=["#7d8591", "#1b9e9e", "#b0499b"])
+    colours = alt.Scale(domain=titles, range=[theme.GREY, *theme.SERIES_COLOURS[1:3]])
     shapes = alt.Scale(domain=titles, range=["square", "circle", "triangle-up"])
     shown = {"x": _LAYER, "color": alt.Color("level:N", sort=titles, scale=colours, legend=theme.TOP_LEGEND)}
     base = alt.Chart().transform_filter("datum.experiment == elsewhere_experiment")
@@ -191,12 +193,8 @@ def leads(table: pd.DataFrame) -> alt.FacetChart:
     """Plot dropout's lead by family and experiment, a panel for each idea of a fair rival."""
     points = table[table.effect.isin(MARGINS)].assign(panel=lambda rows: rows.effect.map(RIVALS))
     first = f"datum.experiment == '{points.experiment.iloc[0]}' && datum.of == '{FAMILIES[0]}'"
-    band = (
-        alt.Chart()
-        .transform_filter(first)  # drawn once in each panel
-        .mark_rect(color=theme.GREY, opacity=0.2)
-        .encode(x=alt.datum(-LEAD_MARGIN), x2=alt.datum(LEAD_MARGIN))
-    )
+    band = theme.band(alt.Chart().transform_filter(first))  # drawn once in each panel
+    band = band.encode(x=alt.datum(-LEAD_MARGIN), x2=alt.datum(LEAD_MARGIN))
     rivals = alt.Tooltip("rivals:Q", title="levels of L1 and L2")
     return _forest(points, "of", FAMILIES, "lead in Q", (*RIVALS.values(),), [rivals], band)
 
@@ -236,11 +234,13 @@ def _forest(
         *below,
         theme.zero_line(base, "x"),
         base.mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q", **shown),
-        base.mark_point(filled=True, size=45, opacity=1).encode(
+        theme.with_interval(base, "none: too few seeds")
+        .mark_point(filled=True, size=45, opacity=1)
+        .encode(
             x=alt.X("value:Q", title=title, axis=alt.Axis(tickCount=5, labelFlush=False)),
             tooltip=[
                 *("experiment:N", alt.Tooltip("panel:N", title="levels"), alt.Tooltip(f"{by}:N", title="of")),
-                *(*theme.estimate("value", "value"), alt.Tooltip("n:Q", title="seeds"), *tips),
+                *(theme.VALUE_TIP, theme.INTERVAL_TIP, alt.Tooltip("n:Q", title="seeds"), *tips),
             ],
             **shown,
         ),

@@ -213,7 +213,7 @@ def _scores() -> Layered:
     low, mean, x = (end.scale(domain=[-0.1, 1], nice=False) for end in (alt.X("low:Q"), alt.X("mean:Q"), x))
     grey = theme.FAMILY_COLOURS["across"]
     return alt.layer(
-        scores.mark_bar(height=12, color=grey, opacity=0.5).encode(x=low, x2="high:Q"),
+        scores.mark_bar(height=12, color=grey, fillOpacity=0.35, stroke=grey).encode(x=low, x2="high:Q"),
         scores.mark_tick(height=18, thickness=2, color=grey).encode(x=mean),
         scores.mark_point(filled=True, size=80, opacity=1, color=grey).encode(x=x),
         scores.mark_text(dy=-15, fontSize=11).encode(x=x, text="text:N"),

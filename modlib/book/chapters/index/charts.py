@@ -8,7 +8,7 @@ import pandas as pd
 import vl_convert
 
 from modlib.book import theme
-from modlib.book.theme import GREY, Layered, described, estimate, family_colour, measure_colour
+from modlib.book.theme import Layered, described, estimate, family_colour, measure_colour
 from modlib.book.vega import PAPER
 from modlib.paper import by_level, evidence, family_pairs
 from modlib.study.store import Results
@@ -48,13 +48,15 @@ def _dropout(results: Results) -> Layered:
     y = alt.Y("q:Q", title="modularity Q, first hidden layer", scale=alt.Scale(zero=True))
     legend = alt.Legend(title=None, orient="top-left", labelExpr=theme.MEASURE_LABELS, symbolOpacity=1)
     base = alt.Chart(points).encode(x=x, color=measure_colour(legend=legend))
-    grey = alt.Chart(band).mark_rect(color=GREY, opacity=0.3).encode(y="low:Q", y2="high:Q")
+    grey = theme.band(alt.Chart(band)).encode(y="low:Q", y2="high:Q")
     said = (
         alt.Chart(band.assign(text="untrained"))
-        .mark_text(align="right", baseline="top", dy=4, fontSize=11)
-        .encode(y="low:Q", x=alt.value(258), text="text:N")
+        .mark_text(align="right", baseline="top", dx=-2, dy=4, fontSize=11)
+        .encode(y="low:Q", x=alt.value("width"), text="text:N")
     )
-    spread = base.mark_area(opacity=0.18).encode(y=alt.Y("low:Q"), y2="high:Q")
+    spread = base.mark_area(fillOpacity=0.18, strokeWidth=0.7).encode(
+        y=alt.Y("low:Q"), y2="high:Q", stroke=measure_colour(legend=None)
+    )
     line = base.mark_line(point=alt.OverlayMarkDef(size=34, filled=True)).encode(
         y=y,
         tooltip=[

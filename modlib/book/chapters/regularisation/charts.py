@@ -41,11 +41,11 @@ def q_against_strength(results: Results) -> alt.FacetChart:
     theirs = alt.FieldOneOfPredicate(field="series", oneOf=list(SERIES)[2:])
     y = alt.Y("q:Q", title="Q", scale=alt.Scale(zero=True), axis=alt.Axis(tickCount=4))
     shown = {"x": theme.strength_axis(), "opacity": alt.condition(pick, alt.value(1.0), alt.value(0.08))}
-    colour, hidden = theme.measure_colour(legend=None), alt.value("transparent")
-    untrained = base.transform_filter("datum.series == 'untrained'").mark_rect(opacity=0.3, color=theme.GREY)
+    colour = theme.measure_colour(legend=None)
+    untrained = theme.band(base.transform_filter("datum.series == 'untrained'"))
     dashed = alt.condition("datum.series == 'normalised'", alt.value([4, 3]), alt.value([1, 0]))
-    legend = alt.Legend(title=None, orient="top", symbolStrokeColor="#7f7f7f", symbolFillColor="transparent")
     point = base.transform_filter("datum.series != 'untrained'").mark_point(size=34, strokeWidth=1.3)
+    point = theme.with_interval(point, "none, read off a figure")
     return theme.panels(
         untrained.encode(y=alt.Y("low:Q", title="Q"), y2="high:Q"),
         ours.mark_rule(strokeWidth=1.5).encode(y="low:Q", y2="high:Q", color=colour, **shown),
@@ -54,12 +54,11 @@ def q_against_strength(results: Results) -> alt.FacetChart:
         ),
         point.encode(
             y=y,
-            stroke=alt.condition(theirs, alt.value("#7f8794"), colour),
-            fill=alt.condition("datum.series == 'raw'", colour, hidden),
-            shape=alt.Shape("series:N", scale=theme.scale_of(SERIES), legend=legend),
+            stroke=alt.condition(theirs, alt.value(theme.GREY), colour),
+            shape=alt.Shape("series:N", scale=theme.scale_of(SERIES), legend=theme.rings()),
             tooltip=[
                 *(theme.MEASURE_TIP, "series:N", theme.REGULARIZER_TIP, theme.STRENGTH_TIP),
-                *(*theme.estimate("q", "Q"), "seeds:Q"),
+                *(*theme.formatted(".3f", q="Q"), theme.INTERVAL_TIP, "seeds:Q"),
             ],
             **shown,
         ),
@@ -85,11 +84,12 @@ def frontier(table: pd.DataFrame) -> alt.FacetChart:
     scale = theme.scale_of({name: theme.FAMILY_COLOURS[name] for name in FAMILIES})
     colour = alt.Color("family_pair:N", scale=scale, legend=theme.TOP_LEGEND)
     x = alt.X("accuracy:Q", title="test accuracy of at least", scale=alt.Scale(zero=False, nice=False))
-    y = alt.Y("value:Q", title="Q, dropout − best penalty", axis=alt.Axis(tickCount=5))
+    y = alt.Y("value:Q", title=["Q, dropout −", "best penalty"], axis=alt.Axis(tickCount=5))
     base = alt.Chart().encode(x=x, color=colour)
-    margin = alt.Chart().encode(y=alt.datum(-LEAD_MARGIN), y2=alt.datum(LEAD_MARGIN))
+    margin = alt.Chart().transform_aggregate(n="count()", groupby=["protocol"])  # drawn once in each panel
+    margin = margin.encode(y=alt.datum(-LEAD_MARGIN), y2=alt.datum(LEAD_MARGIN))
     return theme.panels(
-        margin.mark_rect(color=theme.GREY, opacity=0.012),
+        theme.band(margin),
         base.mark_rule(strokeWidth=1.5).encode(y=alt.Y("low:Q"), y2="high:Q"),
         base.mark_line(strokeWidth=1.5).encode(y=y),
         base.mark_point(filled=True, size=45, opacity=1).encode(

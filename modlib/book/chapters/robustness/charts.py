@@ -6,9 +6,9 @@ from IPython.display import HTML
 from modlib.book.benchmark_records import read
 from modlib.book.chapters.robustness import tables
 from modlib.book.html_table import text_table
-from modlib.book.theme import GREY, TOP_LEGEND, described, formatted, scale_of
+from modlib.book.theme import COLOURS, GREY, TOP_LEGEND, described, formatted, scale_of
 
-_GOOD, _REFUSED, _BAD = "#1b6ca8", "#4fb3d9", "#d95f02"
+_GOOD, _REFUSED, _BAD = tuple(COLOURS.values())[:3]
 
 
 @described(

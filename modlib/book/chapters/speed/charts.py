@@ -109,7 +109,7 @@ def _with_quartiles(rows: pd.DataFrame, field: str, title: str, **options: Any) 
     colour = theme.measure_colour(legend=alt.Legend(**_TWO_COLUMNS, labelExpr=theme.MEASURE_LABELS))
     base = alt.Chart(rows.round(6)).encode(x=_log("images", "images", alt.X), color=colour)
     middle, low = (alt.Y(f"{end}{field}:Q", title=title, **options) for end in ("", "low_"))
-    span = base.mark_rule(strokeWidth=1.5, opacity=0.6).encode(y=low, y2=f"high_{field}:Q")
+    span = base.mark_rule(strokeWidth=1.2).encode(y=low, y2=f"high_{field}:Q")
     line = base.mark_line(point=alt.OverlayMarkDef(size=40, filled=True)).encode(
         y=middle,
         tooltip=[
@@ -140,13 +140,13 @@ def pages() -> theme.Layered:
         page=table.page.str.split("/").str[-1].str.removesuffix(".html"),
     )
     heaviest, slowest = (goal.asked for goal in tables.GOALS if goal.table is tables.pages)
-    colours = theme.scale_of({"desk": "#1b6ca8", "phone": "#d95f02"})
+    colours = theme.scale_of(dict(zip(("desk", "phone"), theme.FAMILY_COLOURS.values(), strict=False)))
     columns = ["page", "window", "megabytes", "shared", "requests", "seconds"]
     from_zero = alt.Scale(domainMin=0)
     weight = alt.X("megabytes:Q", title="weight without shared scripts (MB)", axis=alt.Axis(tickCount=6))
     dots = (
         alt.Chart(table[columns].round(4))
-        .mark_point(filled=True, size=55, opacity=0.8)
+        .mark_point(filled=True, size=55)
         .encode(
             x=weight.scale(from_zero),
             y=alt.Y("seconds:Q", title="seconds until it can be used", scale=from_zero),

@@ -14,7 +14,7 @@ from modlib.paper.graph_names import variant_name
 
 OURS = "here (final protocol)"
 THEIRS = "the paper's figures (arXiv v1)"
-OUR_COLOUR, THEIR_COLOUR = "#8b5fbf", "#808692"  # hues of neither family, clear on white and on dark pages
+OUR_COLOUR, THEIR_COLOUR = theme.PURPLE, theme.GREY  # hues of neither family
 _PANELS = ("dropout", "l1", "l2")
 
 
@@ -25,7 +25,7 @@ def shrinking_stacks(networks: pd.DataFrame) -> alt.Chart:
     scale = alt.Scale(domain=[0, 1.05 * float(table.networks.max())], nice=False)
     return (
         alt.Chart(table)
-        .mark_line(interpolate="step-after", strokeWidth=1.5, opacity=0.7, color=OUR_COLOUR)
+        .mark_line(interpolate="step-after", strokeWidth=1.2, color=OUR_COLOUR)
         .encode(
             x=alt.X("epoch:Q", scale=alt.Scale(nice=False, zero=True)),
             y=alt.Y("networks:Q", title="networks still training", scale=scale),
@@ -97,10 +97,8 @@ def accuracy(networks: pd.DataFrame, published: pd.DataFrame, *, threshold: floa
         shape = theme.SHAPES[regularizer]
         layers = (
             filtered.encode(y=y),
-            ours_alone.mark_rule(strokeWidth=2, opacity=0.6).encode(
-                y=alt.Y("least:Q", scale=scale), y2="most:Q"
-            ),
-            base.mark_line(strokeWidth=1.2, opacity=0.7).encode(y=y),
+            ours_alone.mark_rule(strokeWidth=1.5).encode(y=alt.Y("least:Q", scale=scale), y2="most:Q"),
+            base.mark_line(strokeWidth=1).encode(y=y),
             theirs_alone.mark_point(size=50, shape=shape, opacity=1).encode(y=y),
             ours_alone.mark_point(size=45, shape=shape, filled=True, opacity=1).encode(y=y),
         )
@@ -130,8 +128,8 @@ def against_strength(networks: pd.DataFrame, values: Mapping[str, str]) -> alt.C
                 tooltip=_of_seeds(f"{title}, mean", ".3~f"),
             )
             layers = (
-                base.mark_rule(strokeWidth=2, opacity=0.6).encode(y=alt.Y("low:Q", scale=scale), y2="high:Q"),
-                base.mark_line(strokeWidth=1.2, opacity=0.7),
+                base.mark_rule(strokeWidth=1.5).encode(y=alt.Y("low:Q", scale=scale), y2="high:Q"),
+                base.mark_line(strokeWidth=1),
                 base.mark_point(size=45, shape=theme.SHAPES[regularizer], filled=True, opacity=1),
             )
             heading = {"title": theme.REGULARIZERS[regularizer]} if number == 0 else {}
@@ -169,7 +167,7 @@ def live_against_stored(table: pd.DataFrame) -> alt.HConcatChart:
             base.transform_filter(f"datum.kind == '{kind}'") for kind in ("other seeds", "stored", "live")
         )
         layers = (
-            seeds.mark_point(size=90, angle=90, strokeWidth=1.5, color=grey, opacity=0.6),
+            seeds.mark_point(size=90, angle=90, strokeWidth=1.5, color=grey),
             stored.mark_point(size=150, strokeWidth=2, opacity=1).encode(color=colour),
             live.mark_point(size=50, filled=True, opacity=1).encode(color=colour),
         )

@@ -16,7 +16,16 @@ from modlib.book.chapters.verdict.tables import (
     every_verdict,
     with_paper_value,
 )
-from modlib.book.theme import GREY, VALUE_TIP, Layered, described, formatted, scale_of
+from modlib.book.theme import (
+    GREY,
+    INTERVAL_TIP,
+    SERIES_COLOURS,
+    VALUE_TIP,
+    Layered,
+    described,
+    scale_of,
+    with_interval,
+)
 from modlib.paper.claims import BOTH_LABELS, CLAIMS, CLOSE_UP, PRIMARY, TESTED_IN, Claim
 from modlib.paper.new_seeds import NEW_SEEDS
 
@@ -38,7 +47,7 @@ SERIES = {
     "base-v1": "ours, arXiv v1",
     "paper": "the paper's figures (arXiv v1)",
 }
-_COLOURS = dict(zip(SERIES.values(), ("#8b5fbf", "#b8579a", GREY), strict=True))
+_COLOURS = dict(zip(SERIES.values(), (SERIES_COLOURS[0], SERIES_COLOURS[2], GREY), strict=True))
 _SHAPES = dict(zip(SERIES.values(), ("circle", "square", "diamond"), strict=True))
 #: What the axis of the chart beside the paper says, by whether an effect is one of agreement.
 UNITS = {False: "difference in Q", True: "element-centric similarity"}
@@ -226,14 +235,18 @@ def _panel(points: pd.DataFrame, unit: str, shown: Sequence[str]) -> Layered:
     )
     low = alt.X("low:Q", title=unit, axis=alt.Axis(tickCount=5))
     span = ours.mark_rule(strokeWidth=2).encode(x=low, x2="high:Q")
-    dot = ours.mark_point(filled=True, size=42, opacity=1).encode(
-        x="value:Q",
-        shape=alt.Shape("series:N", scale=shapes, legend=legend),
-        tooltip=[
-            *(alt.Tooltip("said:N", title="effect"), alt.Tooltip("series:N", title="whose"), VALUE_TIP),
-            *formatted(".3f", low="95 % from", high="to"),
-            *(alt.Tooltip("n:Q", title="seeds"), "outcome:N"),
-        ],
+    dot = (
+        with_interval(ours, "none, read off a figure")
+        .mark_point(filled=True, size=42, opacity=1)
+        .encode(
+            x="value:Q",
+            shape=alt.Shape("series:N", scale=shapes, legend=legend),
+            tooltip=[
+                *(alt.Tooltip("said:N", title="effect"), alt.Tooltip("series:N", title="whose"), VALUE_TIP),
+                INTERVAL_TIP,
+                *(alt.Tooltip("n:Q", title="seeds"), "outcome:N"),
+            ],
+        )
     )
     zero = alt.Chart().mark_rule(strokeDash=[3, 3]).encode(x=alt.datum(0))
     height = alt.Step(38, **{"for": "position"})

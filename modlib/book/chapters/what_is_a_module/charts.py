@@ -8,13 +8,12 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from modlib.book.theme import COLOURS, NO_FRAME, Layered, described
+from modlib.book.theme import COLOURS, NO_FRAME, SERIES_COLOURS, Layered, described
 
 UPSTREAM = [COLOURS["input_cov"], COLOURS["input_grad"]]
 DOWNSTREAM = [COLOURS["output_grad"], COLOURS["output_hess"]]
-NEUTRAL = "#6b7280"  # under white numbers; stands out on the light and on the dark page
+NEUTRAL = SERIES_COLOURS[-1]  # under white numbers
 # Modules of a graph that belongs to neither family; the shape says the same to those who see no hue.
-MODULE_COLOURS = ["#8b5fbf", "#2f8f5b", "#b04a78", "#7c6a2e", "#4a6d8c"]
 MODULE_SHAPES = ["circle", "square", "diamond", "triangle-up", "cross"]
 
 
@@ -98,7 +97,7 @@ def network_diagram(
         for k, x in enumerate(places[y], start=1)
     ]
     at: dict[str, Any] = {
-        "x": alt.X("x:Q", axis=None, scale=alt.Scale(domain=[-0.1, 1])),
+        "x": alt.X("x:Q", axis=None, scale=alt.Scale(domain=[-0.22, 1])),
         "y": alt.Y("y:Q", axis=None, scale=alt.Scale(domain=[-0.2, 2.2])),
     }
     edges = (
@@ -117,8 +116,8 @@ def network_diagram(
     base = alt.Chart(pd.DataFrame(points)).encode(**at, tooltip=["name:N"])
     circles = base.mark_circle(size=460, color=NEUTRAL, opacity=1)
     numbers = base.mark_text(color="white", fontWeight="bold").encode(text="text:N")
-    rows = pd.DataFrame({"x": [0.0] * 3, "y": [0, 1, 2], "text": ["inputs", "hidden units", "classes"]})
-    names = alt.Chart(rows).mark_text(align="center", fontSize=11).encode(**at, text="text:N")
+    rows = pd.DataFrame({"x": [-0.22] * 3, "y": [0, 1, 2], "text": ["inputs", "hidden units", "classes"]})
+    names = alt.Chart(rows).mark_text(align="left", fontSize=11).encode(**at, text="text:N")
     return alt.layer(edges, circles, numbers, names).properties(width=460, height=280, view=NO_FRAME)
 
 
@@ -131,7 +130,7 @@ def q_against_size(table: pd.DataFrame) -> Layered:
         **_series("graphs", list(table["graphs"].unique())),
     }
     means = table.groupby(["graphs", "units"], sort=False, as_index=False)["q"].mean()
-    single = alt.Chart(table).mark_point(size=25, opacity=0.5).encode(**encoding)
+    single = alt.Chart(table).mark_point(size=25, strokeWidth=0.8).encode(**encoding)
     line = (
         alt.Chart(means)
         .mark_line(point={"filled": True, "size": 50})
@@ -146,7 +145,7 @@ def restarts_chart(table: pd.DataFrame) -> alt.Chart:
     names = list(table["graph"].unique())
     return (
         alt.Chart(table)
-        .mark_point(filled=True, opacity=0.6)
+        .mark_point()
         .encode(
             x=alt.X("relative:Q", title="Q of the restart ÷ best Q", scale=alt.Scale(zero=False, padding=10)),
             y=alt.Y("ami:Q", title="agreement with the best (AMI)"),
@@ -163,7 +162,7 @@ def restarts_chart(table: pd.DataFrame) -> alt.Chart:
 
 def _series(field: str, names: list[Any]) -> dict[str, Any]:
     """Tell series apart by colour and by shape, with a legend below the chart."""
-    colours = alt.Scale(domain=names, range=MODULE_COLOURS[: len(names)])
+    colours = alt.Scale(domain=names, range=SERIES_COLOURS[: len(names)])
     shapes = alt.Scale(domain=names, range=MODULE_SHAPES[: len(names)])
     return {
         "color": alt.Color(f"{field}:N", scale=colours, legend=alt.Legend(orient="bottom", title=None)),

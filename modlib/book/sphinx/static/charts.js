@@ -1,12 +1,13 @@
-// Draws every chart of the page with Vega, in the colours of the page's theme, and again when that changes.
+// Draws every chart of the page with Vega, in the colours of the page's theme and no wider than its column
+// (narrow.js), and again when either changes.
 // `modlibVega` (the library) and `modlibThemes` (the colours) come from vega.js, written when the book is built.
 (function () {
   "use strict";
   const root = document.documentElement;
   const drawn = new WeakMap(); // chart -> {view, result, mode}
   const ROWS_FOR_CANVAS = 4000; // above this many rows thousands of SVG elements become slow on a phone
-  const NARROWEST = 90; // pixels: a panel that would have to be narrower is better scrolled than squeezed
-  const phone = window.matchMedia("(max-width: 640px)");
+  const NARROWEST = 90; // pixels: a panel that would have to be narrower is not squeezed
+  const SQUEEZED = 1.3; // times its room that a chart may be wide and yet be squeezed rather than rearranged
 
   const mode = () => (root.dataset.theme === "dark" ? "dark" : "light");
 
@@ -16,33 +17,25 @@
     return Math.max(0, ...tables.map((table) => table.length));
   }
 
-  // On a phone, panels that stand side by side stand above each other instead, and each has its own labels where
-  // the first had those of all; modlib.css reserves the height.
-  function stacked(spec) {
-    if (!spec.hconcat || !phone.matches) return spec;
-    const { hconcat, ...rest } = spec;
-    const labelled = (key, value) =>
-      key === "axis" && value && value.labels === false ? { ...value, labels: true } : value;
-    return { ...rest, vconcat: JSON.parse(JSON.stringify(hconcat), labelled) };
-  }
-
-  // On a phone, titles of axes and legends may reach over the room of labels, to the left of narrow panels, and
-  // ticks too close for their labels go without.
-  function themed(mode) {
+  // In a narrow column, titles of axes may reach over the room of labels, to the left of the panels, ticks too
+  // close for their labels go without, and legends stand one below the other.
+  function themed(mode, tight) {
     const theme = modlibThemes[mode];
-    if (!phone.matches) return theme;
-    const end = { anchor: "end" };
+    if (!tight) return theme;
+    const rows = { anchor: "start", direction: "vertical", offset: 8 };
     return {
       ...theme,
-      legend: { ...theme.legend, layout: { top: end, bottom: end } },
+      legend: { ...theme.legend, layout: { top: rows, bottom: rows } },
       axisX: { ...theme.axisX, titleAnchor: "end", labelSeparation: 6 },
     };
   }
 
-  // On a phone, a chart wider than its frame is narrowed until it fits, if that leaves room for its panels.
-  // What axes and legends take does not shrink with the panels, so how much helps is found by trying.
-  async function fit({ view, vgSpec }, drawing, room) {
-    if (!phone.matches) return;
+  const widthOf = (drawing) =>
+    Math.ceil(drawing.querySelector("svg.marks, canvas.marks").getBoundingClientRect().width);
+
+  // Makes panels narrower until the chart fits its frame, if that leaves room for them. What axes and legends take
+  // does not shrink with the panels, so how much helps is found by trying. Returns whether the chart fits.
+  async function squeeze({ view, vgSpec }, drawing, room) {
     const signals = (vgSpec.signals || []).map(({ name, value }) => [name, value]);
     const sizes = (side) =>
       [...signals, [side, vgSpec[side]]].filter(
@@ -52,51 +45,77 @@
     const heights = sizes("height");
     const square = panels.some(([, value]) => heights.some(([, other]) => other === value)); // and stays one
     const shrunk = square ? [...panels, ...heights] : panels;
-    const width = () => drawing.querySelector("svg.marks, canvas.marks").getBoundingClientRect().width;
     const scale = async (factor) => {
       for (const [name, value] of shrunk) view.signal(name, Math.floor(value * factor));
       await view.resize().runAsync();
+      await view.resize().runAsync(); // the second sees what the first made of the axes
     };
-    if (width() <= room || !panels.length) return;
-    if (drawing.querySelector(".mark-text.role-mark")) return; // words among the marks would run into them
+    const whole = widthOf(drawing);
+    if (whole <= room) return true;
+    if (!panels.length) return false;
     const slimmest = square ? 0.7 : NARROWEST / Math.min(...panels.map(([, value]) => value));
-    const whole = width();
     const tried = 0.8;
     await scale(tried);
-    const perPanels = (whole - width()) / (1 - tried); // what is gained, were there no panels at all
+    const perPanels = (whole - widthOf(drawing)) / (1 - tried); // what is gained, were there no panels at all
     let factor = 1 - (whole - room) / perPanels;
     for (let round = 0; factor >= slimmest && round < 3; round += 1) {
       await scale(factor);
-      if (width() <= room) return;
-      factor -= (width() - room) / perPanels;
+      if (widthOf(drawing) <= room) return true;
+      factor -= Math.max(widthOf(drawing) - room, 1) / perPanels;
     }
-    await scale(1);
+    return false;
+  }
+
+  // Draws a chart in its frame: as it is where there is room, else squeezed, else rearranged.
+  async function embed(drawing, spec, mode, room, still) {
+    const tight = still > room;
+    const options = {
+      mode: "vega-lite",
+      config: themed(mode, tight),
+      renderer: rows(spec) > ROWS_FOR_CANVAS ? "canvas" : "svg",
+      actions: { export: true, source: false, compiled: false, editor: false },
+      tooltip: { theme: mode },
+      logLevel: 1, // errors: what Vega-Lite only remarks on is for the author, not for the reader
+    };
+    let result;
+    const show = async (shown) => {
+      if (result) result.finalize();
+      result = await modlibVega.embed(drawing, shown, options);
+    };
+    if (still <= SQUEEZED * room) {
+      await show(spec);
+      if (await squeeze(result, drawing, room)) return result;
+    }
+    let panel = room - 60; // beside an axis, which takes as much as it takes
+    for (let round = 0; round < 5; round += 1) {
+      const { spec: rearranged, widest } = modlibNarrow(spec, room, panel);
+      await show(rearranged);
+      const spare = room - widthOf(drawing);
+      if (spare === 0 || (spare > 0 && (round > 0 || widest < panel))) break;
+      panel = widest + spare;
+    }
+    return result;
   }
 
   async function draw(chart) {
     const wanted = mode();
+    const frame = chart.querySelector(".modlib-chart-frame");
+    const room = frame.clientWidth;
+    const still = parseFloat(chart.style.getPropertyValue("--chart-width")) || 0; // as wide as the image
+    const tight = still > room;
     const before = drawn.get(chart);
-    if (before && before.mode === wanted) return;
-    const turn = { ...before, mode: wanted };
+    if (before && before.mode === wanted && before.tight === tight && (!tight || before.room === room)) return;
+    const turn = { ...before, mode: wanted, tight, room };
     drawn.set(chart, turn);
 
-    const frame = chart.querySelector(".modlib-chart-frame");
-    const spec = stacked(JSON.parse(chart.querySelector("script").textContent));
+    const spec = JSON.parse(chart.querySelector("script").textContent);
     const view = document.createElement("div");
     view.className = "modlib-chart-view modlib-chart-pending";
     frame.append(view);
     try {
-      const result = await modlibVega.embed(view, spec, {
-        mode: "vega-lite",
-        config: themed(wanted),
-        renderer: rows(spec) > ROWS_FOR_CANVAS ? "canvas" : "svg",
-        actions: { export: true, source: false, compiled: false, editor: false },
-        tooltip: { theme: wanted },
-        logLevel: 1, // errors: what Vega-Lite only remarks on is for the author, not for the reader
-      });
-      await fit(result, view, frame.clientWidth);
+      const result = await embed(view, spec, wanted, room, still);
       if (drawn.get(chart) !== turn) {
-        result.finalize(); // the theme changed again while this was being drawn
+        result.finalize(); // the theme or the window changed again while this was being drawn
         view.remove();
         return;
       }
@@ -107,6 +126,7 @@
       view.classList.remove("modlib-chart-pending");
       Object.assign(turn, { view, result });
       chart.dataset.drawn = wanted; // hides the still image, see modlib.css
+      chart.classList.toggle("modlib-chart-tight", tight);
       mark(frame);
     } catch (error) {
       view.remove(); // the still image stays
@@ -130,9 +150,12 @@
   const all = () => document.querySelectorAll(".modlib-chart");
   const drawAll = () => all().forEach(draw);
   new MutationObserver(drawAll).observe(root, { attributes: true, attributeFilter: ["data-theme"] });
-  window.addEventListener("resize", () =>
-    document.querySelectorAll(".modlib-chart-frame").forEach(mark)
-  );
+  let resized;
+  window.addEventListener("resize", () => {
+    document.querySelectorAll(".modlib-chart-frame").forEach(mark);
+    clearTimeout(resized);
+    resized = setTimeout(drawAll, 200); // once the window has its size
+  });
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", drawAll);
   else drawAll();
 })();
