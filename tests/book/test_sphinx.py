@@ -61,6 +61,19 @@ NUMBERS = {
     "toy.whole.measure": "input_grad",
     "toy.whole.loss": -1.5,
 }
+WORDS = """# Words
+
+```{glossary}
+module
+  A group of *hidden* units
+  that function "alike".
+
+  See [](plain.md)
+
+null
+  What {term}`modules <module>` are held against.
+```
+"""
 EXPLORER = {
     "networks": [{"name": "</script>", "regularizer": "none", "strength": "none", "seeds": [0], "layers": 1}],
     "measures": [],
@@ -107,15 +120,17 @@ def write_project(folder, spec=SPEC):
     (folder / "index.md").write_text(
         "# Start\n\nQ is {num}`toy.whole.q:.2f`, {num}`toy.whole.share:.1%` of {num}`toy.whole.networks:d`; "
         "loss {num}`toy.whole.loss`, {word}`toy.whole.measure`.\n\n"
-        "```{toctree}\nplain\nchart\nsub/cells\nsub/play\nsources\ninterface\n```\n"
+        "```{toctree}\nplain\nchart\nsub/cells\nsub/play\nsources\ninterface\nwords\n```\n"
     )
     (folder / "sub").mkdir()
     (folder / "sub" / "cells.md").write_text(
         "# Cells\n\n"
         "It rises by {num}`toy.effects[wide, raw].value:.2f` ({side}`toy.effects[wide, raw]`), and by "
         "{num}`toy.effects[deep & narrow, raw].value:+.1%` ({side}`toy.effects[deep & narrow, raw]`, "
-        "nearest to {word}`toy.effects[deep & narrow, raw].nearest`), of {num}`toy.whole.networks`.\n"
+        "nearest to {word}`toy.effects[deep & narrow, raw].nearest`), of {num}`toy.whole.networks`.\n\n"
+        "More {term}`modules <module>` than by {term}`null`.\n"
     )
+    (folder / "words.md").write_text(WORDS)
     (folder / "explorer").mkdir()
     (folder / "explorer" / "index.json").write_text(json.dumps(EXPLORER))
     (folder / "explorer" / "seed-0.js").write_text("modlibExplorer.receive(0, {});\n")
@@ -273,6 +288,42 @@ def test_a_changed_number_reaches_every_page_that_shows_it_and_no_other(copy):
     assert numbers_of(copy, "index")[0] == "0.12"
     assert numbers_of(copy, "chart") == ["0.12"]  # in the caption
     assert (copy / "_build" / "html" / "plain.html").stat().st_mtime_ns == before
+
+
+# --- terms
+
+
+def terms_of(folder, name):
+    """Return text, address and definition of the terms of a page."""
+    links = BeautifulSoup(page(folder, name), "html.parser").select("a.term")
+    return [(link.get_text(), link["href"], link["data-definition"]) for link in links]
+
+
+def test_a_term_links_to_its_entry_and_carries_the_first_paragraph_of_it(project):
+    module = "A group of hidden units that function “alike”."
+    assert terms_of(project, "sub/cells") == [
+        ("modules", "../words.html#term-module", module),
+        ("null", "../words.html#term-null", "What modules are held against."),
+    ]
+    assert terms_of(project, "words") == [("modules", "#term-module", module)]
+    assert BeautifulSoup(page(project, "words"), "html.parser").find("dt", id="term-module")
+
+
+def test_a_changed_definition_reaches_the_pages_that_use_its_term(copy):
+    sphinx(copy)  # the copy's files have new times
+    (copy / "words.md").write_text(WORDS.replace("hidden* units", "hidden* cells"))
+    sphinx(copy)
+    assert terms_of(copy, "sub/cells")[0][2] == "A group of hidden cells that function “alike”."
+    before = (copy / "_build" / "html" / "plain.html").stat().st_mtime_ns
+    (copy / "words.md").write_text((copy / "words.md").read_text() + "\nThat is all.\n")
+    sphinx(copy)
+    assert (copy / "_build" / "html" / "plain.html").stat().st_mtime_ns == before
+
+
+def test_a_term_without_an_entry_fails_the_build(copy):
+    (copy / "plain.md").write_text("# Plain\n\nSome {term}`moduls`.\n")
+    _, log = sphinx(copy, expect=1)
+    assert re.search(r"plain\.md:\d+: WARNING: term not in glossary: 'moduls'", log), log
 
 
 # --- charts
