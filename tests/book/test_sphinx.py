@@ -12,9 +12,11 @@ from pathlib import Path
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
+from docutils.core import publish_doctree
 
 from modlib.book.sphinx.api import public_modules
 from modlib.book.sphinx.explorer import SCRIPTS
+from modlib.book.sphinx.reading import minutes
 from modlib.book.vega import DARK, LIGHT, render
 
 CONF = """
@@ -74,6 +76,33 @@ null
   What {term}`modules <module>` are held against.
 ```
 """
+# 2 + 400 + 4 + 2 words to read, and a table and an equation to look at.
+LONG = f"""(chapter-long)=
+# Long chapter
+
+{"word " * 400}
+
+```python
+{"code " * 1000}
+```
+
+- four words
+- in items
+
+| a | b |
+|---|---|
+| 1 | 2 |
+
+$$
+x^2
+$$
+
+## The end
+
+## Exercises
+
+{"word " * 1000}
+"""
 EXPLORER = {
     "networks": [{"name": "</script>", "regularizer": "none", "strength": "none", "seeds": [0], "layers": 1}],
     "measures": [],
@@ -120,7 +149,7 @@ def write_project(folder, spec=SPEC):
     (folder / "index.md").write_text(
         "# Start\n\nQ is {num}`toy.whole.q:.2f`, {num}`toy.whole.share:.1%` of {num}`toy.whole.networks:d`; "
         "loss {num}`toy.whole.loss`, {word}`toy.whole.measure`.\n\n"
-        "```{toctree}\nplain\nchart\nsub/cells\nsub/play\nsources\ninterface\nwords\n```\n"
+        "```{toctree}\nplain\nchart\nsub/cells\nsub/play\nsources\ninterface\nwords\nlong\n```\n"
     )
     (folder / "sub").mkdir()
     (folder / "sub" / "cells.md").write_text(
@@ -131,6 +160,7 @@ def write_project(folder, spec=SPEC):
         "More {term}`modules <module>` than by {term}`null`.\n"
     )
     (folder / "words.md").write_text(WORDS)
+    (folder / "long.md").write_text(LONG)
     (folder / "explorer").mkdir()
     (folder / "explorer" / "index.json").write_text(json.dumps(EXPLORER))
     (folder / "explorer" / "seed-0.js").write_text("modlibExplorer.receive(0, {});\n")
@@ -324,6 +354,21 @@ def test_a_term_without_an_entry_fails_the_build(copy):
     (copy / "plain.md").write_text("# Plain\n\nSome {term}`moduls`.\n")
     _, log = sphinx(copy, expect=1)
     assert re.search(r"plain\.md:\d+: WARNING: term not in glossary: 'moduls'", log), log
+
+
+# --- the time to read
+
+
+def test_a_chapter_tells_how_long_it_takes_to_read_and_other_pages_do_not(project):
+    told = BeautifulSoup(page(project, "long"), "html.parser").select("h1 + p.modlib-reading")
+    assert [line.get_text() for line in told] == ["About 5 minutes to read, the exercises aside."]
+    assert "modlib-reading" not in page(project, "plain")
+
+
+@pytest.mark.parametrize(("words", "expected"), [(1, 1), (120, 1), (700, 6), (1200, 10), (1600, 15)])
+def test_long_times_are_rounded_to_five_minutes(words, expected):
+    doctree = publish_doctree("word " * words)
+    assert minutes(doctree) == expected
 
 
 # --- charts
