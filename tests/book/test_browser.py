@@ -59,7 +59,7 @@ FAULTS = r"""() => {
   });
   const prose = (document.querySelector("article") ?? document.querySelector("main")).cloneNode(true);
   prose.querySelectorAll("pre, code, script, mjx-container").forEach((part) => part.remove());
-  const raw = prose.textContent.match(/\\[([]|\$\$|\{(num|cite|ref|numref|eq)[^}]*\}`/);
+  const raw = prose.textContent.match(/\\[([]|\$\$|\{(num|term|cite|ref|numref|eq)[^}]*\}`/);
   if (raw) faults.push(`raw mark-up in the text: ${raw[0]}`);
   document.querySelectorAll("table.modlib-paragraphs").forEach((table, i) => {
     const room = table.parentElement;
@@ -436,3 +436,81 @@ def test_a_page_does_not_jump_when_its_charts_are_drawn(site, address, browser):
             if abs(drawn - still) > 30
         ]
     assert not jumps, "\n".join(jumps)
+
+
+# --- what is told of a number or a term
+
+TOLD = "#modlib-tooltip"
+AGREEMENT = "book/executed/agreement.html"
+
+
+def reach(page, selector):
+    """Press the tabulator until an element of this kind has the focus; return it."""
+    for _ in range(200):
+        page.keyboard.press("Tab")
+        if page.evaluate(f"document.activeElement.matches({selector!r})"):
+            return page.locator(":focus")
+    pytest.fail(f"no {selector} can be reached with the keyboard")
+
+
+@pytest.mark.parametrize(("theme", "width"), [("light", 1280), ("dark", PHONE)])
+def test_a_term_is_defined_for_the_keyboard_from_the_disk(site, browser, theme, width):
+    home = site.resolve().as_uri()
+    page, faults = visit(browser, f"{home}/{AGREEMENT}", home=home, width=width, theme=theme)
+    link = reach(page, "a.term")
+    tip = page.locator(TOLD)
+    assert tip.is_visible()
+    assert tip.inner_text() == link.get_attribute("data-definition")
+    assert page.locator(f"#{link.get_attribute('aria-describedby')}[role=tooltip]").is_visible()
+    colours = "(tip) => [getComputedStyle(tip).color, getComputedStyle(tip).backgroundColor]"
+    text, ground = tip.evaluate(colours)
+    assert text != ground
+    page.keyboard.press("Escape")
+    assert tip.is_hidden()
+    assert link.get_attribute("aria-describedby") is None
+    assert page.evaluate("document.activeElement.matches('a.term')")
+    number = reach(page, "a.num")
+    assert tip.inner_text() == number.get_attribute("data-source")
+    page.context.close()
+    assert not [fault for fault in faults if not fault.startswith("0: file:")]
+
+
+def test_what_is_told_of_any_term_stays_within_the_window_and_apart_from_the_term(address, browser):
+    page, faults = visit(browser, address + AGREEMENT, home=address, width=PHONE)
+    settle(page)
+    links = page.locator("a.term")
+    assert links.count() > 10
+    for link in links.all():
+        link.focus()
+        tip, term = page.locator(TOLD).bounding_box(), link.bounding_box()
+        assert tip["x"] >= 0
+        assert tip["x"] + tip["width"] <= PHONE
+        assert tip["y"] >= 0
+        assert tip["y"] + tip["height"] <= 900
+        below, above = tip["y"] >= term["y"] + term["height"], tip["y"] + tip["height"] <= term["y"]
+        assert below or above
+    page.context.close()
+    assert not faults
+
+
+def test_a_definition_stays_while_the_pointer_is_on_it_and_a_finger_sees_it_before_it_follows(
+    address, browser
+):
+    page, faults = visit(browser, address + AGREEMENT, home=address)
+    tip = page.locator(TOLD)
+    page.locator("a.term").first.hover()
+    tip.hover()
+    page.wait_for_timeout(500)
+    assert tip.is_visible()
+    page.mouse.move(2, 2)
+    tip.wait_for(state="hidden")
+    page.context.close()
+    page, more = visit(browser, address + AGREEMENT, home=address, width=PHONE, has_touch=True)
+    link = page.locator("a.term").first
+    link.tap()
+    assert page.locator(TOLD).inner_text() == link.get_attribute("data-definition")
+    assert page.url.endswith(AGREEMENT)
+    link.tap()
+    page.wait_for_url("**/glossary.html#term-*")
+    page.context.close()
+    assert not faults + more

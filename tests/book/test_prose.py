@@ -8,6 +8,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*(ROOT / "notebooks").glob("*.ipynb"), *(ROOT / "book").glob("*.md"), ROOT / "README.md"])
+#: Pages with a label that begins with "chapter-", but not the plan, which is to stay as it was written.
+CHAPTERS = [page for page in PAGES if "(chapter-" in page.read_text(encoding="utf-8") and page.stem != "plan"]
 MOST = 4  # numbers in a paragraph, beyond which readers turn to a table
 #: Between paragraphs, items of lists and cells of list tables.
 BREAKS = re.compile(r"\n\s*\n|\n(?=\s*(?:\* )?(?:-|\d+\.) )")
@@ -62,3 +64,37 @@ def test_the_front_page_can_be_read_in_a_minute():
     assert "|" not in plain
     for sentence in re.split(r"(?<=[.?:])\s", text):
         assert sentence.count("{num}") <= MOST
+
+
+def taken_along(text):
+    """Return what is to be taken along from a chapter, item by item, and the title of the next section."""
+    section = re.search(r"^## To take along\n\n(.*?)\n\n## ([^\n]*)", text, flags=re.MULTILINE | re.DOTALL)
+    return (section[1].split("\n- "), section[2]) if section else ([], "")
+
+
+@pytest.mark.parametrize("page", CHAPTERS, ids=lambda page: page.stem)
+def test_a_chapter_ends_with_a_few_sentences_to_take_along(page):
+    """Before its exercises, or before its last section where it has none; without code names."""
+    text = "\n\n".join(prose(page))
+    items, after = taken_along(text)
+    titles = re.findall(r"^## (.*)", text, flags=re.MULTILINE)
+    assert 3 <= len(items) <= 5
+    assert after == ("Exercises" if "Exercises" in titles else titles[-1])
+    for item in items:
+        assert re.sub(r"\{\w+\}`[^`]*`", "", item).count("`") == 0
+        assert item.endswith(".")
+    assert len(" ".join(items).split()) <= 150
+
+
+def test_the_section_to_take_along_is_found_and_counted():
+    assert taken_along("## To take along\n\n- One.\n- Two.\n\n## Exercises\n") == (
+        ["- One.", "Two."],
+        "Exercises",
+    )
+    assert taken_along("## Exercises\n") == ([], "")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_no_time_to_read_is_typed(page):
+    """It is computed from the words of a page, and told under its title."""
+    assert not re.search(r"(minutes?|hours?|hour or two) to read", "\n\n".join(prose(page)))

@@ -12,9 +12,12 @@ from pathlib import Path
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
+from docutils.core import publish_doctree
 
+from modlib.book.sphinx import foot
 from modlib.book.sphinx.api import public_modules
 from modlib.book.sphinx.explorer import SCRIPTS
+from modlib.book.sphinx.reading import minutes
 from modlib.book.vega import DARK, LIGHT, render
 
 CONF = """
@@ -25,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import toy.tables
 
 project = "small"
+html_title = "A small book"
 extensions = ["sphinx_thebe", "myst_nb", "sphinx.ext.autodoc", "modlib.book.sphinx"]
 html_theme = "basic"
 myst_enable_extensions = ["dollarmath"]
@@ -61,6 +65,50 @@ NUMBERS = {
     "toy.whole.measure": "input_grad",
     "toy.whole.loss": -1.5,
 }
+WORDS = """# Words
+
+```{glossary}
+module
+  A group of *hidden* units
+  that function "alike".
+
+  See [](plain.md)
+
+null
+  What {term}`modules <module>` are held against.
+```
+"""
+# 2 + 5 + 12 + 400 + 4 + 2 words to read, and a table and an equation to look at.
+LONG = f"""(chapter-long)=
+# Long chapter
+
+**The question.** What is it?
+
+**The answer in short.** It is `<b>` & 'c'. It has {{num}}`toy.whole.networks` networks.
+
+{"word " * 400}
+
+```python
+{"code " * 1000}
+```
+
+- four words
+- in items
+
+| a | b |
+|---|---|
+| 1 | 2 |
+
+$$
+x^2
+$$
+
+## The end
+
+## Exercises
+
+{"word " * 1000}
+"""
 EXPLORER = {
     "networks": [{"name": "</script>", "regularizer": "none", "strength": "none", "seeds": [0], "layers": 1}],
     "measures": [],
@@ -107,15 +155,18 @@ def write_project(folder, spec=SPEC):
     (folder / "index.md").write_text(
         "# Start\n\nQ is {num}`toy.whole.q:.2f`, {num}`toy.whole.share:.1%` of {num}`toy.whole.networks:d`; "
         "loss {num}`toy.whole.loss`, {word}`toy.whole.measure`.\n\n"
-        "```{toctree}\nplain\nchart\nsub/cells\nsub/play\nsources\ninterface\n```\n"
+        "```{toctree}\nplain\nchart\nsub/cells\nsub/play\nsources\ninterface\nwords\nlong\n```\n"
     )
     (folder / "sub").mkdir()
     (folder / "sub" / "cells.md").write_text(
         "# Cells\n\n"
         "It rises by {num}`toy.effects[wide, raw].value:.2f` ({side}`toy.effects[wide, raw]`), and by "
         "{num}`toy.effects[deep & narrow, raw].value:+.1%` ({side}`toy.effects[deep & narrow, raw]`, "
-        "nearest to {word}`toy.effects[deep & narrow, raw].nearest`), of {num}`toy.whole.networks`.\n"
+        "nearest to {word}`toy.effects[deep & narrow, raw].nearest`), of {num}`toy.whole.networks`.\n\n"
+        "More {term}`modules <module>` than by {term}`null`.\n"
     )
+    (folder / "words.md").write_text(WORDS)
+    (folder / "long.md").write_text(LONG)
     (folder / "explorer").mkdir()
     (folder / "explorer" / "index.json").write_text(json.dumps(EXPLORER))
     (folder / "explorer" / "seed-0.js").write_text("modlibExplorer.receive(0, {});\n")
@@ -273,6 +324,181 @@ def test_a_changed_number_reaches_every_page_that_shows_it_and_no_other(copy):
     assert numbers_of(copy, "index")[0] == "0.12"
     assert numbers_of(copy, "chart") == ["0.12"]  # in the caption
     assert (copy / "_build" / "html" / "plain.html").stat().st_mtime_ns == before
+
+
+# --- terms
+
+
+def terms_of(folder, name):
+    """Return text, address and definition of the terms of a page."""
+    links = BeautifulSoup(page(folder, name), "html.parser").select("a.term")
+    return [(link.get_text(), link["href"], link["data-definition"]) for link in links]
+
+
+def test_a_term_links_to_its_entry_and_carries_the_first_paragraph_of_it(project):
+    module = "A group of hidden units that function “alike”."
+    assert terms_of(project, "sub/cells") == [
+        ("modules", "../words.html#term-module", module),
+        ("null", "../words.html#term-null", "What modules are held against."),
+    ]
+    assert terms_of(project, "words") == [("modules", "#term-module", module)]
+    assert BeautifulSoup(page(project, "words"), "html.parser").find("dt", id="term-module")
+
+
+def test_a_changed_definition_reaches_the_pages_that_use_its_term(copy):
+    sphinx(copy)  # the copy's files have new times
+    (copy / "words.md").write_text(WORDS.replace("hidden* units", "hidden* cells"))
+    sphinx(copy)
+    assert terms_of(copy, "sub/cells")[0][2] == "A group of hidden cells that function “alike”."
+    before = (copy / "_build" / "html" / "plain.html").stat().st_mtime_ns
+    (copy / "words.md").write_text((copy / "words.md").read_text() + "\nThat is all.\n")
+    sphinx(copy)
+    assert (copy / "_build" / "html" / "plain.html").stat().st_mtime_ns == before
+
+
+def test_a_term_without_an_entry_fails_the_build(copy):
+    (copy / "plain.md").write_text("# Plain\n\nSome {term}`moduls`.\n")
+    _, log = sphinx(copy, expect=1)
+    assert re.search(r"plain\.md:\d+: WARNING: term not in glossary: 'moduls'", log), log
+
+
+# --- the time to read
+
+
+def test_a_chapter_tells_how_long_it_takes_to_read_and_other_pages_do_not(project):
+    told = BeautifulSoup(page(project, "long"), "html.parser").select("h1 + p.modlib-reading")
+    assert [line.get_text() for line in told] == ["About 6 minutes to read, the exercises aside."]
+    assert "modlib-reading" not in page(project, "plain")
+
+
+@pytest.mark.parametrize(("words", "expected"), [(1, 1), (120, 1), (700, 6), (1200, 10), (1600, 15)])
+def test_long_times_are_rounded_to_five_minutes(words, expected):
+    doctree = publish_doctree("word " * words)
+    assert minutes(doctree) == expected
+
+
+# --- head and foot
+
+
+def head_of(folder, name):
+    """Return the description, the properties and the canonical address of a page."""
+    html = BeautifulSoup(page(folder, name), "html.parser")
+    found = {meta["property"]: meta["content"] for meta in html.select("meta[property]")}
+    found |= {meta["name"]: meta["content"] for meta in html.select('meta[name="description"]')}
+    return found | {link["rel"][0]: link["href"] for link in html.select('link[rel="canonical"]')}
+
+
+def test_a_page_is_described_by_its_answer_and_has_no_address_before_one_is_named(project):
+    assert head_of(project, "long") == {
+        "description": "It is <b> & ‘c’. It has 270 networks.",
+        "og:type": "article",
+        "og:site_name": "A small book",
+        "og:title": "Long chapter",
+        "og:description": "It is <b> & ‘c’. It has 270 networks.",
+    }
+    assert head_of(project, "index")["og:type"] == "website"
+    assert head_of(project, "index")["description"].startswith("Q is 0.50, 98.1% of 270;")
+    assert not (project / "_build" / "html" / "sitemap.xml").exists()
+    assert "<base" not in page(project, "404")
+
+
+def test_with_an_address_there_are_canonical_ones_pictures_and_a_site_map(copy):
+    more = 'html_baseurl = "https://example.org/modules"\nmodlib_picture = "drawing.svg"\n'
+    (copy / "conf.py").write_text(CONF + more)
+    (copy / "drawing.svg").write_text(
+        '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><rect width="9" height="9"/></svg>'
+    )
+    pages, _ = sphinx(copy)
+    chart, cells = head_of(copy, "chart"), head_of(copy, "sub/cells")
+    home = "https://example.org/modules/"
+    assert chart["canonical"] == chart["og:url"] == f"{home}chart.html"
+    assert cells["canonical"] == f"{home}sub/cells.html"
+    picture = chart["og:image"].removeprefix(home)
+    assert picture.startswith("_images/")
+    assert (pages / picture).read_bytes()[:4] == b"\x89PNG"
+    assert (pages / cells["og:image"].removeprefix(home)).read_bytes()[:4] == b"\x89PNG"
+    listed = re.findall("<loc>(.*?)</loc>", (pages / "sitemap.xml").read_text())
+    assert {f"{home}index.html", f"{home}chart.html", f"{home}sub/cells.html"} <= set(listed)
+    assert not [address for address in listed if not (pages / address.removeprefix(home)).is_file()]
+    assert f'<base href="{home}" />' in page(copy, "404")
+
+
+def test_a_first_page_that_lies_deeper_is_reached_from_the_top_by_a_page_with_a_title(tmp_path):
+    conf = 'html_title = "A small book"\nroot_doc = "deep/start"\nextensions = ["modlib.book.sphinx.head"]\n'
+    (tmp_path / "conf.py").write_text(conf)
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "start.rst").write_text("Start\n=====\n")
+    pages, _ = sphinx(tmp_path)
+    top = BeautifulSoup((pages / "index.html").read_text(), "html.parser")
+    assert top.title.get_text() == "A small book"
+    assert top.html["lang"] == "en"
+    assert top.select_one("meta[http-equiv=refresh]")["content"] == "0; url=deep/start.html"
+
+
+MADE = {"commit": "0123456789abcdef", "date": "2026-11-30", "tables": "fedcba9876543210"}
+
+
+def test_the_foot_names_the_edition_and_says_how_to_cite_the_page():
+    made = foot.foot(
+        MADE,
+        page="Do <they> agree?",
+        book="Modules",
+        author="the authors",
+        address="https://example.org/a.html",
+    )
+    html = BeautifulSoup(made, "html.parser")
+    edition, text = (" ".join(part.get_text().split()) for part in html.select("p"))
+    assert edition == "commit 0123456789ab · 2026-11-30 · tables fedcba987654"
+    assert text == (
+        "The authors (2026). “Do <they> agree?”, in Modules. Commit 0123456789ab. https://example.org/a.html."
+    )
+    assert html.pre.get_text().splitlines() == [
+        "@incollection{modlib,",
+        "  author = {{the authors}},",
+        "  title = {Do <they> agree?},",
+        "  booktitle = {Modules},",
+        "  year = {2026},",
+        "  url = {https://example.org/a.html},",
+        "  note = {Commit 0123456789ab},",
+        "}",
+    ]
+    assert not html.select("a")
+
+
+def test_the_foot_says_less_where_less_is_known_and_links_to_a_repository_that_is_named():
+    nothing = {"commit": "", "date": "", "tables": ""}
+    made = foot.foot(nothing, page="M", book="M", author="us", repository="https://example.org/m/")
+    html = BeautifulSoup(made, "html.parser")
+    assert [part.get_text() for part in html.select("p")] == ["Us. M.", "Tell of a mistake"]
+    assert html.a["href"] == "https://example.org/m/issues/new"
+    assert html.pre.get_text().startswith("@misc{modlib,\n  author = {{us}},\n  title = {M},\n}")
+
+
+def test_an_edition_is_the_same_for_the_same_commit_and_another_for_other_tables(tmp_path, monkeypatch):
+    monkeypatch.delenv("MODLIB_COMMIT", raising=False)
+
+    def git(*words):
+        names = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+        subprocess.run(["git", *names, *words], cwd=first, check=True, capture_output=True)
+
+    first = tmp_path / "first"
+    for experiment in ("base-paper", "base-quick"):
+        (first / "results" / experiment).mkdir(parents=True)
+        (first / "results" / experiment / "manifest.json").write_text("{}")
+    git("init", "-q")
+    git("add", "results/base-paper")
+    git("commit", "-q", "-m", "tables", "--date", "2026-01-02T00:00:00")
+    made = foot.edition(first)
+    assert re.fullmatch("[0-9a-f]{40}", made["commit"])
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", made["date"])
+    (first / "results" / "base-quick" / "manifest.json").write_text("[]")
+    second = shutil.copytree(first, tmp_path / "second")
+    assert foot.edition(second) == foot.edition(first) == made
+    (first / "results" / "base-paper" / "manifest.json").write_text("[]")
+    changed = foot.edition(first)
+    assert changed["tables"] != made["tables"]
+    assert changed["commit"] == f"{made['commit']} with changes"
+    assert foot.edition(tmp_path) == {"commit": "", "date": "", "tables": ""}
 
 
 # --- charts

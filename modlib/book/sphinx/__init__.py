@@ -1,4 +1,4 @@
-"""The Sphinx side of the book: offline charts and mathematics, traceable numbers, tables, the API, questions.
+"""The Sphinx side of the book: offline charts and mathematics, numbers, terms, tables, the API, checks.
 
 Listed under ``sphinx.extra_extensions`` in ``_config.yml``. No page that it builds asks anything of another
 site: the chart library, the typesetter of mathematics and the style sheet are all copied into the book.
@@ -8,7 +8,7 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-from modlib.book.sphinx import assets, charts, checks, explorer, numbers
+from modlib.book.sphinx import assets, charts, checks, explorer, foot, head, numbers, reading, terms
 from modlib.book.sphinx.api import ModulesDirective
 from modlib.book.sphinx.runtimes import RuntimesDirective
 from modlib.book.sphinx.schema import SchemaDirective
@@ -16,7 +16,7 @@ from modlib.book.sphinx.schema import SchemaDirective
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register every part of the extension with Sphinx."""
-    for part in (assets, charts, checks, explorer, numbers):
+    for part in (assets, charts, checks, explorer, foot, head, numbers, reading, terms):
         part.setup(app)
     app.add_config_value("modlib_timings", "book/executed/timings.json", "env", (str,))
     app.add_directive("modules", ModulesDirective)

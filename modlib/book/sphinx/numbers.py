@@ -189,6 +189,5 @@ def setup(app: Sphinx) -> None:
     for role in ("num", "word", "side"):
         app.add_role(role, NumberRole())
     app.add_directive("sources", SourcesDirective)
-    app.add_js_file("modlib/numbers.js", defer="defer")
     app.connect("env-purge-doc", _forget)
     app.connect("env-merge-info", _merge)
