@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote, urldefrag
 
 import pytest
+from barriers import barriers
 
 from benchmarks.browser import DONE, chromium, pages, served
 
@@ -170,7 +171,7 @@ def test_every_page_is_whole(site, address, browser, theme, width):
         page, seen = visit(browser, address + name, home=address, width=width, theme=theme)
         settle(page)
         assert page.evaluate("document.documentElement.dataset.theme") == theme
-        faults += [f"{name}: {fault}" for fault in [*seen, *page.evaluate(FAULTS)]]
+        faults += [f"{name}: {fault}" for fault in [*seen, *page.evaluate(FAULTS), *barriers(page)]]
         charts += page.locator(".modlib-chart[data-drawn]").count()
         formulas += page.locator("mjx-container").count()
         page.context.close()

@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from barriers import barriers
 from bs4 import BeautifulSoup
 from similar import planted
 
@@ -94,7 +95,7 @@ def test_the_page_is_whole_and_asks_for_nothing(page, browser, tmp_path, theme, 
     opened.on("pageerror", lambda error: faults.append(str(error)))
     opened.goto((tmp_path / "report.html").as_uri())
     opened.evaluate("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
-    faults += opened.evaluate(FAULTS)
+    faults += opened.evaluate(FAULTS) + barriers(opened)
     widths = opened.evaluate(WIDTHS)
     background = opened.evaluate("getComputedStyle(document.body).backgroundColor")
     context.close()

@@ -123,6 +123,7 @@
         turn.result.finalize();
         turn.view.remove();
       }
+      name(view);
       view.classList.remove("modlib-chart-pending");
       Object.assign(turn, { view, result });
       chart.dataset.drawn = wanted; // hides the still image, see modlib.css
@@ -131,6 +132,14 @@
     } catch (error) {
       view.remove(); // the still image stays
       console.error("a chart could not be drawn:", error);
+    }
+  }
+
+  // Vega leaves its menu without a name, and groups of marks that have a role but no description.
+  function name(view) {
+    for (const menu of view.querySelectorAll("summary")) menu.setAttribute("aria-label", "save this chart");
+    for (const marks of view.querySelectorAll("[role^=graphics]:not([aria-label])")) {
+      marks.setAttribute("aria-label", marks.getAttribute("aria-roledescription") || "part of the chart");
     }
   }
 
