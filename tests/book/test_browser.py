@@ -9,7 +9,7 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
-from urllib.parse import unquote, urldefrag
+from urllib.parse import quote, unquote, urldefrag
 
 import pytest
 from barriers import barriers
@@ -515,3 +515,53 @@ def test_a_definition_stays_while_the_pointer_is_on_it_and_a_finger_sees_it_befo
     page.wait_for_url("**/glossary.html#term-*")
     page.context.close()
     assert not faults + more
+
+
+# --- the search
+
+CHAPTER_OF = {
+    "null model": "executed/chance",
+    "Hessian": "executed/four-measures",
+    "Holm": "executed/certainty",
+    "bootstrap": "executed/certainty",
+    "seed": "executed/training",
+    "modularity": "executed/what-is-a-module",
+    "AMI": "executed/agreement",
+    "ECS": "executed/agreement",
+    "dropout": "executed/regularisation",
+    "weight decay": "executed/regularisation",
+    "resolution limit": "executed/what-is-a-module",
+    "own network": "reproduce",
+}
+
+
+def searched(browser, home, words):
+    """Search for words; return addresses and excerpts of the first results, and what went wrong."""
+    page, faults = visit(browser, f"{home}/search.html?q={quote(words)}", home=home)
+    page.wait_for_function("document.querySelectorAll('ul.search li').length > 1")
+    page.locator("ul.search li p.context").first.wait_for(timeout=5000)
+    found = [
+        (item.locator("a").first.get_attribute("href"), " ".join(item.locator("p.context").all_inner_texts()))
+        for item in page.locator("ul.search li").all()[:5]
+    ]
+    page.context.close()
+    return found, [fault for fault in faults if not fault.startswith("0: file:")]
+
+
+@pytest.mark.parametrize("words", CHAPTER_OF)
+def test_the_search_finds_the_right_chapter_first_with_an_excerpt_from_the_disk(site, browser, words):
+    found, faults = searched(browser, site.resolve().as_uri(), words)
+    address, excerpt = found[0]
+    assert address == f"book/{CHAPTER_OF[words]}.html"
+    assert len(excerpt) > 100
+    assert not faults
+
+
+def test_the_search_shows_chapters_before_names_of_the_interface(site, browser):
+    found, _ = searched(browser, site.resolve().as_uri(), "modularity")
+    assert not [address for address, _ in found if address.startswith("book/api.html#")]
+
+
+def test_an_excerpt_shows_the_words_that_were_asked_for(site, browser):
+    found, _ = searched(browser, site.resolve().as_uri(), "early stopping")
+    assert "early stopping" in found[0][1].lower()

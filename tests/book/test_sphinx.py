@@ -501,6 +501,44 @@ def test_an_edition_is_the_same_for_the_same_commit_and_another_for_other_tables
     assert foot.edition(tmp_path) == {"commit": "", "date": "", "tables": ""}
 
 
+# --- the search
+
+
+@pytest.fixture
+def searchable(tmp_path):
+    """Return a function that builds a project of one page with given keywords."""
+
+    def build(keywords, expect=0):
+        conf = f'extensions = ["modlib.book.sphinx.search"]\nmodlib_keywords = {keywords!r}\n'
+        (tmp_path / "conf.py").write_text(conf)
+        (tmp_path / "index.rst").write_text('Start\n=====\n\nSome "words"\nof </script>.\n\n::\n\n   code\n')
+        return sphinx(tmp_path, expect)
+
+    return build
+
+
+def test_the_search_knows_what_pages_are_about_and_has_their_text_in_scripts(searchable):
+    pages, _ = searchable({"index": ["a </script>"]})
+    found = (pages / "search.html").read_text()
+    assert 'window.modlibKeywords = {"index": ["a \\u003c/script>"]};' in found
+    assert "modlib/search.js" in found
+    script = (pages / "_static" / "modlib" / "excerpts" / "index.js").read_text()
+    assert script == 'modlibExcerpts("index", "Some “words” of </script>.");\n'
+    assert "modlibKeywords" not in (pages / "index.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("keywords", "complaint"),
+    [
+        ({"nowhere": ["a"]}, "modlib_keywords names pages that there are not: nowhere"),
+        ({"index": ["a", None]}, "modlib_keywords of index must be texts, not None"),
+    ],
+)
+def test_keywords_that_can_mean_nothing_fail_the_build(searchable, keywords, complaint):
+    _, log = searchable(keywords, expect=1)
+    assert complaint in log
+
+
 # --- charts
 
 

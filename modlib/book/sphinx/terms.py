@@ -28,7 +28,7 @@ def _depart_html(self: Any, node: TermNode) -> None:
 
 def _collect(app: Sphinx, doctree: Any) -> None:
     """Keep the definitions of a page that has a glossary, by the anchors of their terms."""
-    found = {}
+    found: dict[str, str] = {}
     for glossary in doctree.findall(addnodes.glossary):
         for entry in glossary.findall(nodes.definition_list_item):
             *terms, definition = entry.children
@@ -42,7 +42,8 @@ def _definitions(env: Any) -> dict[str, dict[str, str]]:
     """Return the definitions that were read so far, by page and anchor."""
     if not hasattr(env, "modlib_terms"):
         env.modlib_terms = {}
-    return env.modlib_terms  # type: ignore[no-any-return]
+    known: dict[str, dict[str, str]] = env.modlib_terms
+    return known
 
 
 def _define(app: Sphinx, doctree: Any, page: str) -> None:
