@@ -69,7 +69,10 @@ def setup() -> None:
                 "title": {"fontSize": 13, "anchor": "start", "fontWeight": "normal"},
                 "view": {"continuousWidth": 300, "continuousHeight": 200},
                 # Vega draws these marks faint unless it is told not to, and faint marks lose their contrast.
-                **{mark: {"opacity": 1} for mark in ("point", "circle", "square", "tick")},
+                "point": {"opacity": 1},
+                "circle": {"opacity": 1},
+                "square": {"opacity": 1},
+                "tick": {"opacity": 1},
             }
         }
 

@@ -1,5 +1,7 @@
 """Q against the strength of regularisation."""
 
+from typing import Any
+
 import altair as alt
 import pandas as pd
 
@@ -40,12 +42,14 @@ def q_against_strength(results: Results) -> alt.FacetChart:
     ours = base.transform_filter(alt.FieldOneOfPredicate(field="series", oneOf=list(SERIES)[:2]))
     theirs = alt.FieldOneOfPredicate(field="series", oneOf=list(SERIES)[2:])
     y = alt.Y("q:Q", title="Q", scale=alt.Scale(zero=True), axis=alt.Axis(tickCount=4))
-    shown = {"x": theme.strength_axis(), "opacity": alt.condition(pick, alt.value(1.0), alt.value(0.08))}
+    faint = alt.condition(pick, alt.value(1.0), alt.value(0.08))
+    shown: dict[str, Any] = {"x": theme.strength_axis(), "opacity": faint}
     colour = theme.measure_colour(legend=None)
     untrained = theme.band(base.transform_filter("datum.series == 'untrained'"))
     dashed = alt.condition("datum.series == 'normalised'", alt.value([4, 3]), alt.value([1, 0]))
     point = base.transform_filter("datum.series != 'untrained'").mark_point(size=34, strokeWidth=1.3)
     point = theme.with_interval(point, "none, read off a figure")
+    stroke: Any = alt.condition(theirs, alt.value(theme.GREY), colour)
     return theme.panels(
         untrained.encode(y=alt.Y("low:Q", title="Q"), y2="high:Q"),
         ours.mark_rule(strokeWidth=1.5).encode(y="low:Q", y2="high:Q", color=colour, **shown),
@@ -54,11 +58,12 @@ def q_against_strength(results: Results) -> alt.FacetChart:
         ),
         point.encode(
             y=y,
-            stroke=alt.condition(theirs, alt.value(theme.GREY), colour),
+            stroke=stroke,
             shape=alt.Shape("series:N", scale=theme.scale_of(SERIES), legend=theme.rings()),
             tooltip=[
                 *(theme.MEASURE_TIP, "series:N", theme.REGULARIZER_TIP, theme.STRENGTH_TIP),
-                *(*theme.formatted(".3f", q="Q"), theme.INTERVAL_TIP, "seeds:Q"),
+                *theme.formatted(".3f", q="Q"),
+                *(theme.INTERVAL_TIP, "seeds:Q"),
             ],
             **shown,
         ),
