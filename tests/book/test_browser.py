@@ -531,7 +531,7 @@ CHAPTER_OF = {
     "dropout": "executed/regularisation",
     "weight decay": "executed/regularisation",
     "resolution limit": "executed/what-is-a-module",
-    "own network": "reproduce",
+    "own network": "own-network",
 }
 
 
