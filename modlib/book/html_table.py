@@ -6,7 +6,7 @@ from typing import Any
 import jinja2
 import pandas as pd
 from IPython.display import HTML
-from pandas.api.types import is_integer_dtype
+from pandas.api.types import is_integer_dtype, is_numeric_dtype
 
 #: Names of columns of p-values, which are never nought.
 P_VALUES = ("p", "p_holm", "p (Holm)")
@@ -61,7 +61,10 @@ def frame(table: pd.DataFrame) -> str:
     (True, False)
     """
     counts = table.index.nlevels == 1 and table.index.name is None and is_integer_dtype(table.index)
-    formatters: Any = {name: _p_value for name in table.columns if name in P_VALUES}
+    numbers = [
+        name for name, kind in table.dtypes.items() if is_numeric_dtype(kind)
+    ]  # others are text already
+    formatters: Any = {name: _p_value for name in numbers if name in P_VALUES}
     most = pd.get_option("display.max_rows")
     shown: str = table.to_html(index=not counts, formatters=formatters, max_rows=most, na_rep="–")
     return shown

@@ -64,6 +64,8 @@ def test_a_table_of_pandas_shows_no_index_that_only_counts_and_no_p_of_nought():
         *("0.25", "&lt;.001", "–"),
         *("0.50", "0.043", "1.000"),
     ]
+    written = frame(pd.DataFrame({"p": ["< .001", "n/a"]}))
+    assert re.findall(r"<td>([^<]*)</td>", written) == ["&lt; .001", "n/a"]
     named = frame(table.rename_axis("seed"))
     assert re.findall(r"<th>(seed|7|9)</th>", named) == ["seed", "7", "9"]
 
