@@ -58,6 +58,11 @@ def _mean_activity(model: nn.Module, layer: str, x: Tensor) -> Float[Tensor, " u
 
 
 def kinds(outcome: str) -> pd.DataFrame:
-    """Kinds of model that were tried, ``"measured"`` or ``"refused"``, as the tests put them on record."""
+    """List kinds of model that were tried, ``"measured"`` or ``"refused"``, as the tests put them on record.
+
+    Those of which the same is said share a row.
+    """
     table = pd.read_csv(KINDS, keep_default_na=False)
-    return table[table.outcome == outcome].drop(columns="outcome").reset_index(drop=True)
+    said = {"measured": "what is measured", "refused": "the error says"}[outcome]
+    rows = table[table.outcome == outcome].groupby("said", sort=False).kind.agg("; ".join)
+    return rows.rename("kinds of model").rename_axis(said).reset_index()
