@@ -8,7 +8,19 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-from modlib.book.sphinx import assets, charts, checks, explorer, foot, head, numbers, reading, search, terms
+from modlib.book.sphinx import (
+    assets,
+    charts,
+    checks,
+    citations,
+    explorer,
+    foot,
+    head,
+    numbers,
+    reading,
+    search,
+    terms,
+)
 from modlib.book.sphinx.api import ModulesDirective
 from modlib.book.sphinx.runtimes import RuntimesDirective
 from modlib.book.sphinx.schema import SchemaDirective
@@ -16,7 +28,7 @@ from modlib.book.sphinx.schema import SchemaDirective
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register every part of the extension with Sphinx."""
-    for part in (assets, charts, checks, explorer, foot, head, numbers, reading, search, terms):
+    for part in (assets, charts, checks, citations, explorer, foot, head, numbers, reading, search, terms):
         part.setup(app)
     app.add_config_value("modlib_timings", "book/executed/timings.json", "env", (str,))
     app.add_directive("modules", ModulesDirective)
