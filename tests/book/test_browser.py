@@ -533,7 +533,7 @@ CHAPTER_OF = {
     "dropout": "executed/regularisation",
     "weight decay": "executed/regularisation",
     "resolution limit": "executed/what-is-a-module",
-    "own network": "own-network",
+    "own network": "executed/own-network",
 }
 
 
