@@ -68,7 +68,7 @@ _EFFECTS = {
 _STATEMENTS = {claim.id: claim.statement for claim in CLAIMS}
 _NBSP = "\N{NO-BREAK SPACE}"
 _BREAK = Markup("<br>")
-#: A table that scrolls by itself, by keyboard too, where it is wider than the page; words wrap in it.
+#: A table that scrolls by itself, by keyboard too, where it is wider than the page.
 _TABLE = Environment(autoescape=True).from_string(
     """\
 {% set left = 'text-align: left; white-space: normal' -%}
@@ -78,8 +78,7 @@ _TABLE = Environment(autoescape=True).from_string(
 <tbody>
 {% for row in rows -%}
 <tr><th scope="row" style="{{ left }}; min-width: 9rem">{{ row[0] }}</th>\
-{% for cell in row[1:] %}<td style="{{ left if words else 'text-align: left; white-space: nowrap' }}">\
-{{ cell }}</td>{% endfor %}</tr>
+{% for cell in row[1:] %}<td style="{{ left }}">{{ cell }}</td>{% endfor %}</tr>
 {% endfor %}</tbody></table></div>"""
 )
 
@@ -202,7 +201,7 @@ def _folded(claim: Claim, items: pd.DataFrame, verdicts: pd.DataFrame) -> Markup
             rows.append([*ours, _claimed(row), _number(row.paper), _p(row.p_holm), outcome])
         missing = f"; {verdict.n_no_data} without data" if verdict.n_no_data else ""
         counts = f"{verdict.n_supported} for, {verdict.n_contradicted} against, of {verdict.n_items}{missing}"
-        parts.append(_table(f"{title} ({counts})", header, rows, words=False))
+        parts.append(_table(f"{title} ({counts})", header, rows))
     fold = Markup("<details><summary>{}</summary>\n{}\n</details>")
     return fold.format(claim.statement, Markup("\n").join(parts))
 
@@ -309,11 +308,9 @@ def _p(value: float) -> str:
     return "–" if pd.isna(value) else "<.001" if value < 0.001 else f"{value:.3f}"
 
 
-def _table(
-    title: str, header: Sequence[str], rows: Iterable[Sequence[object]], *, words: bool = True
-) -> Markup:
-    """Return a table whose cells are words, which wrap, or numbers; the first cell of a row is its head."""
-    return Markup(_TABLE.render(title=title, header=header, rows=list(rows), words=words))
+def _table(title: str, header: Sequence[str], rows: Iterable[Sequence[object]]) -> Markup:
+    """Return a table whose cells wrap; the first cell of a row is its head."""
+    return Markup(_TABLE.render(title=title, header=header, rows=list(rows)))
 
 
 def _html(content: str) -> HTML:
