@@ -31,6 +31,15 @@ def as_a_user():
     jaxtyping.config.update("jaxtyping_disable", False)
 
 
+@pytest.fixture(scope="module")  # not longer: the next file may need a browser of its own
+def browser():
+    """Start a Chromium."""
+    from benchmarks.browser import chromium  # Playwright takes long to load, and few tests need it
+
+    with chromium() as launched:
+        yield launched
+
+
 @pytest.fixture
 def one_thread():
     """Compute as a run on a CPU does: sums in one order, and no threads that wait for each other."""

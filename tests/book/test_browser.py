@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote, urldefrag
 import pytest
 from barriers import barriers
 
-from benchmarks.browser import DONE, chromium, pages, served
+from benchmarks.browser import DONE, pages, served
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -65,9 +65,7 @@ FAULTS = r"""() => {
   if (raw) faults.push(`raw mark-up in the text: ${raw[0]}`);
   document.querySelectorAll("table.modlib-paragraphs").forEach((table, i) => {
     const room = table.parentElement;
-    if (innerWidth < 640 && room.scrollWidth > room.clientWidth + 1) {
-      faults.push(`table of sentences ${i + 1} scrolls`);
-    }
+    if (room.scrollWidth > room.clientWidth + 1) faults.push(`table of sentences ${i + 1} scrolls`);
     for (const row of innerWidth < 640 ? table.tBodies[0].rows : []) {
       const { height } = row.getBoundingClientRect();
       const text = row.textContent.trim();
@@ -117,12 +115,6 @@ def site():
 def address(site):
     with served(site) as home:
         yield home
-
-
-@pytest.fixture(scope="module")  # not longer: the next file may need a browser of its own
-def browser():
-    with chromium() as launched:
-        yield launched
 
 
 def visit(browser, url, *, home, width=1280, theme="light", **options):

@@ -8,7 +8,6 @@ import sys
 import pytest
 from bs4 import BeautifulSoup
 
-from benchmarks.browser import chromium
 from modlib.book.sphinx import check_text
 from modlib.book.sphinx.check_text import CheckTextError, read
 
@@ -358,12 +357,6 @@ def test_scripts_are_loaded_where_there_are_checks_and_know_those_of_the_book(si
 
 
 # --- in the browser
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as launched:
-        yield launched
 
 
 @pytest.fixture

@@ -10,8 +10,6 @@ import exercises
 import pytest
 from bs4 import BeautifulSoup
 
-from benchmarks.browser import chromium
-
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*(ROOT / "notebooks").glob("*.ipynb"), *(ROOT / "book").glob("*.md")])
 CHAPTERS = [page for page in PAGES if exercises.section(page)]
@@ -181,28 +179,27 @@ def test_an_exercise_is_a_box_with_its_title_and_what_belongs_to_it_can_be_folde
 
 @pytest.mark.browser
 @pytest.mark.slow
-def test_a_printed_chapter_is_a_handout(chapter):
+def test_a_printed_chapter_is_a_handout(chapter, browser):
     """Hints, answers and solutions are folded on screen, and not on paper, whether unfolded or not."""
-    with chromium() as browser:
-        page = browser.new_page()
-        page.goto(chapter.as_uri(), wait_until="load")
-        parts = ["Count your fingers.", "Four.", "Add them, by hand or so:"]
+    page = browser.new_page()
+    page.goto(chapter.as_uri(), wait_until="load")
+    parts = ["Count your fingers.", "Four.", "Add them, by hand or so:"]
 
-        def shown():
-            return [page.get_by_text(part, exact=True).is_visible() for part in parts]
+    def shown():
+        return [page.get_by_text(part, exact=True).is_visible() for part in parts]
 
-        assert shown() == [False] * 3
-        for button in page.locator("button.toggle-button").all():
-            button.click()
-        assert shown() == [True] * 3
-        page.emulate_media(media="print")
-        page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
-        assert shown() == [False] * 3
-        assert page.locator(".admonition:visible .admonition-title").all_inner_texts() == [
-            "Exercise 1 (Two and two)"
-        ]
-        for text in ("Text that everybody reads.", "How much is two and two?"):
-            assert page.get_by_text(text, exact=True).is_visible()
-        page.evaluate("window.dispatchEvent(new Event('afterprint'))")
-        page.emulate_media(media="screen")
-        assert shown() == [True] * 3
+    assert shown() == [False] * 3
+    for button in page.locator("button.toggle-button").all():
+        button.click()
+    assert shown() == [True] * 3
+    page.emulate_media(media="print")
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    assert shown() == [False] * 3
+    assert page.locator(".admonition:visible .admonition-title").all_inner_texts() == [
+        "Exercise 1 (Two and two)"
+    ]
+    for text in ("Text that everybody reads.", "How much is two and two?"):
+        assert page.get_by_text(text, exact=True).is_visible()
+    page.evaluate("window.dispatchEvent(new Event('afterprint'))")
+    page.emulate_media(media="screen")
+    assert shown() == [True] * 3

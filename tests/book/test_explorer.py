@@ -14,7 +14,6 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmarks.browser import chromium
 from modlib import data
 from modlib.book import builder
 from modlib.book.builder import BookError, cache
@@ -253,12 +252,6 @@ def write_page(folder, texts):
 @pytest.fixture(scope="module")
 def address(small, tmp_path_factory):
     return write_page(tmp_path_factory.mktemp("explorer"), small.texts)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as launched:
-        yield launched
 
 
 @pytest.fixture

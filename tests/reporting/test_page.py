@@ -8,7 +8,6 @@ from barriers import barriers
 from bs4 import BeautifulSoup
 from similar import planted
 
-from benchmarks.browser import chromium
 from modlib.reporting.report import Report
 
 PHONE = 390
@@ -74,12 +73,6 @@ def soup(page):
 
 
 # ---------------------------------------------------------------- in a browser
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as launched:
-        yield launched
 
 
 @pytest.mark.browser
