@@ -21,10 +21,12 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from modlib.book.sphinx import check_text
+from modlib.book.sphinx.by_page import ByPage
 from modlib.book.sphinx.check_text import Check, CheckTextError, Item, Part
 
 #: What is said before the feedback of an option or a value.
 RIGHT, WRONG = "Right.", "Not quite."
+_NAMES = ByPage("modlib_checks")  # of the checks of the book
 _TITLES = {"choice": "Check", "number": "Check", "predict": "Predict"}
 _BUTTONS = {"choice": "Check", "number": "Check", "predict": "Reveal"}
 
@@ -74,7 +76,7 @@ class CheckDirective(SphinxDirective):
         kind = self.options.get("kind", "")
         check = check_text.read(kind, list(self.content), several="several" in self.options)
         name = nodes.make_id(f"check-{self.arguments[0]}")
-        if name in _of_book(self.env).get(self.env.docname, []):
+        if name in _NAMES.of(self.env).get(self.env.docname, []):
             raise CheckTextError("another check of the page has this title", 0)
         node = CheckNode(
             kind=kind, name=name, title=self.arguments[0], page=self.env.docname, tolerance=check.tolerance
@@ -83,7 +85,7 @@ class CheckDirective(SphinxDirective):
         node["ids"] = [name]
         node += self._asked(check, name)
         node += self._answers(check)
-        _of_book(self.env).setdefault(self.env.docname, []).append(name)
+        _NAMES.of(self.env).setdefault(self.env.docname, []).append(name)
         return node
 
     def _parsed(self, part: Part) -> list[Any]:
@@ -219,34 +221,18 @@ def _nothing(self: Any, node: Any) -> None:
 # --- the checks of the book
 
 
-def _of_book(env: Any) -> dict[str, list[str]]:
-    """Return the names of the checks by page, which the environment keeps from build to build."""
-    if not hasattr(env, "modlib_checks"):
-        env.modlib_checks = {}
-    checks: dict[str, list[str]] = env.modlib_checks
-    return checks
-
-
-def _forget(_app: Sphinx, env: Any, page: str) -> None:
-    _of_book(env).pop(page, None)
-
-
-def _merge(_app: Sphinx, env: Any, pages: Any, other: Any) -> None:
-    _of_book(env).update({page: names for page, names in _of_book(other).items() if page in pages})
-
-
 def _load_script(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
     """Load the scripts on pages that have a check, and on no other."""
-    if page in _of_book(app.env):
+    if page in _NAMES.of(app.env):
         app.add_js_file("modlib/checks-of-book.js", defer="defer")
         app.add_js_file("modlib/checks.js", defer="defer")
 
 
 def _write_list(app: Sphinx, error: Exception | None) -> None:
     """Write which checks the book has, by page, so that every page can say how many of them are done."""
-    if error is None and app.builder.format == "html" and _of_book(app.env):
+    if error is None and app.builder.format == "html" and _NAMES.of(app.env):
         path = Path(app.outdir) / "_static" / "modlib" / "checks-of-book.js"
-        listed = json.dumps(_of_book(app.env), sort_keys=True, separators=(",", ":"))
+        listed = json.dumps(_NAMES.of(app.env), sort_keys=True, separators=(",", ":"))
         path.write_text(f"window.modlibChecks = {listed};\n", encoding="utf-8")
 
 
@@ -259,7 +245,6 @@ def setup(app: Sphinx) -> None:
     app.add_node(AnswersNode, html=(_visit_answers, _depart_answers))
     app.add_node(AnswerNode, html=(_visit_answer, _depart_answer))
     app.add_directive("check", CheckDirective)
-    app.connect("env-purge-doc", _forget)
-    app.connect("env-merge-info", _merge)
+    _NAMES.connect(app)
     app.connect("html-page-context", _load_script)
     app.connect("build-finished", _write_list)

@@ -11,6 +11,10 @@ from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
 
+from modlib.book.sphinx.by_page import ByPage
+
+_DEFINITIONS = ByPage("modlib_terms")  # by the anchors of their terms
+
 
 class TermNode(nodes.reference):  # type: ignore[misc]  # docutils is untyped
     """A link to an entry of the glossary, with its `definition`."""
@@ -35,20 +39,12 @@ def _collect(app: Sphinx, doctree: Any) -> None:
             text = " ".join(definition[0].astext().split())
             found |= {anchor: text for term in terms for anchor in term["ids"]}
     if found:
-        _definitions(app.env)[app.env.docname] = found
-
-
-def _definitions(env: Any) -> dict[str, dict[str, str]]:
-    """Return the definitions that were read so far, by page and anchor."""
-    if not hasattr(env, "modlib_terms"):
-        env.modlib_terms = {}
-    known: dict[str, dict[str, str]] = env.modlib_terms
-    return known
+        _DEFINITIONS.of(app.env)[app.env.docname] = found
 
 
 def _define(app: Sphinx, doctree: Any, page: str) -> None:
     """Give every link to a term its definition."""
-    known = {anchor: text for found in _definitions(app.env).values() for anchor, text in found.items()}
+    known = {anchor: text for found in _DEFINITIONS.of(app.env).values() for anchor, text in found.items()}
     for word in list(doctree.findall(nodes.inline)):
         link = word.parent
         if "std-term" in word["classes"] and isinstance(link, nodes.reference):
@@ -58,18 +54,10 @@ def _define(app: Sphinx, doctree: Any, page: str) -> None:
 
 def _pages_to_write(app: Sphinx, env: Any) -> list[str]:
     """Return all pages where a definition has changed since they were written."""
-    if getattr(env, "modlib_terms_written", None) == _definitions(env):
+    if getattr(env, "modlib_terms_written", None) == _DEFINITIONS.of(env):
         return []
-    env.modlib_terms_written = {page: dict(found) for page, found in _definitions(env).items()}
+    env.modlib_terms_written = {page: dict(found) for page, found in _DEFINITIONS.of(env).items()}
     return sorted(env.all_docs)
-
-
-def _forget(_app: Sphinx, env: Any, page: str) -> None:
-    _definitions(env).pop(page, None)
-
-
-def _merge(_app: Sphinx, env: Any, _pages: Any, other: Any) -> None:
-    _definitions(env).update(_definitions(other))
 
 
 def setup(app: Sphinx) -> None:
@@ -78,5 +66,4 @@ def setup(app: Sphinx) -> None:
     app.connect("doctree-read", _collect)
     app.connect("doctree-resolved", _define)
     app.connect("env-updated", _pages_to_write)
-    app.connect("env-purge-doc", _forget)
-    app.connect("env-merge-info", _merge)
+    _DEFINITIONS.connect(app)
