@@ -65,5 +65,5 @@ def setup(app: Sphinx) -> None:
     app.connect("config-inited", _silence_thebe)
     app.add_css_file("modlib/modlib.css")
     app.add_js_file("modlib/cards.js", defer="defer")
-    app.add_js_file("modlib/equations.js", defer="defer")
+    app.add_js_file("modlib/reachable.js", defer="defer")
     app.add_js_file("modlib/tooltips.js", defer="defer")

@@ -128,7 +128,7 @@
       Object.assign(turn, { view, result });
       chart.dataset.drawn = wanted; // hides the still image, see modlib.css
       chart.classList.toggle("modlib-chart-tight", tight);
-      mark(frame);
+      modlibReachable(frame, "chart, scrolls sideways");
     } catch (error) {
       view.remove(); // the still image stays
       console.error("a chart could not be drawn:", error);
@@ -140,19 +140,6 @@
     for (const menu of view.querySelectorAll("summary")) menu.setAttribute("aria-label", "save this chart");
     for (const marks of view.querySelectorAll("[role^=graphics]:not([aria-label])")) {
       marks.setAttribute("aria-label", marks.getAttribute("aria-roledescription") || "part of the chart");
-    }
-  }
-
-  // A frame that scrolls must be reachable from the keyboard; one that does not must not be a tab stop.
-  function mark(frame) {
-    if (frame.scrollWidth > frame.clientWidth + 1) {
-      frame.tabIndex = 0;
-      frame.setAttribute("role", "group");
-      frame.setAttribute("aria-label", "chart, scrolls sideways");
-    } else {
-      frame.removeAttribute("tabindex");
-      frame.removeAttribute("role");
-      frame.removeAttribute("aria-label");
     }
   }
 
