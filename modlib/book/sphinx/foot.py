@@ -13,6 +13,8 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
+from modlib.book.sphinx import head
+
 
 def edition(root: Path) -> dict[str, str]:
     """Return the commit, its date and the digest of the tables of the project in a folder, as far as known.
@@ -98,14 +100,12 @@ def _prepare(app: Sphinx, config: Any) -> None:
 def _write(app: Sphinx, page: str, _template: str, context: dict[str, Any], doctree: Any) -> None:
     if doctree is None:
         return
-    base = app.config.html_baseurl
-    root = page == app.config.root_doc
     context["theme_extra_footer"] = foot(
         app.config.modlib_edition,
-        page=app.config.html_title if root else app.env.titles[page].astext(),
+        page=head.title(app, page),
         book=app.config.html_title,
         author=app.config.author,
-        address=f"{base.rstrip('/')}/{app.builder.get_target_uri(page)}" if base else "",
+        address=head.address(app, page),
         repository=app.config.html_theme_options.get("repository_url", ""),
     )
 

@@ -58,15 +58,14 @@ def _describe(app: Sphinx, page: str, _template: str, context: dict[str, Any], d
     if doctree is None:
         return
     told = description(doctree)
-    title = app.env.titles[page].astext() if page != app.config.root_doc else app.config.html_title
     properties = {
         "og:type": "website" if page == app.config.root_doc else "article",
         "og:site_name": app.config.html_title,
-        "og:title": title,
+        "og:title": title(app, page),
         "og:description": told,
     }
     if base := _base(app):
-        properties["og:url"] = base + app.builder.get_target_uri(page)
+        properties["og:url"] = address(app, page)
         if picture := _picture(app, doctree):
             properties["og:image"] = base + picture
     tags = [f'<meta name="description" content="{escape(told)}" />']
@@ -74,10 +73,21 @@ def _describe(app: Sphinx, page: str, _template: str, context: dict[str, Any], d
     context["metatags"] = context.get("metatags", "") + "\n".join(tags)
 
 
+def title(app: Sphinx, page: str) -> str:
+    """Return the title of a page; the first one has the book's."""
+    found: str = app.env.titles[page].astext() if page != app.config.root_doc else app.config.html_title
+    return found
+
+
+def address(app: Sphinx, page: str) -> str:
+    """Return the address that a page is published at, or nothing where that is not known."""
+    return _base(app) + app.builder.get_target_uri(page) if _base(app) else ""
+
+
 def _base(app: Sphinx) -> str:
     """Return the address that the book is published at, with a slash at its end, or nothing."""
-    address = app.config.html_baseurl
-    return f"{address.rstrip('/')}/" if address else ""
+    base = app.config.html_baseurl
+    return f"{base.rstrip('/')}/" if base else ""
 
 
 def _stray_page(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
@@ -97,19 +107,18 @@ def _finish(app: Sphinx, error: Exception | None) -> None:
     if error is not None or app.builder.format != "html":
         return
     out = Path(app.outdir)
-    start = app.builder.get_target_uri(app.config.root_doc)
-    title = escape(app.config.html_title)
+    root = app.config.root_doc
+    start, named = app.builder.get_target_uri(root), escape(title(app, root))
     if start != "index.html":
-        canonical = f'<link rel="canonical" href="{escape(_base(app) + start)}" />' if _base(app) else ""
+        canonical = f'<link rel="canonical" href="{escape(address(app, root))}" />' if _base(app) else ""
         (out / "index.html").write_text(
             f'<!DOCTYPE html>\n<html lang="{app.config.language or "en"}">\n<head><meta charset="utf-8" />\n'
-            f'<title>{title}</title>\n{canonical}\n<meta http-equiv="refresh" content="0; url={start}" />\n'
-            f'</head>\n<body><p><a href="{start}">{title}</a></p></body>\n</html>\n',
+            f'<title>{named}</title>\n{canonical}\n<meta http-equiv="refresh" content="0; url={start}" />\n'
+            f'</head>\n<body><p><a href="{start}">{named}</a></p></body>\n</html>\n',
             encoding="utf-8",
         )
-    if base := _base(app):
-        pages = sorted(app.env.found_docs)
-        lines = [f"<url><loc>{escape(base + app.builder.get_target_uri(page))}</loc></url>" for page in pages]
+    if _base(app):
+        lines = [f"<url><loc>{escape(address(app, page))}</loc></url>" for page in sorted(app.env.found_docs)]
         head = '<?xml version="1.0" encoding="utf-8"?>\n'
         head += '<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">\n'
         (out / "sitemap.xml").write_text(head + "\n".join(lines) + "\n</urlset>\n", encoding="utf-8")
