@@ -273,7 +273,8 @@ class _Pass:
         if self.by_output:
             z = self.tapped.logits(returned, len(samples))
             jacobians: dict[str, Tensor] = {}
-            few = z[0].numel() < max(tap.rows.shape[2] for tap in taps.values())
+            straight = [tap for tap in taps.values() if tap.name not in self.curved]
+            few = any(z[0].numel() < tap.rows.shape[2] for tap in straight)
             if "output_grad" in self.wanted or ("output_hess" in self.wanted and few):
                 jacobians = self._add_output_gradients(z, halves)
             else:
@@ -338,10 +339,10 @@ class _Pass:
         n_samples, n_outputs = flat.shape
         n_units = tap.rows.shape[2]
         fits = n_samples * n_outputs * (2 * n_units + n_outputs) * 8 <= MEMORY
-        if "output_hess" not in self.wanted or tap.at_each or tap.name in self.curved or not fits:
+        fine = flat.dtype in STRAIGHT and tap.rows.dtype == flat.dtype  # enough to tell straight from curved
+        if "output_hess" not in self.wanted or tap.at_each or tap.name in self.curved or not (fits and fine):
             return None
-        dtype = flat.dtype if flat.dtype in STRAIGHT else torch.float32
-        return torch.empty(n_outputs, n_samples, n_units, dtype=dtype, device=flat.device)
+        return torch.empty(n_outputs, n_samples, n_units, dtype=flat.dtype, device=flat.device)
 
     def _add_output_gradients_by_unit(self, tap: Tap, flat: Tensor, halves: list[tuple[int, slice]]) -> bool:
         """Add Jᵀ J row by row, as Jᵀ (J eᵢ), and return whether that could be done.
@@ -423,12 +424,11 @@ class _Pass:
         v = torch.randn(rows.shape, generator=torch.Generator().manual_seed(0)).to(rows)
         with blamed("model cannot be differentiated twice"):
             (second,) = torch.autograd.grad(rows, shift, v, retain_graph=True, allow_unused=True)
-        true = torch.zeros_like(J[0]) if second is None else layout.rows(second)[:, 0].to(J.dtype)
+        true = torch.zeros_like(J[0]) if second is None else layout.rows(second)[:, 0]
         M = curvature.to(J.dtype)
-        by_output = torch.einsum("obu,bu->bo", J, v[:, 0].to(J.dtype))
-        found_product = torch.einsum("obu,bp,bpo->bu", J, by_output, M)
+        found_product = torch.einsum("obu,bp,bpo->bu", J, torch.einsum("obu,bu->bo", J, v[:, 0]), M)
         size = max(float(true.norm()), float(found_product.norm()))
-        if float((true - found_product).norm()) > STRAIGHT[J.dtype] * size or rows.dtype not in STRAIGHT:
+        if float((true - found_product).norm()) > STRAIGHT[J.dtype] * size:
             self.curved.add(tap.name)
             return False
         MJ = torch.einsum("bop,pbu->obu", M, J)
