@@ -451,21 +451,17 @@ def main() -> None:
     @click.option("--again", is_flag=True, help="Only those that survived before and have no reason to.")
     @click.option("--workers", type=click.IntRange(min=1), default=os.cpu_count() or 1, show_default=True)
     def command(only: tuple[str, ...], again: bool, workers: int) -> None:
+        folder = project.ROOT / "results" / "benchmarks"
         for one in only or parts:
             found = [module for module in TESTS if part(module) == one]
-            earlier, reasons = (on_record("mutation-cpu"), on_record("survivors")) if again else (None, None)
+            files = ("mutation-cpu", "survivors") if again else ()
+            before = [pd.read_csv(folder / f"{name}.csv", keep_default_na=False) for name in files]
+            earlier, reasons = before or (None, None)
             table = run(found, workers=workers, earlier=earlier, reasons=reasons, say=click.echo)
             click.echo(f"{one}: {(table.outcome != 'survived').mean():.1%} of {len(table)} caught")
             click.echo(put_on_record(one, table))
 
     command()
-
-
-def on_record(name: str) -> pd.DataFrame:
-    """Read what is on record, or a table without rows where nothing is."""
-    file = project.ROOT / "results" / "benchmarks" / f"{name}.csv"
-    columns = [*Fault._fields, "outcome", "seconds"]
-    return pd.read_csv(file, keep_default_na=False) if file.exists() else pd.DataFrame(columns=columns)
 
 
 def put_on_record(one: str, table: pd.DataFrame) -> Path:
@@ -475,10 +471,11 @@ def put_on_record(one: str, table: pd.DataFrame) -> Path:
 
     parts = [*CORE, *WINGS]
     before = benchmark_records.read_if_there("mutation", "cpu")
-    commits = {} if before is None else before.about.get("commits", {})
-    kept = on_record("mutation-cpu")
-    kept = kept[[part(module) in commits and part(module) != one for module in kept.module]]
-    rows = pd.concat([kept, table]) if len(kept) else table
+    commits, rows = {}, table
+    if before is not None:
+        commits = before.about.get("commits", {})
+        kept = before.table[[part(module) in commits.keys() - {one} for module in before.table.module]]
+        rows = pd.concat([kept, table])
     rows = rows.iloc[np.argsort([parts.index(part(module)) for module in rows.module], kind="stable")]
     about = {"tests": TESTS, "commits": {**commits, one: provenance.commit()}}
     return benchmark_records.write("mutation", "cpu", rows, about)
