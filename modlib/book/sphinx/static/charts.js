@@ -128,7 +128,7 @@
       Object.assign(turn, { view, result });
       chart.dataset.drawn = wanted; // hides the still image, see modlib.css
       chart.classList.toggle("modlib-chart-tight", tight);
-      modlibReachable(frame, "chart, scrolls sideways");
+      reach(frame);
     } catch (error) {
       view.remove(); // the still image stays
       console.error("a chart could not be drawn:", error);
@@ -143,12 +143,13 @@
     }
   }
 
+  const reach = (frame) => modlibReachable(frame, "chart, scrolls sideways");
   const all = () => document.querySelectorAll(".modlib-chart");
   const drawAll = () => all().forEach(draw);
   new MutationObserver(drawAll).observe(root, { attributes: true, attributeFilter: ["data-theme"] });
   let resized;
   window.addEventListener("resize", () => {
-    document.querySelectorAll(".modlib-chart-frame").forEach(mark);
+    document.querySelectorAll(".modlib-chart-frame").forEach(reach);
     clearTimeout(resized);
     resized = setTimeout(drawAll, 200); // once the window has its size
   });
