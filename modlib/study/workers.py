@@ -48,6 +48,7 @@ class _Context(SpawnContext):
     Process = _Worker
 
 
+CONTEXT = _Context()
 _reports: Any = None  # queue of a process of the pool, to the one that started it
 
 
@@ -66,12 +67,11 @@ def compute(experiment: Experiment, missing: Sequence[Shard], device: str, worke
         with torch_threads(1 if device == "cpu" else None):
             _compute_here(experiment, missing, device)
         return
-    context = _Context()
-    reports = context.Queue()
+    reports = CONTEXT.Queue()
     n = min(workers, len(missing)) if device == "cpu" else workers
     try:
         with (
-            ProcessPoolExecutor(n, mp_context=context, initializer=start_worker, initargs=(reports,)) as pool,
+            ProcessPoolExecutor(n, mp_context=CONTEXT, initializer=start_worker, initargs=(reports,)) as pool,
             progress_bar(missing, epochs, reports),
         ):
             if device != "cpu":
@@ -163,8 +163,8 @@ def _reporting(shards: Sequence[Shard], report: Report) -> Callable[[int, int, f
     return progress
 
 
-def start_worker(reports: Any) -> None:
-    """Prepare a process of a pool: it has one thread, and ends with its parent, even if that is killed."""
+def start_worker(reports: Any = None) -> None:
+    """Prepare a process of its own: it has one thread, and ends with its parent, even if that is killed."""
     global _reports
     _reports = reports
     take_one_thread()

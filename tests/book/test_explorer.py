@@ -2,8 +2,10 @@
 
 import base64
 import json
+import queue
 import re
 import shutil
+import threading
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +27,7 @@ from modlib.comparison import agreement
 from modlib.criteria import signed_modularity_matrix
 from modlib.measures import VARIANTS, graphs, similarity
 from modlib.networks import MLPStack
-from modlib.study import catalogue, project
+from modlib.study import catalogue, project, workers
 from modlib.study.rows import analyse
 from modlib.study.store import Results
 
@@ -162,6 +164,22 @@ def test_nothing_to_show_is_said():
 # --- the build of the book
 
 
+class InThread(threading.Thread):
+    """In place of a process, which would not see what a test puts in place of modlib's functions."""
+
+    def kill(self):
+        """Do nothing: it ends by itself."""
+
+
+class Channel(queue.Queue):
+    """In place of both ends of a pipe."""
+
+    send, recv = queue.Queue.put, queue.Queue.get
+
+    def close(self):
+        """Do nothing: both ends are one."""
+
+
 @pytest.fixture
 def book(tmp_path, monkeypatch, small):
     """Give a function that makes the files of a small book's explorer, and how often they were computed."""
@@ -175,10 +193,15 @@ def book(tmp_path, monkeypatch, small):
     (tmp_path / "results" / "base-paper").mkdir(parents=True)
     monkeypatch.setenv("MODLIB_RESULTS", str(tmp_path / "results"))
     monkeypatch.setattr(payload, "scripts", scripts)
+    monkeypatch.setattr(
+        workers, "CONTEXT", SimpleNamespace(Pipe=lambda duplex: [Channel()] * 2, Process=InThread)
+    )
+    monkeypatch.setattr(workers, "take_one_thread", lambda: None)
 
-    def make(*, force=False):
+    def make(*, force=False, meanwhile=lambda: None):
         kept = cache.Cache(tmp_path / "_build", tmp_path)
-        builder_explorer.write(tmp_path, kept, "paper", force=force)
+        with builder_explorer.being_made(tmp_path, kept, "paper", force=force):
+            meanwhile()
         return len(calls)
 
     return SimpleNamespace(make=make, root=tmp_path, calls=calls)
@@ -207,6 +230,37 @@ def test_a_book_without_an_explorer_makes_no_files_and_one_without_networks_says
     (book.root / "_toc.yml").write_text("format: jb-book\nroot: index\n")
     book.make()
     assert not (book.root / builder_explorer.FOLDER).exists()
+
+
+def test_files_are_made_while_something_else_goes_on(book, small, monkeypatch):
+    begun, allowed = threading.Event(), threading.Event()
+
+    def scripts(profile):
+        begun.set()
+        assert allowed.wait(60)
+        return small.texts
+
+    def meanwhile():
+        assert begun.wait(60)
+        assert not (book.root / builder_explorer.FOLDER).exists()
+        allowed.set()
+
+    monkeypatch.setattr(payload, "scripts", scripts)
+    book.make(meanwhile=meanwhile)
+    assert {path.name for path in (book.root / builder_explorer.FOLDER).iterdir()} == small.texts.keys()
+
+
+def test_a_process_that_is_gone_and_one_that_fails_are_told_of(book, monkeypatch):
+    def stumbling(profile):
+        raise ValueError("q of the table must be that of the stored weights")
+
+    monkeypatch.setattr(payload, "scripts", stumbling)
+    with pytest.raises(ValueError, match="that of the stored weights"):
+        book.make()
+    monkeypatch.undo()
+    monkeypatch.setattr(builder_explorer, "_send_scripts", print)  # it ends without having sent anything
+    with pytest.raises(BookError, match="explorer's files could not be made: its process was killed"):
+        book.make()
 
 
 def test_the_book_has_the_page_after_the_example_layer():

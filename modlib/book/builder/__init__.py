@@ -83,8 +83,8 @@ def build(
             prepare(profile)
             _run_stale(root, cache, profile, stale, jobs)
             cache.accept_results([one.output for one in chosen], results_digest(profile))
-        values = cited.numbers(root, cache, profile, force=force)
-        explorer.write(root, cache, profile, force=force)
+        with explorer.being_made(root, cache, profile, force=force):
+            values = cited.numbers(root, cache, profile, force=force)
         executed = root / EXECUTED
         for name in there:
             if (kept := cache.path(f"{name}.ipynb")).is_file():
