@@ -86,6 +86,8 @@ def setup() -> None:
 def described(description: str = "") -> Callable[[Drawn], Callable[..., Any]]:
     """Give the chart that a function draws its description, and the name and the caption that a page passes.
 
+    With a caption it also carries the function's own name, its `script`, by which readers find the code.
+
     The description, for readers who cannot see the chart, may be passed by a page or set by the function
     instead; a ValueError says that there is none. What is not a chart, such as the words that stand for one
     that cannot be drawn, is passed on as it is.
@@ -106,7 +108,9 @@ def described(description: str = "") -> Callable[[Drawn], Callable[..., Any]]:
             if not caption:
                 return chart
             own: Any = getattr(chart, "usermeta", alt.Undefined)
-            usermeta = {"caption": caption, "name": name} | ({} if own is alt.Undefined else own)
+            script = f"{draw.__module__}.{draw.__name__}"
+            usermeta = {"caption": caption, "name": name, "script": script}
+            usermeta |= {} if own is alt.Undefined else own
             return chart.properties(usermeta=usermeta)
 
         return drawn

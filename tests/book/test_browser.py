@@ -3,14 +3,17 @@
 The site is built first (profile ``paper``), unless ``MODLIB_SITE`` names the folder of one that is.
 """
 
+import json
 import os
 import re
 import subprocess
 import sys
 from html.parser import HTMLParser
+from importlib import import_module
 from pathlib import Path
 from urllib.parse import quote, unquote, urldefrag
 
+import pandas as pd
 import pytest
 from barriers import barriers
 
@@ -274,6 +277,55 @@ def test_a_drop_down_changes_its_chart(site, address, browser):
     page.context.close()
     assert not faults
     assert before != after
+
+
+def test_the_menu_of_a_chart_saves_its_data_and_names_its_script(site, address, browser):
+    page, faults = visit(browser, address + first_with(site, '"usermeta"'), home=address)
+    settle(page)
+    chart = page.locator(".modlib-chart", has=page.locator(".vega-actions")).first
+    spec = json.loads(chart.locator("script").inner_html())
+    table = next(iter(spec["datasets"].values()))
+    chart.locator("summary").focus()
+    page.keyboard.press("Enter")
+    with page.expect_download() as saved:
+        chart.get_by_text(".csv").first.click()
+    rows = pd.read_csv(saved.value.path(), keep_default_na=False)
+    drawn_by = chart.locator(".vega-actions").get_by_text("Drawn by").inner_text()
+    page.context.close()
+    assert not faults
+    assert saved.value.suggested_filename.startswith(spec["usermeta"]["name"])
+    assert len(rows) == len(table)
+    for name, cell in table[0].items():
+        assert rows[name][0] == ("" if cell is None else cell)
+    module, _, function = drawn_by.removeprefix("Drawn by ").rpartition(".")
+    assert hasattr(import_module(module), function)
+
+
+def test_an_entry_of_a_legend_is_pressed_by_keyboard(site, address, browser):
+    page, faults = visit(browser, address + first_with(site, '"bind":"legend"'), home=address)
+    settle(page)
+    entry = page.locator(".modlib-chart [role=button]").first
+    chart = page.locator(".modlib-chart", has=entry).first
+    marks = chart.locator("svg.marks")
+
+    def opacities():
+        return marks.locator(".role-mark path").evaluate_all(
+            "(all) => all.map((m) => m.getAttribute('opacity'))"
+        )
+
+    before = opacities()
+    entry.focus()
+    pressed = []
+    for key in ("Enter", "Space"):  # the second takes the choice back
+        page.keyboard.press(key)
+        page.wait_for_timeout(300)
+        pressed.append(opacities())
+    named = entry.get_attribute("aria-label")
+    page.context.close()
+    assert not faults
+    assert named.startswith("show only ")
+    assert pressed[0] != before
+    assert pressed[1] == before
 
 
 def test_a_mark_tells_its_values_under_the_pointer(site, address, browser):

@@ -66,4 +66,5 @@ def setup(app: Sphinx) -> None:
     app.add_css_file("modlib/modlib.css")
     app.add_js_file("modlib/cards.js", defer="defer")
     app.add_js_file("modlib/reachable.js", defer="defer")
+    app.add_js_file("modlib/save.js", defer="defer")
     app.add_js_file("modlib/tooltips.js", defer="defer")

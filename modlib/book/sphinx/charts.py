@@ -6,6 +6,7 @@ enters the page as that image, which a script replaces by the interactive drawin
 
 import json
 from collections.abc import Sequence
+from html import escape
 from typing import Any, ClassVar
 
 from docutils import nodes
@@ -42,7 +43,10 @@ class ChartRenderer:
                 subtype="chart",
             )
         text = json.dumps(spec, separators=(",", ":"), ensure_ascii=False)
-        chart = ChartNode(spec=text, controls=_controls(spec), columns=_columns(spec))
+        repository = renderer.renderer.sphinx_env.config.html_theme_options.get("repository_url", "")
+        chart = ChartNode(
+            spec=text, controls=_controls(spec), columns=_columns(spec), source=_source(spec, repository)
+        )
         chart += _still_image(renderer, data, description)
 
         figure = {key: spec.get("usermeta", {}).get(key) for key in ("caption", "name")}
@@ -84,6 +88,14 @@ def _controls(spec: dict[str, Any]) -> int:
     return sum(1 if "input" in bind or "element" in bind else len(bind) for bind in bound)
 
 
+def _source(spec: dict[str, Any], repository: str) -> str:
+    """Return the address of the code that drew the chart, or nothing where it is not known."""
+    module = str(spec.get("usermeta", {}).get("script", "")).rpartition(".")[0]
+    if not (repository and module):
+        return ""
+    return f"{repository.rstrip('/')}/blob/HEAD/{module.replace('.', '/')}.py"
+
+
 def _columns(spec: dict[str, Any]) -> int:
     """Return how many panels stand side by side at most; 1 if the specification does not say."""
     facet = spec.get("facet", {})
@@ -102,7 +114,7 @@ def _visit_html(self: Any, node: ChartNode) -> None:
     style = "".join(f"--chart-{side}:{image[side]}px;" for image in images for side in sides)
     self.body.append(
         f'<div class="modlib-chart" style="{style}--chart-controls:{node["controls"]};'
-        f'--chart-columns:{node["columns"]}">'
+        f'--chart-columns:{node["columns"]}" data-source="{escape(node["source"])}">'
         f'<script type="application/json">{spec}</script><div class="modlib-chart-frame">'
     )
 

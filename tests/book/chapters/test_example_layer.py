@@ -263,7 +263,10 @@ def test_a_paper_sized_figure_stays_light():
     chart = sorted_matrices(layers, description="d", caption="c", name="fig-c", shuffles=2)
     spec = chart.to_dict()
     assert len(json.dumps(spec, separators=(",", ":"))) < 300_000
-    assert spec["usermeta"] == {"caption": "c", "name": "fig-c", "embedOptions": {"renderer": "canvas"}}
+    assert spec["usermeta"] == {
+        "caption": "c", "name": "fig-c", "embedOptions": {"renderer": "canvas"},
+        "script": "modlib.book.chapters.example_layer.charts.sorted_matrices",
+    }  # fmt: skip
 
 
 def test_partitions_may_be_a_table_of_another_order():

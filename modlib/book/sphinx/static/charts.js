@@ -123,7 +123,9 @@
         turn.result.finalize();
         turn.view.remove();
       }
+      offer(view.querySelector(".vega-actions"), spec, chart.dataset.source);
       name(view);
+      if (JSON.stringify(spec).includes('"bind":"legend"')) pressable(view);
       view.classList.remove("modlib-chart-pending");
       Object.assign(turn, { view, result });
       chart.dataset.drawn = wanted; // hides the still image, see modlib.css
@@ -135,12 +137,60 @@
     }
   }
 
+  // Adds to the menu what is behind the chart: its tables, and the function that drew it.
+  function offer(menu, spec, source) {
+    const { name, script } = spec.usermeta || {};
+    const tables = Object.values(spec.datasets || {});
+    tables.forEach((table, number) => {
+      const file = `${name || "chart"}${tables.length > 1 ? `-${number + 1}` : ""}.csv`;
+      const link = Object.assign(document.createElement("a"), { href: "#", textContent: `Save ${file}` });
+      link.addEventListener("click", (event) => {
+        event.preventDefault();
+        modlibSave(file, "text/csv", csv(table));
+      });
+      menu.append(link);
+    });
+    if (!script) return;
+    const made = document.createElement(source ? "a" : "span");
+    made.textContent = `Drawn by ${script}`;
+    if (source) made.href = source;
+    menu.append(made);
+  }
+
+  function csv(table) {
+    const columns = [...new Set(table.flatMap(Object.keys))];
+    const quoted = (cell) => (/[",\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell);
+    const text = (cell) => (cell === null || cell === undefined ? "" : quoted(String(cell)));
+    const lines = table.map((row) => columns.map((column) => text(row[column])).join());
+    return `${[columns.map(quoted).join(), ...lines].join("\n")}\n`;
+  }
+
   // Vega leaves its menu without a name, and groups of marks that have a role but no description.
   function name(view) {
-    for (const menu of view.querySelectorAll("summary")) menu.setAttribute("aria-label", "save this chart");
+    for (const menu of view.querySelectorAll("summary")) {
+      menu.setAttribute("aria-label", "save this chart or its data");
+    }
     for (const marks of view.querySelectorAll("[role^=graphics]:not([aria-label])")) {
       marks.setAttribute("aria-label", marks.getAttribute("aria-roledescription") || "part of the chart");
     }
+  }
+
+  // Entries of a legend that picks what is shown take clicks only; here the keyboard reaches and clicks them too.
+  function pressable(view) {
+    const labels = view.querySelectorAll(".role-legend-label text");
+    view.querySelectorAll(".role-legend-symbol path").forEach((symbol, entry) => {
+      if (getComputedStyle(symbol).cursor !== "pointer") return; // an entry of a legend that only explains
+      symbol.setAttribute("tabindex", "0");
+      symbol.setAttribute("role", "button");
+      symbol.setAttribute("aria-label", `show only ${labels[entry] ? labels[entry].textContent : "this"}`);
+      symbol.addEventListener("keydown", (event) => {
+        if (event.key !== "Enter" && event.key !== " ") return;
+        event.preventDefault();
+        const { left, top, width, height } = symbol.getBoundingClientRect();
+        const at = { clientX: left + width / 2, clientY: top + height / 2 };
+        symbol.dispatchEvent(new MouseEvent("click", { bubbles: true, ...at }));
+      });
+    });
   }
 
   const reach = (frame) => modlibReachable(frame, "chart, scrolls sideways");

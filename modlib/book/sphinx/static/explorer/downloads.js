@@ -1,15 +1,6 @@
 // Files that the reader may keep, made in the browser.
 (function (explorer) {
   "use strict";
-  function save(name, type, text) {
-    const address = URL.createObjectURL(new Blob([text], { type }));
-    const link = Object.assign(document.createElement("a"), { href: address, download: name });
-    document.body.append(link);
-    link.click();
-    link.remove();
-    setTimeout(() => URL.revokeObjectURL(address), 1000);
-  }
-
   explorer.saveModules = (view) => {
     const lines = ["network,seed,layer,measure,form,unit,module"];
     view.labels.forEach((labels, side) =>
@@ -18,7 +9,7 @@
         lines.push([view.network, view.seed, view.layer, view.measures[side], view.form, unit + 1, module].join());
       })
     );
-    save(`modules-${view.file}.csv`, "text/csv", `${lines.join("\n")}\n`);
+    modlibSave(`modules-${view.file}.csv`, "text/csv", `${lines.join("\n")}\n`);
   };
 
   // The drawing with its colours written into it, since the style sheet stays behind.
@@ -37,6 +28,6 @@
     const ground = explorer.svg("rect", { width, height });
     ground.setAttribute("fill", `rgb(${explorer.colour(svg.parentElement, "--explorer-page").join(", ")})`);
     copy.prepend(ground);
-    save(`modules-${view.file}.svg`, "image/svg+xml", new XMLSerializer().serializeToString(copy));
+    modlibSave(`modules-${view.file}.svg`, "image/svg+xml", new XMLSerializer().serializeToString(copy));
   };
 })(window.modlibExplorer);
