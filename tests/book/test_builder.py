@@ -450,7 +450,7 @@ def test_a_notebook_that_is_listed_but_not_there_is_refused(small):
     ("profile", "options", "complaint"),
     [
         ("large", {}, "profile must be one of quick, paper; got 'large'"),
-        ("paper", {"only": ["third"]}, "only must name chapters out of index, second, not third"),
+        ("paper", {"only": ["third"]}, "there is no chapter third; there are index, second"),
         ("paper", {"jobs": 0}, "jobs must be at least 1, not 0"),
     ],
 )
