@@ -2,10 +2,10 @@
 
 from importlib.util import find_spec
 
-#: What each extra of ``pyproject.toml`` brings, by the names that are imported.
 REPORT = ("click", "jinja2", "pandas", "pyarrow", "tqdm")
 BOUND = ("highspy",)
 STUDY = (*REPORT, "pooch", "threadpoolctl")
+#: What each extra of ``pyproject.toml`` brings, by the names that are imported.
 EXTRAS = {
     "report": REPORT,
     "bound": BOUND,
