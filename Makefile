@@ -31,7 +31,7 @@ lowest: ## the tests of the method and of reports on the wheel, with the lowest 
 	$(PYTHON) -m venv --clear .venv-lowest
 	$(LOWEST)/pip install --quiet $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$$(grep '^torch==' requirements-lowest.txt)"
 	$(LOWEST)/pip install --quiet -r requirements-lowest.txt '.[report,bound]' \
-	  pytest hypothesis beartype clusim leidenalg networkx scikit-learn
+	  pytest hypothesis beartype clusim leidenalg networkx pooch scikit-learn
 	cd tests && ../$(LOWEST)/python -c 'import modlib; assert ".venv-lowest" in modlib.__file__'
 	$(LOWEST)/pytest -q -m 'not long' -o addopts= -o pythonpath=tests -o filterwarnings=default $(OF_METHOD)
 
