@@ -8,7 +8,7 @@ TESTS := .venv/.tests
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: book quick test test-all sweep check bench bench-check trials lock browser clean help
+.PHONY: book quick test test-all lowest sweep check bench bench-check trials lock browser clean help
 
 book: $(READY) ## run the notebooks on the stored tables and render the site
 	$(BIN)/python -m modlib book --profile paper
@@ -21,6 +21,19 @@ test: browser ## the tests, the built site in a browser included; what takes min
 
 test-all: browser ## all tests: simulations anew, and runs killed at fifty moments, too
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# Its environment is made anew each time. Python is to be 3.11 or 3.12: there are no such old versions for newer ones.
+LOWEST := .venv-lowest/bin
+OF_METHOD := $(addprefix tests/test_,$(addsuffix .py,algorithms annealing any_model block_model bounds \
+  clustering comparison criteria lesions linkage measures networks nulls optimum planted relaxation)) \
+  $(addprefix tests/reporting/test_,$(addsuffix .py,command folder from_files of_model pictures report))
+lowest: ## the tests of the method and of reports on the wheel, with the lowest versions that it allows
+	$(PYTHON) -m venv --clear .venv-lowest
+	$(LOWEST)/pip install --quiet $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$$(grep '^torch==' requirements-lowest.txt)"
+	$(LOWEST)/pip install --quiet -r requirements-lowest.txt '.[report,bound]' \
+	  pytest hypothesis beartype clusim leidenalg networkx pooch scikit-learn
+	cd tests && ../$(LOWEST)/python -c 'import modlib; assert ".venv-lowest" in modlib.__file__'
+	$(LOWEST)/pytest -q -m 'not long' -o addopts= -o pythonpath=tests -o filterwarnings=default $(OF_METHOD)
 
 sweep: $(READY) ## compute the stored tables anew (a GPU, or hours an experiment)
 	for name in base base-v1 close-up untrained wide deep fashion untrained-fashion labels-kept labels-shuffled; do \

@@ -2,8 +2,8 @@
 
 The names below are the public face: data in, networks, similarity of their units, modules, agreement. Those
 that are more than the method needs (`data`, `exercises`, `train`, `run`, `Results`, `report`, `Report`) are
-imported when first used. Every function raises a ValueError or TypeError that names the argument which is not
-as its description says.
+imported when first used; `run`, `Results`, `report` and `Report` need an extra, such as ``modlib[report]``.
+Every function raises a ValueError or TypeError that names the argument which is not as its description says.
 
 >>> import modlib
 >>> data = modlib.data.load("mnist")  # doctest: +SKIP
@@ -17,6 +17,7 @@ from pkgutil import resolve_name as _resolve_name
 from typing import TYPE_CHECKING
 from typing import Any as _Any
 
+from modlib import extras as _extras
 from modlib.any_model import similarities
 from modlib.bounds import modularity_bound
 from modlib.clustering import Partition, find_modules, modularity
@@ -61,23 +62,26 @@ __all__ = [
     "train",
 ]
 
-#: Where each name is found that is loaded when first used.
+#: Where each name is found that is loaded when first used, and the extra that brings what it needs, if any.
 _LOADED_WHEN_USED = {
-    "data": "modlib.data:",
-    "exercises": "modlib.exercises:",
-    "experiments": "modlib.study.catalogue:",
-    "report": "modlib.reporting.of_model:report",
-    "run": "modlib.study.runner:run",
-    "Report": "modlib.reporting.report:Report",
-    "Results": "modlib.study.store:Results",
-    "train": "modlib.training:train",
+    "data": ("modlib.data:", None),
+    "exercises": ("modlib.exercises:", None),
+    "experiments": ("modlib.study.catalogue:", None),
+    "report": ("modlib.reporting.of_model:report", "report"),
+    "run": ("modlib.study.runner:run", "study"),
+    "Report": ("modlib.reporting.report:Report", "report"),
+    "Results": ("modlib.study.store:Results", "study"),
+    "train": ("modlib.training:train", None),
 }
 
 
 def __getattr__(name: str) -> _Any:
     if name not in _LOADED_WHEN_USED:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = _resolve_name(_LOADED_WHEN_USED[name])  # so that this function is asked once
+    place, extra = _LOADED_WHEN_USED[name]
+    if extra is not None:
+        _extras.require(f"modlib.{name}", extra)
+    value = globals()[name] = _resolve_name(place)  # so that this function is asked once
     return value
 
 

@@ -1,5 +1,6 @@
-"""The command line: ``python -m modlib data | run | recompute | report | book | check``."""
+"""The command line: ``python -m modlib data | run | recompute | report | chapter | book | check``."""
 
+import ast
 import errno
 import logging
 import os
@@ -9,7 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import click
+from modlib import extras
+
+try:
+    import click
+except ModuleNotFoundError:
+    sys.exit(f"Error: {extras.missing('the command line', 'report')}")
 
 from modlib import data
 from modlib.study import catalogue
@@ -29,6 +35,14 @@ _PROFILE = click.option(
     show_default=True,
     help="quick: a coarse grid, minutes on two cores; paper: full scale.",
 )
+
+
+def _needs(command: str, extra: str) -> None:
+    """End the command with a line that names the extra which it needs, unless that is installed."""
+    try:
+        extras.require(f"modlib {command}", extra)
+    except extras.MissingExtraError as error:
+        raise click.ClickException(str(error)) from error
 
 
 @contextmanager
@@ -57,6 +71,7 @@ def main() -> None:
 @click.argument("names", nargs=-1, type=click.Choice(data.available()))
 def fetch(names: tuple[str, ...]) -> None:
     """Fetch data sets (all, if none is named), verify them, and say where they are."""
+    _needs("data", "study")
     for name in names or data.available():
         try:
             for path in data.fetch(name):
@@ -83,6 +98,7 @@ def run(experiment: str, profile: str, device: str, workers: int | None, schedul
 
     Says first how long it will take on this machine. What is stored already is verified and left as it is.
     """
+    _needs("run", "study" if scheduler is None else "cluster")
     from modlib.study import dask, runner, store
 
     try:
@@ -111,6 +127,7 @@ def recompute(experiment: str, profile: str) -> None:
 
     Exits with 1 if any Q differs from the stored one by more than rounding.
     """
+    _needs("recompute", "study")
     from modlib.study import recompute, store
 
     with _errors_in_a_line():
@@ -152,6 +169,7 @@ def report(model: str, layers: tuple[str, ...], samples: Path, to: Path, **optio
 
     For example: python -m modlib report model.py:build --layer encoder.3 --data x.npz --save run1
     """
+    _needs("report", "report")
     from modlib.reporting import folder, from_files
     from modlib.reporting.of_model import report as report_on
 
@@ -168,12 +186,49 @@ def report(model: str, layers: tuple[str, ...], samples: Path, to: Path, **optio
 
 
 @main.command()
+@click.argument("name", metavar="CHAPTER")
+@click.argument("to", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
+@_PROFILE
+@click.option(
+    "-p",
+    "--parameter",
+    "given",
+    type=(str, str),
+    multiple=True,
+    metavar="NAME VALUE",
+    help="May be repeated.",
+)
+def chapter(name: str, to: Path, profile: str, given: tuple[tuple[str, str], ...]) -> None:
+    """Run one notebook of the book, with parameters of its own, and write the executed copy to FILE.
+
+    For example: python -m modlib chapter training out.ipynb --profile quick -p seed 3
+    """
+    _needs("chapter", "book")
+    from modlib.book.builder import ChapterError, run_chapter
+
+    with _errors_in_a_line():
+        try:
+            run_chapter(name, to, {"profile": profile} | {word: _value(text) for word, text in given})
+        except ChapterError as error:
+            raise click.BadParameter(str(error), param_hint="CHAPTER") from error
+
+
+def _value(text: str) -> Any:
+    """Read a number where the text is one; what else it is stays text."""
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+@main.command()
 @_PROFILE
 @click.option("--force", is_flag=True, help="Run every notebook again, changed or not.")
 @click.option("--only", multiple=True, metavar="CHAPTER", help="Run these notebooks only (may be repeated).")
 @click.option("--jobs", type=click.IntRange(min=1), help="Notebooks at a time; by default one a core.")
 def book(profile: str, force: bool, only: tuple[str, ...], jobs: int | None) -> None:
     """Run the notebooks whose inputs changed, render the site, and say where it is."""
+    _needs("book", "book")
     from modlib.book import theme
     from modlib.book.builder import ChapterError, build
     from modlib.book.chapters.index import charts as hero_charts
@@ -197,6 +252,7 @@ def check_record(write: bool) -> None:
     Prints what no longer matches, a line each, and then exits with 1. The numbers of the book are compared
     too, if it was built from the tables of the paper profile.
     """
+    _needs("check", "book")
     from modlib.book import on_record
 
     with _errors_in_a_line():

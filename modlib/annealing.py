@@ -7,6 +7,7 @@ at that as a compiled loop if it anneals many copies at a time and moves a block
 """
 
 from collections.abc import Iterable
+from importlib.util import find_spec
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -110,8 +111,8 @@ def _sums(
 
 
 def _counted(sweeps: int, progress: bool) -> Iterable[int]:
-    """Count sweeps, behind a bar if one is asked for and there is a terminal to show it."""
-    if not progress:
+    """Count sweeps, behind a bar if one is asked for, and there are a terminal and tqdm to show it."""
+    if not progress or find_spec("tqdm") is None:
         return range(sweeps)
     from tqdm import tqdm  # imported here, since only large graphs need it
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from modlib import _checks, losses
+from modlib import _checks, extras, losses
 from modlib.batches import Samples, Unpack, batches
 from modlib.layer_similarity import LayerSimilarity, LayerSums, gram
 from modlib.losses import Loss
@@ -524,6 +524,7 @@ def _bar(n_samples: int | None, progress: bool) -> Iterator[Callable[[int], obje
     if not progress:
         yield lambda _: None
         return
+    extras.require("progress=True", "report", "tqdm")
     from tqdm import tqdm
 
     with tqdm(total=n_samples, unit=" samples") as bar:

@@ -1,13 +1,13 @@
 """How large modularity could be: a certified upper bound from semidefinite and from linear programming."""
 
 import time
+from typing import Any
 
-import highspy
 import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 
-from modlib import _checks
+from modlib import _checks, extras
 from modlib._checks import Matrix
 from modlib.clustering import alive_units, checked_weights, modularity_matrix
 from modlib.cuts import pairs_of
@@ -61,7 +61,8 @@ def modularity_bound(A: ArrayLike, *, time_limit: float = 60.0, resolution: floa
 
     Notes
     -----
-    Memory grows with the square of the units.
+    Memory grows with the square of the units. The solver of linear programmes is HiGHS, which the extra
+    ``modlib[bound]`` brings.
 
     Examples
     --------
@@ -73,6 +74,7 @@ def modularity_bound(A: ArrayLike, *, time_limit: float = 60.0, resolution: floa
     weights = checked_weights(A)
     time_limit = _checks.real(time_limit, "time_limit", above=0.0, finite=False)
     gamma = _checks.real(resolution, "resolution", above=0.0)
+    extras.require("modlib.modularity_bound", "bound")
     alive = alive_units(weights)
     if not alive.any():
         return np.nan
@@ -91,6 +93,8 @@ def modularity_bound(A: ArrayLike, *, time_limit: float = 60.0, resolution: floa
 
 def _linear_bound(B: Matrix, deadline: float) -> float:
     """Bound Q by the linear relaxation, until it is solved or the time is up."""
+    import highspy
+
     n_unit = len(B)
     rows, columns, pair = pairs_of(n_unit)
     gain = 2 * B[rows, columns]
@@ -118,8 +122,10 @@ def _linear_bound(B: Matrix, deadline: float) -> float:
     return bound + 1e-12
 
 
-def _solver(gain: Pairs) -> highspy.Highs:
+def _solver(gain: Pairs) -> Any:
     """Make the HiGHS model that maximises gain·x over 0 ≤ x ≤ 1, without any triangle inequality yet."""
+    import highspy
+
     solver = highspy.Highs()  # type: ignore[no-untyped-call]
     solver.setOptionValue("output_flag", False)
     solver.setOptionValue("threads", 1)
@@ -151,12 +157,12 @@ def _broken_triangles(x: Pairs, pair: Int[np.ndarray, "unit unit"]) -> Cuts:
     return cuts
 
 
-def _add_cuts(solver: highspy.Highs, cuts: Cuts) -> None:
+def _add_cuts(solver: Any, cuts: Cuts) -> None:
     """Add x_ij + x_jk − x_ik ≤ 1 for each row of `cuts`; the solver keeps its basis."""
     count = len(cuts)
     solver.addRows(
         count,
-        np.full(count, -highspy.kHighsInf),
+        np.full(count, -np.inf),
         np.ones(count),
         3 * count,
         np.arange(0, 3 * count, 3, dtype=np.int32),

@@ -156,7 +156,7 @@ def find_modules(A: ArrayLike, *, restarts: int = 20, seed: int = 0, resolution:
 
     A graph of more than 1,000 units and a quarter of all possible edges takes Leiden too long. There, each
     restart is an annealed copy, followed by moves of single units until none raises Q. A bar shows how far
-    that is, where there is a terminal.
+    that is, where there are a terminal and tqdm (of ``modlib[report]``).
 
     The result depends on the arguments only: igraph's generator is replaced while Leiden runs and set back to
     Python's `random` module (igraph's default) afterwards, and the state of `random` is untouched. Without

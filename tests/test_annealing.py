@@ -1,11 +1,14 @@
 """Annealing: what it finds, what it must not depend on, and moves of single units that end at the top."""
 
+import io
+import sys
+
 import numpy as np
 import pytest
 
-from modlib import annealing
+from modlib import annealing, clustering
 from modlib.annealing import anneal, climb
-from modlib.clustering import canonical_labels, modularity_matrix, sum_within
+from modlib.clustering import canonical_labels, find_modules, modularity_matrix, sum_within
 
 
 def matrix(seed, n_unit, contrast=0.0):
@@ -68,3 +71,27 @@ def test_a_climb_ends_where_no_unit_gains_by_a_move():
 
 def test_products_are_small_enough_for_one_thread():
     assert annealing.IN_ONE_PRODUCT <= 65536 * 4  # of OpenBLAS: interface/gemm.c
+
+
+class Terminal(io.StringIO):
+    """What is written to a terminal."""
+
+    def isatty(self):
+        """Say that it is one."""
+        return True
+
+
+@pytest.mark.parametrize("kind", [Terminal, io.StringIO])
+def test_a_search_in_a_large_graph_shows_how_far_it_is_where_there_is_a_terminal(kind, monkeypatch):
+    monkeypatch.setattr(clustering, "LARGE", 40)
+    monkeypatch.setattr(sys, "stderr", shown := kind())
+    A = np.triu(np.random.default_rng(7).random((64, 64)), 1)
+    part = find_modules(A + A.T, restarts=2)
+    sweeps = clustering.LARGE_SWEEPS
+    assert (f"/{sweeps}" in shown.getvalue()) == (kind is Terminal)
+    assert shown.getvalue().startswith("\rannealing") or kind is io.StringIO
+
+    monkeypatch.setitem(sys.modules, "tqdm", None)  # which only an extra brings
+    monkeypatch.setattr(sys, "stderr", shown := kind())
+    assert find_modules(A + A.T, restarts=2).labels.tolist() == part.labels.tolist()
+    assert shown.getvalue() == ""

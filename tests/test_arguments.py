@@ -99,12 +99,13 @@ OF_TABLES = ("paper", "book")
 BEHIND = {
     "analysis.chance", "analysis.modules", "analysis.null_tests", "analysis.schema", "analysis.versions",
     "annealing", "batches", "data.folders", "data.idx", "data.mirrors", "data.sources", "data.wheel",
-    "derivatives", "layer_similarity", "losses", "models", "reporting.alluvial", "reporting.colours",
-    "reporting.folder", "reporting.from_files", "reporting.layers", "reporting.model_nulls",
-    "reporting.page", "reporting.pictures", "reporting.units", "reporting.warnings", "study.code_digest",
-    "study.dask", "study.estimate", "study.files", "study.packing", "study.progress", "study.project",
-    "study.provenance", "study.recompute", "study.schema", "study.shard", "study.workers",
-    "training.cuda_graph", "training.plateau", "training.step", "untouched",
+    "derivatives", "extras", "layer_similarity", "losses", "models", "reporting.alluvial",
+    "reporting.colours", "reporting.folder", "reporting.from_files", "reporting.layers",
+    "reporting.model_nulls", "reporting.page", "reporting.pictures", "reporting.units",
+    "reporting.warnings", "study.code_digest", "study.dask", "study.estimate", "study.files",
+    "study.packing", "study.progress", "study.project", "study.provenance", "study.recompute",
+    "study.schema", "study.shard", "study.workers", "training.cuda_graph", "training.plateau",
+    "training.step", "untouched",
 }  # fmt: skip
 #: Functions behind the calls above, in modules that have others.
 FUNCTIONS_BEHIND = {

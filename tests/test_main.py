@@ -38,6 +38,7 @@ def raising(error):
             ["report"],
             ["FILE:FUNCTION", "--layer", "--data", "--save", "--untrained", "cross_entropy|bce|mse"],
         ),
+        (["chapter"], ["CHAPTER", "FILE", "--parameter", "default: paper"]),
         (["book"], ["--only", "--force", "--jobs", "default: paper"]),
         (["check"], ["--write", "exits", "1"]),
     ],
@@ -58,6 +59,7 @@ def test_help_names_what_can_be_given(command, said):
         (["recompute", "bass"], [*catalogue.EXPERIMENTS, "bass"]),
         (["book", "--profile", "large"], [*catalogue.PROFILES, "large"]),
         (["book", "--jobs", "0"], ["x>=1", "0"]),
+        (["chapter", "trainings", "out.ipynb"], ["trainings", "training", "regularisation"]),
         (["data", "minst"], [*data.available(), "minst"]),
         (["rum"], ["rum"]),
     ],
@@ -85,6 +87,7 @@ ERRORS = [
         (runner, "run", ["run", "base"]),
         (store, "read_results", ["recompute", "base"]),
         (builder, "build", ["book"]),
+        (builder, "run_chapter", ["chapter", "training", "out.ipynb"]),
         (on_record, "problems", ["check"]),
         (on_record, "write", ["check", "--write"]),
     ],
@@ -167,6 +170,19 @@ def test_the_picture_of_the_readme_is_drawn_from_a_whole_book_only(words, drawn,
     assert result.exit_code == 0, result.output
     assert built == [(words[1], tuple(words[3:]))]
     assert files == drawn
+
+
+def test_a_chapter_gets_its_parameters_as_numbers_where_they_are(monkeypatch):
+    asked = []
+    monkeypatch.setattr(builder, "run_chapter", lambda *words: asked.append(words))
+    result = call("chapter", "training", "out.ipynb", "-p", "seed", "3", "-p", "dropout", "0.5")
+    assert result.exit_code == 0, result.output
+    result = call("chapter", "chance", "out.ipynb", "--profile", "quick", "-p", "name", "new")
+    assert result.exit_code == 0, result.output
+    assert asked == [
+        ("training", Path("out.ipynb"), {"profile": "paper", "seed": 3, "dropout": 0.5}),
+        ("chance", Path("out.ipynb"), {"profile": "quick", "name": "new"}),
+    ]
 
 
 def test_check_says_what_does_not_match_and_fails(monkeypatch):

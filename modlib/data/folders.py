@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from modlib import _checks
+from modlib import _checks, extras
 from modlib.data.idx import DataError, idx_gz, read_idx
 from modlib.data.sources import FILES, SOURCES, Source
 
@@ -21,6 +21,7 @@ Arrays = dict[str, UInt8[np.ndarray, "..."]]
 
 def cache_folder() -> Path:
     """Give the user's cache folder, where downloads are kept in a subfolder for each data set."""
+    extras.require("modlib.data", "study", "pooch")
     import pooch  # imported here, since it imports tqdm.auto, which warns in every notebook
 
     return Path(pooch.os_cache("modlib"))
@@ -74,7 +75,7 @@ def read_own_folder(name: str, folder: str | Path | None) -> Arrays | None:
                 f"or leave {said} out to have {name} fetched."
             ) from error
         if arrays is not None:
-            log.info("%s: from %s", name, place)
+            log.debug("%s: from %s", name, place)
             return arrays
     log.info("%s: not in %s", name, root)
     return None

@@ -40,7 +40,7 @@ def choose(results: Results) -> pd.DataFrame:
 
 def frozen_levels(experiment: str) -> pd.DataFrame:
     """Return the rows of `choose` that were frozen for an experiment with new seeds."""
-    table = pd.read_csv(FILE)
+    table = pd.read_csv(project.of_checkout(FILE))
     return table[table.experiment == experiment].drop(columns="experiment")
 
 

@@ -15,6 +15,7 @@ from modlib.paper.simulations.rejections import FOLDER
 from modlib.paper.simulations.specifications import DEFAULT, SPECIFICATION
 from modlib.stats import intervals, selection
 from modlib.stats.intervals import Estimate
+from modlib.study import project
 
 LEAD, ACROSS = "lead", "across"
 EFFECTS = {
@@ -119,4 +120,4 @@ def write(target: str | Path, networks: pd.DataFrame) -> None:
 
 def read(folder: str | Path = FOLDER) -> pd.DataFrame:
     """Read the stored table of `write`."""
-    return pd.read_csv(Path(folder) / "specifications.csv")
+    return pd.read_csv(project.of_checkout(Path(folder) / "specifications.csv"))

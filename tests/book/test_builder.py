@@ -22,7 +22,7 @@ import pytest
 
 from modlib.book import builder, numbers
 from modlib.book import chapters as chapters_of_the_book
-from modlib.book.builder import BookError, build, execution
+from modlib.book.builder import BookError, ChapterError, build, execution, run_chapter
 from modlib.book.builder.cache import Cache, results_digest
 from modlib.book.builder.cleaning import clean
 from modlib.paper import published
@@ -450,7 +450,7 @@ def test_a_notebook_that_is_listed_but_not_there_is_refused(small):
     ("profile", "options", "complaint"),
     [
         ("large", {}, "profile must be one of quick, paper; got 'large'"),
-        ("paper", {"only": ["third"]}, "only must name chapters out of index, second, not third"),
+        ("paper", {"only": ["third"]}, "there is no chapter third; there are index, second"),
         ("paper", {"jobs": 0}, "jobs must be at least 1, not 0"),
     ],
 )
@@ -488,6 +488,41 @@ def test_notebooks_run_in_the_interpreter_of_the_build(with_kernels, monkeypatch
     )
     build("paper", root=with_kernels, only=["index"])
     assert text_of(with_kernels, "index") == "True\n"
+
+
+# --- one chapter, with parameters of its own
+
+
+def test_a_chapter_runs_alone_with_its_parameters_in_the_interpreter_of_the_build(
+    with_kernels, monkeypatch, tmp_path
+):
+    """A kernel of the name python3 that comes first, here one that cannot start, is not taken."""
+    decoy = tmp_path / "personal" / "kernels" / "python3"
+    decoy.mkdir(parents=True)
+    (decoy / "kernel.json").write_text(
+        '{"argv": ["/nowhere/python"], "display_name": "no", "language": "python"}'
+    )
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "personal"))
+    write_notebook(with_kernels, "second", f"{BODY}\nprint(sys.prefix)")
+    run_chapter("second", tmp_path / "out.ipynb", {"profile": "paper", "units": 4}, root=with_kernels)
+    (printed,) = nbformat.read(tmp_path / "out.ipynb", 4).cells[-1].outputs
+    assert printed.text == f"paper 8\nsmall\n{sys.prefix}\n"
+    assert not (with_kernels / "book" / "executed").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "complaint"),
+    [
+        ("second", {"profil": "quick"}, "no parameter named profil; it has profile, units"),
+        ("secund", {"profile": "quick"}, "there is no chapter secund; there are index, second"),
+        ("index", {"units": "many"}, "failed in cell 3"),
+    ],
+)
+def test_a_chapter_that_cannot_run_is_not_written(with_kernels, tmp_path, name, parameters, complaint):
+    write_notebook(with_kernels, "index", "units / 2")
+    with pytest.raises((BookError, ChapterError), match=complaint):
+        run_chapter(name, tmp_path / "out.ipynb", parameters, root=with_kernels)
+    assert not (tmp_path / "out.ipynb").exists()
 
 
 # --- side by side

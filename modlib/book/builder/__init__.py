@@ -9,9 +9,10 @@ import logging
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import nbformat
 
@@ -25,7 +26,15 @@ from modlib.book.numbers import as_json
 from modlib.study import files
 from modlib.study.catalogue import PROFILES
 
-__all__ = ["QUICK_EXPERIMENTS", "BookError", "ChapterError", "build", "compute_quick_tables", "notebook"]
+__all__ = [
+    "QUICK_EXPERIMENTS",
+    "BookError",
+    "ChapterError",
+    "build",
+    "compute_quick_tables",
+    "notebook",
+    "run_chapter",
+]
 
 #: Computed for the book at the profile "quick"; pages say of the others that they are not stored.
 QUICK_EXPERIMENTS = ("base", "close-up", "labels-kept", "labels-shuffled")
@@ -64,11 +73,7 @@ def build(
     _checks.one_of(profile, "profile", PROFILES)
     if jobs is not None and jobs < 1:
         raise ValueError(f"jobs must be at least 1, not {jobs}")
-    if not (root / "_toc.yml").is_file():
-        raise BookError(f"no _toc.yml in {root.name}: call this in the root of the book")
-    there = chapters(root)
-    if unknown := sorted(set(only) - set(there)):
-        raise ChapterError(f"only must name chapters out of {', '.join(there)}, not {', '.join(unknown)}")
+    there = _listed(root, only)
     chosen = [notebook(root, name, profile) for name in there if not only or name in only]
 
     folder = root / "_build" / "executed" / profile
@@ -97,8 +102,38 @@ def build(
         return render(root, Path(out).resolve() if out else root)
 
 
+def run_chapter(name: str, to: Path, parameters: Mapping[str, Any], *, root: Path | str = ".") -> None:
+    """Run one notebook in the folder `root` with parameters of its own, and write the executed copy.
+
+    A ChapterError or a BookError says that there is no such chapter, that its notebook takes no such
+    parameter, or in which cell it failed; then nothing is written.
+    """
+    root = Path(root).resolve()
+    _listed(root, [name])
+    one = _with_parameters(root, name, parameters)
+    with _stopped_by_termination(), closing(execute([one], root, jobs=1)) as outcomes:
+        ((_, done),) = outcomes
+    if isinstance(done, BookError):
+        raise done
+    to.write_text(nbformat.writes(done.notebook) + "\n", encoding="utf-8")  # type: ignore[no-untyped-call]
+
+
+def _listed(root: Path, only: Sequence[str]) -> list[str]:
+    """List the chapters of a book that have notebooks; a ChapterError says which of `only` are not there."""
+    if not (root / "_toc.yml").is_file():
+        raise BookError(f"no _toc.yml in {root.name}: call this in the root of the book")
+    there = chapters(root)
+    if unknown := sorted(set(only) - set(there)):
+        raise ChapterError(f"there is no chapter {', '.join(unknown)}; there are {', '.join(there)}")
+    return there
+
+
 def notebook(root: Path, name: str, profile: str) -> Notebook:
-    """Return a chapter's notebook; a BookError says that it is not there or does not take the parameters."""
+    """Return a chapter's notebook; a BookError says that it is not there or does not take a profile."""
+    return _with_parameters(root, name, {"profile": profile})
+
+
+def _with_parameters(root: Path, name: str, parameters: Mapping[str, Any]) -> Notebook:
     import papermill
 
     source = root / "notebooks" / f"{name}.ipynb"
@@ -106,9 +141,12 @@ def notebook(root: Path, name: str, profile: str) -> Notebook:
         raise BookError(f"_toc.yml lists the chapter {name}, but there is no notebooks/{name}.ipynb")
     logging.getLogger("papermill").setLevel(logging.WARNING)  # it would name each notebook that it looks into
     # Papermill itself would only log the name of a parameter that the notebook does not take, and run on.
-    if "profile" not in papermill.inspect_notebook(str(source)):
-        raise BookError(f"notebooks/{name}.ipynb has no parameter named profile")
-    return Notebook(name, source, {"profile": profile})
+    there = papermill.inspect_notebook(str(source))
+    if unknown := [one for one in parameters if one not in there]:
+        raise BookError(
+            f"notebooks/{name}.ipynb has no parameter named {unknown[0]}; it has {', '.join(there) or 'none'}"
+        )
+    return Notebook(name, source, parameters)
 
 
 def _run_stale(root: Path, cache: Cache, profile: str, stale: Sequence[Notebook], jobs: int | None) -> None:

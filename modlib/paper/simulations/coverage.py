@@ -102,7 +102,7 @@ def stored() -> pd.DataFrame:
 
     A ValueError refuses a file that does not have the columns and methods that `simulate` gives.
     """
-    table = pd.read_csv(FILE)
+    table = pd.read_csv(project.of_checkout(FILE))
     here = {(c.interval, c.data, m.name, n) for c in _cases() for m in c.methods for n in c.seeds}
     there = set(table.reindex(columns=COLUMNS[:4]).itertuples(index=False, name=None))
     if list(table.columns) != COLUMNS or there != here:

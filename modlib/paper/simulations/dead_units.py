@@ -19,7 +19,7 @@ from modlib.clustering import find_modules
 from modlib.measures import VARIANTS, dead_units, similarity
 from modlib.networks import MLPStack
 from modlib.paper.simulations.rejections import FOLDER
-from modlib.study import catalogue
+from modlib.study import catalogue, project
 from modlib.study.shard import train_shard
 
 SHARES = (0.0, 1e-16, 1e-14, 1e-12, 1e-10, 1e-8)
@@ -79,4 +79,4 @@ def write(target: str | Path, networks: Mapping[str, MLPStack], *, map_: Map = m
 
 def read() -> pd.DataFrame:
     """Read the stored table of `write`, about the networks of `fresh`."""
-    return pd.read_csv(FOLDER / "dead_units.csv")
+    return pd.read_csv(project.of_checkout(FOLDER / "dead_units.csv"))

@@ -22,6 +22,7 @@ from modlib.comparison import agreement, agreement_pairs
 from modlib.measures import VARIANTS, adjacency, family, similarity
 from modlib.networks import MLPStack
 from modlib.paper.simulations.rejections import FOLDER
+from modlib.study import project
 
 SEARCHES = 50  # of each graph, independent of each other
 NEAR_BEST = 0.01  # of the largest Q that they find, within which a partition is near-best
@@ -131,4 +132,4 @@ def write(target: str | Path, networks: Mapping[str, MLPStack], *, map_: Map = m
 
 def read(name: str) -> pd.DataFrame:
     """Read a stored table of `write`, ``near_best`` or ``degeneracy``, about the networks of `close-up`."""
-    return pd.read_csv(FOLDER / f"{name}.csv")
+    return pd.read_csv(project.of_checkout(FOLDER / f"{name}.csv"))

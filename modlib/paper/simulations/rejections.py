@@ -266,4 +266,4 @@ def write(target: str | Path, *, seed: int = 0, map_: Map = map) -> None:
 
 def read(name: str) -> pd.DataFrame:
     """Read a stored table: ``"size"`` or ``"power"``."""
-    return pd.read_csv(FOLDER / f"{name}.csv")
+    return pd.read_csv(project.of_checkout(FOLDER / f"{name}.csv"))

@@ -29,7 +29,7 @@ from modlib.measures import MEASURES, VARIANTS, adjacency, family, normalise, si
 from modlib.networks import MLPStack
 from modlib.nulls import rotate_units
 from modlib.paper.simulations.rejections import FOLDER
-from modlib.study import catalogue, files, packing, store
+from modlib.study import catalogue, files, packing, project, store
 from modlib.study.plan import Setting
 from modlib.study.shard import train_shard
 
@@ -261,7 +261,7 @@ def write(target: str | Path) -> None:
 
 def read(name: str, folder: str | Path = FOLDER) -> pd.DataFrame:
     """Read a table of `write`: ``"modules"`` or ``"agreement"``."""
-    return pd.read_parquet(_table(folder, name))
+    return pd.read_parquet(project.of_checkout(_table(folder, name)))
 
 
 def _folder(target: str | Path) -> Path:

@@ -62,7 +62,7 @@ def kinds(outcome: str) -> pd.DataFrame:
 
     Those of which the same is said share a row.
     """
-    table = pd.read_csv(KINDS, keep_default_na=False)
+    table = pd.read_csv(project.of_checkout(KINDS), keep_default_na=False)
     said = {"measured": "what is measured", "refused": "the error says"}[outcome]
     rows = table[table.outcome == outcome].groupby("said", sort=False).kind.agg("; ".join)
     return rows.rename("kinds of model").rename_axis(said).reset_index()

@@ -8,6 +8,7 @@ from modlib.book import benchmark_records
 from modlib.book.benchmark_records import read, read_if_there
 from modlib.book.numbers import offered
 from modlib.book.stored import there
+from modlib.study import project
 
 #: Test files whose tests try to break something, and what they try.
 TRIALS = {
@@ -62,7 +63,7 @@ def mutants() -> pd.DataFrame:
 def survivors() -> pd.DataFrame:
     """Faults that no test noticed, and the reason that a person wrote beside the records, if there is one."""
     table = read("mutation", "cpu").table.fillna("")  # no function: the top of the module
-    reasons = pd.read_csv(benchmark_records.FOLDER / "survivors.csv").fillna("")
+    reasons = pd.read_csv(project.of_checkout(benchmark_records.FOLDER / "survivors.csv")).fillna("")
     return table.loc[table.outcome == "survived", MUTANT].merge(reasons, on=MUTANT, how="left")
 
 

@@ -6,6 +6,7 @@ from modlib.book.numbers import offered
 from modlib.paper import claims, judgement, reported
 from modlib.paper import verdicts as rule_of_verdicts
 from modlib.paper.claims import CLAIMS
+from modlib.study import project
 
 NO_DATA = "no data"
 _COUNTS = ["n_supported", "n_contradicted", "n_items", "n_no_data"]
@@ -53,7 +54,7 @@ def changed(items: pd.DataFrame) -> pd.DataFrame:
     whose names end in ``_before``. Verdicts that nothing is stored for now are left out.
     """
     key, compared = ["claim", "experiment"], ["verdict", *_COUNTS[:3]]
-    before = pd.read_csv(judgement.SUPERSEDED)
+    before = pd.read_csv(project.of_checkout(judgement.SUPERSEDED))
     now = every_verdict(items).query("n_items > 0")
     both = now.merge(before, on=key, how="left", suffixes=("", "_before"), validate="one_to_one")
     both = both.fillna({"verdict_before": NO_DATA, **{f"{name}_before": 0 for name in _COUNTS[:3]}})
