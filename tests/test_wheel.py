@@ -125,7 +125,7 @@ for command in ("book", "check"):
 
 def test_what_belongs_to_the_checkout_is_said_to_be_missing_and_how_to_get_it(installed, tmp_path):
     done = run(installed, tmp_path, "-W", "ignore", "-c", "import sys" + ASKED)
-    *lacking, book, check = done.stdout.splitlines()
+    *lacking, book, problem, check = done.stdout.splitlines()
     assert len(lacking) == 5, done.stderr
     for line, file in zip(
         lacking, ("q.csv", "accuracy.csv", "levels.csv", "coverage.csv", "size.csv"), strict=True
@@ -133,4 +133,5 @@ def test_what_belongs_to_the_checkout_is_said_to_be_missing_and_how_to_get_it(in
         assert re.match(rf"there is no \S+{file}: stored tables come with the project's repository", line)
     assert [book, check] == ["1", "1"]
     assert done.stderr.startswith("Error: no _toc.yml in ")
+    assert problem.endswith("/results/verdicts: nothing is on record")
     assert "Traceback" not in done.stderr
