@@ -8,13 +8,16 @@ TESTS := .venv/.tests
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: book quick test test-all lowest sweep check bench bench-check trials lock browser clean help
+.PHONY: book quick teach test test-all lowest sweep check bench bench-check trials lock browser clean help
 
 book: $(READY) ## run the notebooks on the stored tables and render the site
 	$(BIN)/python -m modlib book --profile paper
 
 quick: $(READY) ## the same book computed live, from training on, at a small scale
 	$(BIN)/python -m modlib book --profile quick
+
+teach: $(READY) ## slides, handouts, keys and an exam, from the chapters that `make book` has run
+	$(BIN)/python -m modlib teach
 
 test: browser ## the tests, the built site in a browser included; what takes minutes is left out
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not long'

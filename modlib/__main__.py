@@ -1,4 +1,4 @@
-"""The command line: ``python -m modlib data | run | recompute | report | chapter | book | check``."""
+"""The command line: ``python -m modlib data | run | recompute | report | chapter | book | teach | check``."""
 
 import ast
 import errno
@@ -242,6 +242,27 @@ def book(profile: str, force: bool, only: tuple[str, ...], jobs: int | None) -> 
         if profile == "paper" and not only:  # the picture of the README belongs to a whole book
             theme.setup()
             hero_charts.save_hero(runner.run("base", profile=profile), Path("book/hero.svg"))
+
+
+@main.command()
+@click.option("--pdf/--no-pdf", "pdfs", default=True, help="Print sheets to PDF, if there is a Chromium.")
+def teach(pdfs: bool) -> None:
+    """Write slides, handouts, keys and an exam for a course, and say where they are.
+
+    Figures and numbers are those of the executed book, which `make book` leaves in book/executed.
+    """
+    from modlib.book import teaching
+    from modlib.book.teaching import kit, pdf
+
+    with _errors_in_a_line():
+        written = teaching.make(pdfs=pdfs)
+    printed = sum(path.suffix == ".pdf" for path in written)
+    click.echo(f"{len(written) - printed} pages and {printed} PDF files in {kit.KIT}")
+    if pdfs and pdf.chromium() is None:
+        click.echo(
+            "No Chromium was found, so nothing was printed to PDF: install one or name it in CHROMIUM, "
+            "or print the pages from any browser."
+        )
 
 
 @main.command("check")

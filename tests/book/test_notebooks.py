@@ -126,7 +126,7 @@ def built(tmp_path_factory):
     """Build the quick book on the reduced experiments, in a copy, and return its folder."""
     folder = tmp_path_factory.mktemp("notebooks")
     root = folder / "book"
-    for name in ("book", "notebooks"):
+    for name in ("book", "notebooks", "teaching"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("executed"))
     for page in (root / "notebooks").glob("*.ipynb"):
         append_solutions(page)
