@@ -12,9 +12,9 @@ EXTRAS = {
     "study": STUDY,
     "cluster": (*STUDY, "dask", "distributed"),
     "book": (
-        *STUDY, *BOUND, "IPython", "altair", "ipykernel", "jupyter_book", "myst_nb", "nbformat", "numpydoc",
-        "papermill", "psutil", "sphinx", "sphinx_exercise", "sphinx_external_toc", "sphinx-mathjax-offline",
-        "vl_convert",
+        *STUDY, *BOUND, "IPython", "altair", "docutils", "ipykernel", "jupyter_book", "markdown_it",
+        "mdit_py_plugins", "myst_nb", "nbformat", "numpydoc", "papermill", "psutil", "pybtex", "sphinx",
+        "sphinx_exercise", "sphinx_external_toc", "sphinx-mathjax-offline", "vl_convert",
     ),
 }  # fmt: skip
 
