@@ -54,7 +54,7 @@ def _offer(app: Sphinx, page: str, _template: str, context: dict[str, Any], doct
     """Offer the notebooks of a page where the theme offers its source."""
     if doctree is None or app.builder.format != "html":
         return
-    offered = {}
+    offered: dict[str, str] = {}
     if Path(app.env.doc2path(page)).suffix == ".ipynb":
         try:
             offered = _write(app, page)

@@ -9,7 +9,7 @@ def opening(title: str, *, commit: str, repository: str, solved: bool) -> str:
     From a repository it fetches the commit that the book was made of, which holds both the package and the
     tables: git verifies every file against the commit, and modlib every table against its manifest.
     """
-    lines = [f"# {title}: the notebook of this chapter{', with solutions' if solved else ''}."]
+    lines = [f"# The notebook of “{title}”{', with solutions' if solved else ''}."]
     if not repository or not commit:
         lines += [
             "# It needs modlib with its stored tables. In a copy of the project:",
