@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from math import nan, sqrt
+from types import EllipsisType
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,7 @@ class _Exercise:
     tolerance: float = 0.005
 
 
-def check(name: str, answer: ArrayLike | float) -> Reply:
+def check(name: str, answer: ArrayLike | float | EllipsisType) -> Reply:
     """Say whether the answer to an exercise of the book is right and, if not, where it likely goes astray.
 
     Parameters
@@ -63,8 +64,8 @@ def check(name: str, answer: ArrayLike | float) -> Reply:
         The label of the exercise without ``exercise-``, such as ``q-by-hand``. An unknown name is a
         ValueError that says which ones are like it.
     answer
-        The number or numbers that the exercise asks for; a ValueError says how many there should be. Rounding
-        to the third digit does no harm.
+        The number or numbers that the exercise asks for; a ValueError says how many there should be, also
+        where the three dots of a blank were left. Rounding to the third digit does no harm.
 
     Examples
     --------
@@ -74,6 +75,8 @@ def check(name: str, answer: ArrayLike | float) -> Reply:
     False
     """
     exercise = _named(name)
+    if answer is ...:
+        raise ValueError(f"answer is still blank: put {exercise.asks}, in place of the three dots")
     given = np.atleast_1d(_checks.floats(answer, "answer"))
     wanted = exercise.answer()
     if given.shape != wanted.shape:

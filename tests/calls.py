@@ -583,7 +583,7 @@ CALLS = {
         {"name": "ceiling", "answer": [0.5, 0.5]},
         {
             "name": things,
-            "answer": no_numbers | st.sampled_from([0.5, [], [[0.5, 0.5]], [np.nan, 0.5], [0.5] * 3]),
+            "answer": no_numbers | st.sampled_from([0.5, [], ..., [[0.5, 0.5]], [np.nan, 0.5], [0.5] * 3]),
         },
     ),
     "held_out_best": (held_out_best, {"q": Q}, {"q": NOT_LEVELS | st.just(Q[:1])}),

@@ -1,37 +1,16 @@
 """The exercises at the ends of the book's pages, read from their Markdown."""
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
 
-#: A directive: its fence, its name, its title, its options and what it holds.
-DIRECTIVE = re.compile(
-    r"^(?P<fence>`{3,})\{(?P<name>[\w-]+)\} ?(?P<title>[^\n]*)\n"
-    r"(?P<options>(?::[^\n]*\n)*)"
-    r"(?P<body>.*?)"
-    r"^(?P=fence)$",
-    flags=re.MULTILINE | re.DOTALL,
-)
-PYTHON = re.compile(r"^```python\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
+from modlib.book.sphinx.downloads.directives import DIRECTIVE, PYTHON, Directive
+
+__all__ = ["DIRECTIVE", "HEAD", "PYTHON", "by_exercise", "directives", "section", "solutions"]
+
 #: The first line of every exercise: how hard it is, how long it takes and what it takes.
 HEAD = re.compile(r"(★|★★|★★★) · (\d+) minutes · \*(pencil|look|run)\*")
-
-
-@dataclass(frozen=True)
-class Directive:
-    """A block of an exercise: the exercise itself, its hint, its answer or its solution."""
-
-    kind: str  #: "exercise" or "solution", or the title of an admonition, in lower case
-    title: str
-    options: dict[str, str]
-    body: str
-
-    @property
-    def code(self) -> list[str]:
-        """The blocks of Python in it."""
-        return [block.strip() for block in PYTHON.findall(self.body)]
 
 
 def section(page: Path) -> str:
@@ -46,12 +25,7 @@ def section(page: Path) -> str:
 
 def directives(text: str) -> list[Directive]:
     """Return the directives of a section, in their order."""
-    found = []
-    for match in DIRECTIVE.finditer(text):
-        options = dict(re.findall(r"^:([\w-]+): *(.*)$", match["options"], flags=re.MULTILINE))
-        kind = match["title"].lower() if match["name"] == "admonition" else match["name"]
-        found.append(Directive(kind, match["title"], options, match["body"].strip()))
-    return found
+    return [Directive.of(match) for match in DIRECTIVE.finditer(text)]
 
 
 def by_exercise(text: str) -> list[list[Directive]]:

@@ -175,6 +175,13 @@ def test_an_answer_of_another_shape_is_told_what_is_asked_for(answer):
         check("ceiling", answer)
 
 
+@pytest.mark.parametrize("name", ANSWERS)
+def test_a_blank_is_told_what_belongs_there(name):
+    """Notebooks for students leave ``answer = ...`` to be filled."""
+    with pytest.raises(ValueError, match=r"answer is still blank: put (one|two|four) numbers?, "):
+        check(name, ...)
+
+
 def test_it_is_there_without_being_imported():
     code = (
         "import sys, modlib; assert 'modlib.exercises' not in sys.modules; modlib.exercises.check('rank', 1)"

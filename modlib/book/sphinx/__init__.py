@@ -1,4 +1,4 @@
-"""The Sphinx side of the book: offline charts and mathematics, numbers, terms, tables, the API, checks.
+"""The Sphinx side of the book: charts and mathematics offline, numbers, terms, tables, checks, downloads.
 
 Listed under ``sphinx.extra_extensions`` in ``_config.yml``. No page that it builds asks anything of another
 site: the chart library, the typesetter of mathematics and the style sheet are all copied into the book.
@@ -13,6 +13,7 @@ from modlib.book.sphinx import (
     charts,
     checks,
     citations,
+    downloads,
     explorer,
     foot,
     head,
@@ -25,10 +26,12 @@ from modlib.book.sphinx.api import ModulesDirective
 from modlib.book.sphinx.runtimes import RuntimesDirective
 from modlib.book.sphinx.schema import SchemaDirective
 
+PARTS = (assets, charts, checks, citations, downloads, explorer, foot, head, numbers, reading, search, terms)
+
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register every part of the extension with Sphinx."""
-    for part in (assets, charts, checks, citations, explorer, foot, head, numbers, reading, search, terms):
+    for part in PARTS:
         part.setup(app)
     app.add_config_value("modlib_timings", "book/executed/timings.json", "env", (str,))
     app.add_directive("modules", ModulesDirective)

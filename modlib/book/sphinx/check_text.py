@@ -22,6 +22,7 @@ from itertools import combinations, takewhile
 
 KINDS = ("choice", "number", "predict")
 OTHERWISE = "anything else"
+RIGHT, WRONG = "Right.", "Not quite."  #: What is said before the feedback of an option or a value.
 
 _ITEM = re.compile(r"- \[(?P<mark>[ xX])\] +(?P<text>\S.*)")
 _NEARLY_ITEM = re.compile(r"\s*[-*+]\s*\[.{0,2}\](\s|$)")

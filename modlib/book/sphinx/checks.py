@@ -22,10 +22,8 @@ from sphinx.util.docutils import SphinxDirective
 
 from modlib.book.sphinx import check_text
 from modlib.book.sphinx.by_page import ByPage
-from modlib.book.sphinx.check_text import Check, CheckTextError, Item, Part
+from modlib.book.sphinx.check_text import RIGHT, WRONG, Check, CheckTextError, Item, Part
 
-#: What is said before the feedback of an option or a value.
-RIGHT, WRONG = "Right.", "Not quite."
 _NAMES = ByPage("modlib_checks")  # of the checks of the book
 _TITLES = {"choice": "Check", "number": "Check", "predict": "Predict"}
 _BUTTONS = {"choice": "Check", "number": "Check", "predict": "Reveal"}

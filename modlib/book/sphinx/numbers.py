@@ -10,7 +10,7 @@ the page that has the directive ``{sources}``, and says when pointed at which fu
 import inspect
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from itertools import groupby
@@ -38,10 +38,16 @@ def _read(path: Path, _changed: int) -> dict[str, Any]:
     return values
 
 
-def _values(env: Any, config: Any) -> dict[str, Any]:
+def values(env: Any, config: Any) -> dict[str, Any]:
+    """Return the values that pages cite."""
     path = Path(env.srcdir) / config.modlib_numbers
-    env.note_dependency(str(path))
     return _read(path, path.stat().st_mtime_ns)
+
+
+def _values_read(env: Any, config: Any) -> dict[str, Any]:
+    """Return the values, and have the page that is being read depend on them."""
+    env.note_dependency(str(Path(env.srcdir) / config.modlib_numbers))
+    return values(env, config)
 
 
 def side(low: float | None, high: float | None) -> str:
@@ -63,9 +69,8 @@ class NumberRole(SphinxRole):
         role = self.name.rpartition(":")[2]
         cell, source, text = None, "", self.text
         try:
-            cells, spec = cells_of(role, self.text)
-            values = _values(self.env, self.config)
-            text = _written(role, cells, [values[str(one)] for one in cells], spec)
+            text = written(role, self.text, _values_read(self.env, self.config))
+            cells, _ = cells_of(role, self.text)
             cell, source = cells[0], _source(cells)
         except OSError:
             self._warn(f"no numbers file {self.config.modlib_numbers}")
@@ -80,8 +85,10 @@ class NumberRole(SphinxRole):
         logger.warning(message, location=self.get_location(), type="modlib", subtype="num")
 
 
-def _written(role: str, cells: list[Cell], found: list[Any], spec: str) -> str:
-    """Return what cells hold as a role writes it."""
+def written(role: str, text: str, known: Mapping[str, Any]) -> str:
+    """Return the text of a citation; a KeyError, CellError, TypeError or ValueError says why not."""
+    cells, spec = cells_of(role, text)
+    found = [known[str(one)] for one in cells]
     if role == "side":
         return side(*found)
     (cell,), (value,) = cells, found
@@ -137,9 +144,9 @@ class SourcesDirective(SphinxDirective):
         env: Any = self.env  # which takes any attribute
         env.modlib_sources_page = self.env.docname
         try:
-            values = _values(self.env, self.config)
-            cells = sorted((Cell.parse(name) for name in values if "." in name), key=str)
-            lines = list(self._lines(cells, values))
+            known = _values_read(self.env, self.config)
+            cells = sorted((Cell.parse(name) for name in known if "." in name), key=str)
+            lines = list(self._lines(cells, known))
         except OSError:
             raise self.error(f"no numbers file {self.config.modlib_numbers}") from None
         except CellError as error:
