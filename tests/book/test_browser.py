@@ -225,6 +225,13 @@ def first_with(site, selector_text):
     pytest.fail(f"no page of the site holds {selector_text!r}")
 
 
+def test_no_page_weighs_more_than_a_megabyte_and_a_half(site):
+    """Scripts, styles and still images, which pages share or load when looked at, are not counted."""
+    weights = {path.relative_to(site).as_posix(): path.stat().st_size for path in site.rglob("*.html")}
+    assert len(weights) > 20
+    assert {page: size for page, size in weights.items() if size > 1_500_000} == {}
+
+
 def test_charts_are_drawn_again_when_the_theme_changes(site, address, browser):
     page, faults = visit(browser, address + first_with(site, CHART), home=address)
     settle(page)

@@ -326,3 +326,62 @@ def test_near_best_partitions_are_counted_by_measure(monkeypatch):
     found = choices.near_best("paper").set_index("of")
     assert found.loc["all", ["partitions", "ami", "single", "networks"]].to_list() == [2.5, 0.85, 0.5, 2]
     assert found.partitions["output_grad"] == 4
+
+
+# --- ways to find modules
+
+
+WAYS = (
+    ("modularity", "absolute", 1.0),
+    ("modularity", "signed", 2.0),
+    ("constant Potts", "absolute", 0.75),
+    ("block model", "absolute", 4.0),
+)
+
+
+def ways_found(values, *, one_module=(0, 0, 0, 0), single_units=(0, 0, 0, 0), experiment="close-up"):
+    """Effects of a lead upstream by `WAYS`, each with an interval of ± .1."""
+    table = pd.DataFrame(WAYS, columns=["algorithm", "sign", "setting"])
+    table = table.assign(experiment=experiment, effect="lead", value=values, n=9, p=0.01, n_modules=4.0)
+    table = table.assign(low=table.value - 0.1, high=table.value + 0.1)
+    return table.assign(one_module=one_module, single_units=single_units, **{"at": "upstream"})
+
+
+def ways_stored(monkeypatch, *tables):
+    table = pd.concat(tables, ignore_index=True)
+    monkeypatch.setattr(choices.specification_effects, "read", lambda: table)
+
+
+def test_ways_are_counted_by_where_their_interval_lies(monkeypatch):
+    ways_stored(monkeypatch, ways_found([0.3, 0.2, -0.2, 0.05]), ways_found([0.3] * 4, experiment="fashion"))
+    found = choices.specification_counts("paper").set_index(["experiment", "effect", "at"])
+    assert found.loc["close-up", "lead", "upstream"].to_dict() == {
+        "ways": 4, "above": 2, "below": 1, "around": 1,
+    }  # fmt: skip
+    assert found.above["fashion", "lead", "upstream"] == 4
+
+
+def test_ways_that_put_most_graphs_into_one_module_or_each_unit_into_its_own_say_nothing(monkeypatch):
+    table = ways_found([0.3, 0.9, -0.9, 0.1], one_module=(0, 0.6, 0, 0), single_units=(0, 0, 0.51, 0.5))
+    ways_stored(monkeypatch, table)
+    assert list(choices.by_specification("paper").algorithm) == ["modularity", "block model"]
+    extremes = choices.specification_extremes("paper").set_index("extreme")
+    assert extremes.specification.to_dict() == {
+        "smallest": "block model, 4 blocks", "largest": "absolute values, γ = 1",
+    }  # fmt: skip
+
+
+def test_what_reverses_a_sign_is_named_by_data_set(monkeypatch):
+    some = ways_found([0.3, -0.2, -0.2, -0.05])  # the last one's interval holds zero
+    none, other = ways_found([0.3] * 4, experiment="fashion"), ways_found([-0.3, -0.2, 0.2, 0.0])
+    ways_stored(monkeypatch, some, none)
+    found = choices.reversed_by("paper").iloc[0]
+    assert (found.ways, found.kept, found.reversed) == (6, 4, 2)
+    assert found.named == "MNIST: signed, γ = 2; constant Potts, γ = 0.75"
+    said = choices.reversed_findings("paper").said.item()
+    assert said == f"some reverse one (lead, upstream, by {found.named})"
+    ways_stored(monkeypatch, none, other)
+    assert choices.reversed_by("paper").named.item() == "MNIST: constant Potts, γ = 0.75"
+    ways_stored(monkeypatch, none)
+    assert choices.reversed_by("paper").named.item() == "none"
+    assert choices.reversed_findings("paper").said.item() == "none reverses either"

@@ -102,14 +102,51 @@ def test_metrics_have_a_chart_of_their_own(world):
     assert list(rows.label) == [choices.METRIC_NAMES[m] for m in found.metric]
 
 
-def test_charts_describe_themselves_and_draw(world, table):
+@pytest.fixture
+def ways():
+    """Both findings by two ways, on both data sets, each effect with a value of its own."""
+    places = [("lead", "upstream"), ("lead", "downstream")]
+    places += [(effect, at) for effect in ("across", AGREEMENT_EFFECT) for at in ("plain", figures.HALF)]
+    rows = [
+        {
+            "experiment": name,
+            "specification": way,
+            "effect": effect,
+            "at": at,
+            "n": 9,
+            "p": 0.1,
+            "n_modules": 4.0,
+        }
+        for name in choices.DATA_NAMES
+        for way in ("absolute values, γ = 1", "signed, γ = 2")
+        for effect, at in places
+    ]
+    value = np.arange(len(rows)) / 100
+    return pd.DataFrame(rows).assign(value=value, low=value - 0.05, high=value + 0.05)
+
+
+def test_every_way_has_a_dot_for_each_data_set(ways):
+    leads = drawn(figures.specification_leads(ways))
+    assert sorted(leads.value) == sorted(ways[ways.effect == "lead"].value)
+    agreement = drawn(figures.specification_agreement(ways))
+    half = ways[(ways["at"] == figures.HALF) & (ways.effect != "lead")]
+    assert sorted(agreement.value) == sorted(half.value)
+    place = ["specification", "data", "value"]
+    here = half[(half.experiment == "fashion") & (half.effect == "across")]
+    expected = set(zip(here.specification, ["Fashion-MNIST"] * 2, here.value, strict=True))
+    assert expected <= set(agreement[place].itertuples(index=False, name=None))
+
+
+def test_charts_describe_themselves_and_draw(world, table, ways):
     for chart in (
+        figures.specification_leads(ways, name="n", caption="c"),
+        figures.specification_agreement(ways, name="n", caption="c"),
         figures.effects(table, name="n", caption="c"),
         figures.metrics(choices.metrics(world), name="n", caption="c"),
     ):
         spec = chart.to_dict()
         assert len(spec["description"]) > 40
-        assert spec["usermeta"] == {"caption": "c", "name": "n"}
+        assert {"caption": "c", "name": "n"}.items() <= spec["usermeta"].items()
         svg = vl_convert.vegalite_to_svg(spec)
         # One mark for each dot: a row without a place on the axis would have none.
         assert svg.count('aria-roledescription="point"') + svg.count('aria-roledescription="circle"') == len(

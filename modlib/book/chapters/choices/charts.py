@@ -7,8 +7,10 @@ import pandas as pd
 
 from modlib.book.chapters.choices import tables as choices
 from modlib.book.theme import FAMILY_COLOURS, GREY, Layered, described, estimate, formatted
+from modlib.measures import FAMILIES
 from modlib.paper.contrasts import LEVELS_COMPARED
 from modlib.paper.multiverse import AGREEMENT_EFFECT, DOWNSTREAM_LEAD, FAMILY_OF, UPSTREAM_LEAD
+from modlib.paper.specification_effects import ACROSS, LEAD
 
 TITLES = {
     UPSTREAM_LEAD: "upstream: Q, best dropout − best L1 or L2",
@@ -29,6 +31,8 @@ KINDS = {
     "images": "images",
     "optimiser": "optimiser",
 }
+AGREEMENT_TITLES = {ACROSS: "AMI across families", AGREEMENT_EFFECT: "AMI, within families − across"}
+HALF = "dropout .5"  # the level at which agreement is shown
 _ALL_LEVELS = ", all levels"
 _WIDTH = 300  # pages narrow it on a phone, where names of choices leave room for half of it
 
@@ -96,6 +100,65 @@ def _panel(rows: pd.DataFrame, effect: str, alike: pd.DataFrame) -> Layered:
 
 
 @described(
+    "Two panels of dots with 95 % intervals, one row a way to find modules from similarities: how far "
+    "dropout leads over weight penalties in modularity less its null, upstream and downstream, on MNIST and "
+    "on Fashion-MNIST; a dashed line marks zero."
+)
+def specification_leads(table: pd.DataFrame) -> alt.VConcatChart:
+    """Plot dropout's lead by family from `tables.by_specification`, a dot for each experiment."""
+    rows = table[table.effect == LEAD]
+    panels = [
+        _specifications(rows[rows["at"] == family], rows, f"{family}: Q less null, dropout − penalty", colour)
+        for family, colour in FAMILY_COLOURS.items()
+        if family in FAMILIES
+    ]
+    return alt.vconcat(*panels, spacing=22)
+
+
+@described(
+    "Two panels of dots with 95 % intervals, one row a way to find modules from similarities: agreement "
+    "across families at a dropout of one half, and within less across there, on MNIST and on "
+    "Fashion-MNIST; a dashed line marks zero."
+)
+def specification_agreement(table: pd.DataFrame) -> alt.VConcatChart:
+    """Plot agreement by `tables.by_specification` at a dropout of one half, a dot for each experiment."""
+    rows = table[(table["at"] == HALF) & table.effect.isin(AGREEMENT_TITLES)]
+    colour = COLOURS[AGREEMENT_EFFECT]
+    panels = [
+        _specifications(rows[rows.effect == effect], rows, title, colour)
+        for effect, title in AGREEMENT_TITLES.items()
+    ]
+    return alt.vconcat(*panels, spacing=22)
+
+
+def _specifications(rows: pd.DataFrame, alike: pd.DataFrame, title: str, colour: str) -> Layered:
+    """Draw a row a specification, filled for MNIST, open for Fashion-MNIST, on the scale of all `alike`."""
+    rows = rows.assign(data=rows.experiment.map(choices.DATA_NAMES))
+    names = list(choices.DATA_NAMES.values())
+    low, high = min(0.0, alike.low.min()), max(0.0, alike.high.max())
+    shown = ["specification", "data", "value", "low", "high", "n", "p", "n_modules"]
+    return _dots(
+        alt.Chart(rows[shown].round(5)),
+        rows={
+            "y": _rows_of(list(dict.fromkeys(rows.specification)), "specification:N"),
+            "yOffset": alt.YOffset("data:N", scale=alt.Scale(domain=names)),
+        },
+        x=alt.X(
+            "value:Q",
+            title=title,
+            axis=alt.Axis(tickCount=4),
+            scale=alt.Scale(domain=[low - 0.05 * (high - low), high]),
+        ),
+        colour=colour,
+        fill=alt.condition(f"datum.data == '{names[1]}'", alt.value("transparent"), alt.value(colour)),
+        tooltip=[
+            *(alt.Tooltip("specification:N", title="way"), alt.Tooltip("data:N", title="data")),
+            *(*estimate("value", "effect"), *formatted(".1f", n_modules="modules")),
+        ],
+    )
+
+
+@described(
     "One dot a metric of agreement, with 95 % intervals: the share of the agreement within families that is "
     "lost across them; a dashed line marks zero, no difference."
 )
@@ -123,9 +186,9 @@ def metrics(table: pd.DataFrame) -> Layered:
     )
 
 
-def _rows_of(order: list[str]) -> alt.Y:
+def _rows_of(order: list[str], field: str = "label:N") -> alt.Y:
     axis = alt.Axis(labelLimit=250, labelFontSize=11, ticks=False, domain=False)
-    return alt.Y("label:N", sort=order, title=None, axis=axis, scale=alt.Scale(domain=order))
+    return alt.Y(field, sort=order, title=None, axis=axis, scale=alt.Scale(domain=order))
 
 
 def _dots(

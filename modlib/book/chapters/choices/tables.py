@@ -12,9 +12,10 @@ import pandas as pd
 from modlib.algorithms import OPTIMISERS
 from modlib.book.numbers import offered, once
 from modlib.book.stored import experiments, there
-from modlib.paper import family_pairs, multiverse
-from modlib.paper.multiverse import CHOSEN_METRICS, DEFAULT_METRIC
-from modlib.paper.simulations import degeneracy
+from modlib.paper import family_pairs, multiverse, specification_effects
+from modlib.paper.multiverse import AGREEMENT_EFFECT, CHOSEN_METRICS, DEFAULT_METRIC
+from modlib.paper.simulations import degeneracy, specifications
+from modlib.paper.simulations.specifications import SPECIFICATION
 from modlib.stats import intervals
 from modlib.study.accuracy_filter import GRAPH, trained_networks
 from modlib.study.runner import run
@@ -36,6 +37,10 @@ OPTIMISER_NAMES = {
     "spectral": "spectral",
     "monte-carlo": "Monte Carlo, as the paper's",
 }
+DATA_NAMES = {"close-up": "MNIST", "fashion": "Fashion-MNIST"}
+SIGN_NAMES = {"absolute": "absolute values", "positive": "positive part", "signed": "signed"}
+PART_NAMES = {"average linkage": "modules", "block model": "blocks"}  # of algorithms that are told how many
+SILENT = 0.5  # a way says nothing if more than this share of graphs end in one module, or in single units
 _CLOSE_UP_ONLY = ("images", "optimiser")
 ESTIMATE = ["value", "low", "high", "n", "p"]
 PAIRS = ["upstream", "downstream", "across"]
@@ -64,6 +69,19 @@ def label(kind: str, choice: str) -> str:
         return named if kind == "graphs" else f"{named}, all levels"
     words = {"images": f"{choice} test images", "levels": f"{choice} levels"}
     return words.get(kind, f"{kind} {choice}" if kind != choice else choice)
+
+
+def specification_label(algorithm: str, sign: str, setting: float) -> str:
+    """Name a specification (`modlib.paper.simulations.specifications`) in words.
+
+    Examples
+    --------
+    >>> specification_label("modularity", "signed", 1.25), specification_label("block model", "absolute", 4)
+    ('signed, γ = 1.25', 'block model, 4 blocks')
+    """
+    if algorithm in PART_NAMES:
+        return f"{algorithm}, {setting:g} {PART_NAMES[algorithm]}"
+    return f"{SIGN_NAMES[sign] if algorithm == 'modularity' else algorithm}, γ = {setting:g}"
 
 
 def effects(base: Results, close_up: Results | None = None) -> pd.DataFrame:
@@ -310,3 +328,79 @@ def other_partitions(_profile: str) -> pd.DataFrame:
 def least_gap(profile: str) -> pd.DataFrame:
     """Find the way of `other_partitions` whose interval of within less across begins lowest."""
     return other_partitions(profile).nsmallest(1, "low")[["way", "low"]]
+
+
+@offered("experiment", *SPECIFICATION, "effect", "at")
+@once
+def by_specification(_profile: str) -> pd.DataFrame:
+    """Dropout's lead and agreement by other readings of signs, resolutions and algorithms.
+
+    Ways that say nothing are left out: those by which most graphs end in one module, or in single units.
+    """
+    table = specification_effects.read()
+    silent = (table.one_module > SILENT) | (table.single_units > SILENT)
+    table = table[~silent].dropna(subset="value").reset_index(drop=True)
+    labels = map(specification_label, table.algorithm, table.sign, table.setting)
+    return table.assign(specification=list(labels))
+
+
+@offered()
+def ways_tried(_profile: str) -> pd.DataFrame:
+    """Count the `ways` to find modules, the `networks` they are applied to, and the `seeds` of each level."""
+    table = specifications.read("modules")
+    numbers = {
+        "ways": len(table.drop_duplicates(SPECIFICATION)),
+        "networks": len(table.drop_duplicates(["experiment", "network"])),
+        "seeds": table.network.str.rpartition(",")[2].nunique(),
+    }
+    return pd.DataFrame([numbers])
+
+
+@offered("experiment", "effect", "at")
+def specification_counts(profile: str) -> pd.DataFrame:
+    """Count the ways of `by_specification` whose interval is `above` zero, `around` it or `below`."""
+    table = by_specification(profile)
+    table = table.assign(ways=1, above=table.low > 0, below=table.high < 0)
+    sums = table.groupby(["experiment", "effect", "at"], sort=False)[["ways", "above", "below"]].sum()
+    found = sums.astype(int)
+    return found.assign(around=found.ways - found.above - found.below).reset_index()
+
+
+@offered("experiment", "effect", "at", "extreme")
+def specification_extremes(profile: str) -> pd.DataFrame:
+    """Find the way of `by_specification` by which an effect is `smallest`, and the one by which `largest`."""
+    groups = by_specification(profile).groupby(["experiment", "effect", "at"], sort=False)
+    picked = {"smallest": groups.value.idxmin(), "largest": groups.value.idxmax()}
+    rows = [by_specification(profile).loc[at].assign(extreme=name) for name, at in picked.items()]
+    return pd.concat(rows, ignore_index=True)
+
+
+@offered("effect", "at")
+def reversed_by(profile: str) -> pd.DataFrame:
+    """Name the ways that give an effect the sign opposite to the default's, in either experiment.
+
+    `ways` counts all that were tried, the default in each experiment aside, and `kept` those that do not
+    reverse it. An interval that holds zero reverses nothing.
+    """
+    table = by_specification(profile)
+    opposite = specification_effects.reversals(table)
+    rows = []
+    for (effect, at), group in table.groupby(["effect", "at"], sort=False):
+        found = opposite[(opposite.effect == effect) & (opposite["at"] == at)]
+        by_data = found.groupby("experiment", sort=False).specification
+        named = [f"{DATA_NAMES[str(name)]}: {'; '.join(those)}" for name, those in by_data]
+        ways = len(group) - group.experiment.nunique()
+        row = {"effect": effect, "at": at, "ways": ways, "kept": ways - len(found), "reversed": len(found)}
+        rows.append(row | {"named": ". ".join(named) or "none"})
+    return pd.DataFrame(rows)
+
+
+@offered()
+def reversed_findings(profile: str) -> pd.DataFrame:
+    """Say in words which ways reverse a finding: the lead upstream, or within less across at any level."""
+    table = reversed_by(profile)
+    finding = ((table.effect == "lead") & (table["at"] == "upstream")) | (table.effect == AGREEMENT_EFFECT)
+    found = table[finding & (table.reversed > 0)]
+    named = [f"{row.effect}, {row['at']}, by {row.named}" for _, row in found.iterrows()]
+    said = f"some reverse one ({'; '.join(named)})" if named else "none reverses either"
+    return pd.DataFrame([{"said": said}])
