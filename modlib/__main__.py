@@ -158,6 +158,9 @@ def recompute(experiment: str, profile: str) -> None:
 @click.option("--loss", type=click.Choice(["cross_entropy", "bce", "mse"]), default="cross_entropy")
 @click.option("--positions", type=click.Choice(["mean", "each"]), default="mean")
 @click.option("--embedding", metavar="NAME", help="The embedding of a model of tokens.")
+@click.option(
+    "--probes", type=click.IntRange(min=1), help="Estimate the input gradient by so many directions."
+)
 @click.option("--batch", type=click.IntRange(min=1), help="Samples at a time.")
 @click.option("--permuted/--no-permuted", default=True, help="Compare Q with that of permuted weights.")
 @click.option("--untrained", is_flag=True, help="Compare Q with that of the model, initialised anew.")

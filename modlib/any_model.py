@@ -42,6 +42,7 @@ def similarities(
     output: Output = None,
     embedding: str | None = None,
     unpack: Unpack | None = None,
+    probes: int | None = None,
     batch: int | None = None,
     progress: bool = False,
 ) -> dict[str, LayerSimilarity]:
@@ -100,6 +101,12 @@ def similarities(
     unpack
         A function from a batch of an iterable to ``(inputs, labels)``; by default a batch is a pair of the
         two, a dict of inputs, or an array of inputs.
+    probes
+        Estimate `input_grad` from so many random directions v of the inputs a sample, as the mean of
+        (J v)(J v)ᵀ, whose expectation is J Jᵀ where the entries of v are ±1 (Hutchinson 1990). It takes a few
+        backward passes a direction instead of one a unit. The error of an entry is on average at most
+        √(2 / (probes · samples)) of √(Sᵢᵢ Sⱼⱼ), if gradients are of one size in all samples; the halves have
+        errors of their own, so reliability tells. By default, and where there are no more units, J is exact.
     batch
         Samples at a time; by default as many, up to 256, as are expected to take 1 GiB.
     progress
@@ -150,13 +157,15 @@ def similarities(
         embedding = found(model, [embedding], "embedding")[0]
     if batch is not None:
         batch = _checks.whole(batch, "batch", least=1)
+    if probes is not None:
+        probes = _checks.whole(probes, "probes", least=1)
     progress = _checks.flag(progress, "progress")
     tapped = Tapped(
         model, names, embedding=embedding, output=output, at_each=positions == "each", unit_axis=unit_axis
     )
     with untouched(model), differentiable(model), tapped.hooked():
         stream, n_samples = batches(data, y, unpack)
-        work = _Pass(tapped, loss, wanted, batch, named=measures is not None)
+        work = _Pass(tapped, loss, wanted, batch, probes, named=measures is not None)
         device, dtype = _home(model)
         with _bar(n_samples, progress) as advance:
             for samples in stream:
@@ -173,14 +182,17 @@ class _Pass:
     loss: Loss
     wanted: list[str]
     batch: int | None
+    probes: int | None
     named: bool  #: whether the user asked for the measures by name
     notes: list[str] = field(default_factory=list)
     sums: dict[str, LayerSums] = field(default_factory=dict)
     coins: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
+    directions: torch.Generator = field(default_factory=lambda: torch.Generator().manual_seed(0))
     carried: bool | None = None  #: the half of the next sample, if it is the second of its pair
     few: Samples | None = None  #: the first samples, kept to be looked at again
     units: dict[str, str] = field(default_factory=dict)
     curved: set[str] = field(default_factory=set)  #: layers behind which the model is not linear
+    probed: set[str] = field(default_factory=set)  #: layers whose input gradient is an estimate
     reached: set[str] = field(default_factory=set)  #: layers by which the output was seen to have a gradient
 
     @property
@@ -239,7 +251,7 @@ class _Pass:
             self.units[name] = f"{kind} (axis {axis} of {n_axes}){at}"
             n_bytes += rows.shape[1] * n_units * 16
         widest = max(tap.rows.shape[2] for tap in self.tapped.taps.values())
-        n_bytes *= TWICE if "output_hess" in self.wanted else 2
+        n_bytes *= TWICE if "output_hess" in self.wanted or self.probes else 2
         n_bytes += 2 * widest * sources * 4 if self.by_inputs else 0
         self.batch = self.batch or max(1, min(MEMORY // max(n_bytes, 1), MOST_SAMPLES))
 
@@ -361,8 +373,7 @@ class _Pass:
             (column,) = torch.autograd.grad(rows, weights, units, retain_graph=True)
         except RuntimeError:
             return False
-        apart = (column * direction).double().sum() - (back * units).double().sum()
-        if not bool(apart.abs() <= ALIKE * column.double().norm() * direction.double().norm()):
+        if not _are_alike(column, direction, [units], [back]):
             return False
         for position, unit, seeds in _one_by_one(rows):
             (column,) = torch.autograd.grad(rows, weights, seeds, retain_graph=True)
@@ -446,6 +457,9 @@ class _Pass:
         reached = False
         if not tap.at_each:
             rows = rows.sum(1, keepdim=True)  # the mean's gradient is divided in the end, in full precision
+        few = self.probes is not None and self.probes < rows.shape[1] * rows.shape[2]
+        if few and self._add_input_gradients_by_probes(tap, rows, leaves, halves, n_positions):
+            return
         for _, unit, seeds in _one_by_one(rows):
             with blamed("model cannot be differentiated"):
                 gradients = torch.autograd.grad(rows, leaves, seeds, retain_graph=True, allow_unused=True)
@@ -468,6 +482,40 @@ class _Pass:
         if not reached:
             raise ValueError(_cut_before(tap.name))
 
+    def _add_input_gradients_by_probes(
+        self, tap: Tap, rows: Tensor, leaves: list[Tensor], halves: list[tuple[int, slice]], n_positions: int
+    ) -> bool:
+        """Add the mean of (J v)(J v)ᵀ over random v, and return whether that could be done.
+
+        J v is the derivative of wᵀ J v by w, as in `_add_output_gradients_by_unit`, and is tried in the same
+        way.
+        """
+        probes = cast(int, self.probes)
+        weights, direction = torch.zeros_like(rows, requires_grad=True), torch.randn_like(rows)
+
+        def signs(like: Tensor) -> Tensor:
+            return (2 * torch.randint(2, like.shape, generator=self.directions) - 1).to(like)
+
+        try:
+            back = torch.autograd.grad(rows, leaves, direction, retain_graph=True, allow_unused=True)
+            found = torch.autograd.grad(rows, leaves, weights, create_graph=True, allow_unused=True)
+            gradients = [gradient for gradient in found if gradient is not None and gradient.requires_grad]
+            if not gradients:
+                return False
+            for probe in range(probes):
+                v = [signs(gradient) for gradient in gradients]
+                (moved,) = torch.autograd.grad(gradients, weights, v, retain_graph=True)
+                if probe == 0 and not _are_alike(moved, direction, v, [g for g in back if g is not None]):
+                    return False
+                moved = _at_least_single(moved)
+                for half, part in halves:
+                    product = gram(moved[part].flatten(0, 1).T).double() / (probes * n_positions**2)
+                    self.sums[tap.name].add("input_grad", half, product)
+        except RuntimeError:
+            return False
+        self.probed.add(tap.name)
+        return True
+
     def results(self) -> dict[str, LayerSimilarity]:
         """Return what came of all samples, once no gradient is seen to be cut."""
         if self.few is None:
@@ -475,6 +523,8 @@ class _Pass:
         found = {}
         for name, sums in self.sums.items():
             notes = list(self.notes)
+            if name in self.probed:
+                notes.append(f"input_grad is an estimate, from {self.probes} random directions a sample")
             if self.by_inputs and sums.is_zero("input_grad") and sums.varies():
                 raise ValueError(
                     f"layer {name!r} has a gradient of exactly 0 by every input, though its activations "
@@ -546,6 +596,14 @@ def _entries(rows: Tensor, at_each: bool) -> Tensor:
 
 def _at_least_single(a: Tensor) -> Tensor:
     return a.float() if a.dtype in (torch.float16, torch.bfloat16) else a
+
+
+def _are_alike(moved: Tensor, direction: Tensor, v: list[Tensor], back: list[Tensor]) -> bool:
+    """Whether wᵀ (J v) and (wᵀ J) v are the same, of J v as `moved`, w as `direction` and wᵀ J as `back`."""
+    forwards = (moved * direction).double().sum()
+    backwards = sum((a * b).double().sum() for a, b in zip(back, v, strict=True))
+    size = moved.double().norm() * direction.double().norm()
+    return bool((forwards - backwards).abs() <= ALIKE * size)
 
 
 def _one_by_one(rows: Tensor) -> Iterator[tuple[int, int, Tensor]]:

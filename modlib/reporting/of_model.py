@@ -33,6 +33,7 @@ def report(
     output: Output = None,
     embedding: str | None = None,
     unpack: Unpack | None = None,
+    probes: int | None = None,
     batch: int | None = None,
     progress: bool = False,
     name: str | None = None,
@@ -54,7 +55,7 @@ def report(
     model, layer, data, y
         The model, the name of a layer as in ``model.named_modules()`` or several, and the samples with their
         labels: as for `modlib.similarities`.
-    measures, positions, unit_axis, loss, output, embedding, unpack, batch, progress
+    measures, positions, unit_axis, loss, output, embedding, unpack, probes, batch, progress
         Options of `modlib.similarities`.
     name
         What the network is called; by default the name of its class.
@@ -112,6 +113,7 @@ def report(
         output=output,
         embedding=embedding,
         unpack=unpack,
+        probes=probes,
         batch=batch,
         progress=progress,
     )
@@ -122,6 +124,7 @@ def report(
     if untrained:
         nulls["untrained"] = islice(map(measure, model_nulls.untrained(model, seed)), draws)
     about = {"model": type(model).__name__, "positions": positions, "loss": _loss_name(loss)}
+    about |= {} if probes is None else {"probes": str(probes)}
     return Report.of_similarities(
         found,
         name=name,
