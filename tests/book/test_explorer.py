@@ -2,7 +2,6 @@
 
 import base64
 import json
-import queue
 import re
 import shutil
 import threading
@@ -27,7 +26,7 @@ from modlib.comparison import agreement
 from modlib.criteria import signed_modularity_matrix
 from modlib.measures import VARIANTS, graphs, similarity
 from modlib.networks import MLPStack
-from modlib.study import catalogue, project, workers
+from modlib.study import catalogue, project
 from modlib.study.rows import analyse
 from modlib.study.store import Results
 
@@ -162,22 +161,6 @@ def test_nothing_to_show_is_said():
 
 
 # --- the build of the book
-
-
-class InThread(threading.Thread):
-    """In place of a process, which would not see what a test puts in place of modlib's functions."""
-
-    def kill(self):
-        """Do nothing: it ends by itself."""
-
-
-class Channel(queue.Queue):
-    """In place of both ends of a pipe."""
-
-    send, recv = queue.Queue.put, queue.Queue.get
-
-    def close(self):
-        """Do nothing: both ends are one."""
 
 
 @pytest.fixture

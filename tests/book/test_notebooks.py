@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 import exercises
+import in_process
 import nbformat
 import numpy as np
 import pandas as pd
@@ -137,6 +138,7 @@ def built(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MODLIB_RESULTS", str(folder / "results"))
         patch.setenv("OMP_NUM_THREADS", "1")
+        in_process.patch(patch)
         for name in QUICK_EXPERIMENTS:  # this process looks up the numbers in prose
             patch.setitem(EXPERIMENTS, name, dict(EXPERIMENTS[name]))
         exec(REDUCE, {})

@@ -141,7 +141,7 @@ def test_a_session_has_all_its_parts(number):
         in session
     )
     activity = session.partition("**Activity")[2].partition("**Three")[0]
-    assert "explorer.html#" in activity
+    assert "explorer.html?" in activity
     assert "*Look for:*" in activity
     misconceptions = re.findall(
         r"^\d\. \*\".*?\"\* \*\*Ask:\*\* .*?\? \*\*Answer:\*\* ", session, flags=re.MULTILINE

@@ -126,9 +126,9 @@ def excess(levels: pd.DataFrame | None) -> alt.FacetChart | Markdown:
             alt.Tooltip("null_mean:Q", title="mean of the null", format=".3f"),
             *(*estimate("excess", "excess"), _Z, _SHARE, "seeds:Q"),
         ],
-    )
+    ).add_params(pick)  # a legend can pick only for the layer that it belongs to
     facets = _by_layer("null_name:N", sort=list(chance.NULL_NAMES.values()))
-    return panels(zero, span, dot, data=table.round(4), size=(170, 150), params=[pick], **facets)
+    return panels(zero, span, dot, data=table.round(4), size=(170, 150), **facets)
 
 
 @described(

@@ -89,7 +89,9 @@ def q_side_by_side(curves: pd.DataFrame) -> alt.FacetChart:
         theme.zero_line(base),
         base.mark_rule(strokeWidth=1.2).encode(y=low, y2="high:Q", **shown),
         base.mark_line(strokeWidth=1.5).encode(y=value, **shown),
-        base.mark_point(filled=True, size=38).encode(y="value:Q", shape=shape, tooltip=tooltip, **shown),
+        base.mark_point(filled=True, size=38)
+        .add_params(pick)  # a legend can pick only for the layer that it belongs to
+        .encode(y="value:Q", shape=shape, tooltip=tooltip, **shown),
         data=points,
         size=(200, 120),
         row=alt.Row("name:N", sort=list(theme.NAMES.values()), header=theme.ROW_HEADER),
@@ -100,7 +102,6 @@ def q_side_by_side(curves: pd.DataFrame) -> alt.FacetChart:
             theme.drop_down("elsewhere_layer", "Hidden layer ", range(1, depth + 1), _ORDINALS[:depth]),
             theme.drop_down("elsewhere_penalty", "Weight penalty ", ["l2", "l1"], ["L2", "L1"]),
             theme.drop_down("elsewhere_scale", "Show ", list(SCALES.values())),
-            pick,
         ],
     ).properties(title=title)
 

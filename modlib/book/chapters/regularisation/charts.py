@@ -56,7 +56,7 @@ def q_against_strength(results: Results) -> alt.FacetChart:
         ours.mark_line(strokeWidth=1.5).encode(
             y=y, color=colour, detail="series:N", strokeDash=dashed, **shown
         ),
-        point.encode(
+        point.add_params(pick).encode(  # a legend can pick only for the layer that it belongs to
             y=y,
             stroke=stroke,
             shape=alt.Shape("series:N", scale=theme.scale_of(SERIES), legend=theme.rings()),
@@ -73,7 +73,7 @@ def q_against_strength(results: Results) -> alt.FacetChart:
         column=theme.BY_REGULARIZER,
         spacing=theme.GAPS,
         independent="x",
-        params=[theme.drop_down("layer", "Hidden layer ", [1, 2], ["first", "second"]), pick],
+        params=[theme.drop_down("layer", "Hidden layer ", [1, 2], ["first", "second"])],
     )
 
 

@@ -179,7 +179,7 @@
   function pressable(view) {
     const labels = view.querySelectorAll(".role-legend-label text");
     view.querySelectorAll(".role-legend-symbol path").forEach((symbol, entry) => {
-      if (getComputedStyle(symbol).cursor !== "pointer") return; // an entry of a legend that only explains
+      if (symbol.closest("[pointer-events=none]")) return; // an entry of a legend that only explains
       symbol.setAttribute("tabindex", "0");
       symbol.setAttribute("role", "button");
       symbol.setAttribute("aria-label", `show only ${labels[entry] ? labels[entry].textContent : "this"}`);

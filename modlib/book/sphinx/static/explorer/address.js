@@ -30,7 +30,8 @@
   };
 
   explorer.readAddress = () => {
-    const found = new URLSearchParams(location.hash.slice(1));
+    // Links on other pages give the state behind "?": what stands behind "#" the theme takes for a place on a page.
+    const found = new URLSearchParams(location.hash.includes("=") ? location.hash.slice(1) : location.search);
     const state = {};
     for (const [part, [key, read]] of Object.entries(KEYS)) {
       const value = found.has(key) ? read(found.get(key)) : undefined;
@@ -48,6 +49,6 @@
     const text = parts.toString();
     // A heading that the address names stays there until the reader chooses something.
     if (text === location.hash.slice(1) || (!text && !location.hash.includes("="))) return;
-    history.replaceState(history.state, "", text ? `#${text}` : location.pathname + location.search);
+    history.replaceState(history.state, "", text ? `${location.pathname}#${text}` : location.pathname);
   };
 })(window.modlibExplorer);
