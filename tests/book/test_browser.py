@@ -323,7 +323,7 @@ def test_an_entry_of_a_legend_is_pressed_by_keyboard(site, address, browser):
     before = opacities()
     entry.focus()
     pressed = []
-    for key in ("Enter", "Space"):  # the second takes the choice back
+    for key in ("Enter", "Escape"):  # the second shows all again
         page.keyboard.press(key)
         page.wait_for_timeout(300)
         pressed.append(opacities())

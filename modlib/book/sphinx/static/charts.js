@@ -175,7 +175,8 @@
     }
   }
 
-  // Entries of a legend that picks what is shown take clicks only; here the keyboard reaches and clicks them too.
+  // Entries of a legend that picks what is shown take clicks only; here the keyboard reaches and clicks them too,
+  // and beside them with Escape, which shows everything again.
   function pressable(view) {
     const labels = view.querySelectorAll(".role-legend-label text");
     view.querySelectorAll(".role-legend-symbol path").forEach((symbol, entry) => {
@@ -184,11 +185,12 @@
       symbol.setAttribute("role", "button");
       symbol.setAttribute("aria-label", `show only ${labels[entry] ? labels[entry].textContent : "this"}`);
       symbol.addEventListener("keydown", (event) => {
-        if (event.key !== "Enter" && event.key !== " ") return;
+        const clicked = { Enter: symbol, " ": symbol, Escape: symbol.closest("svg") }[event.key];
+        if (!clicked) return;
         event.preventDefault();
         const { left, top, width, height } = symbol.getBoundingClientRect();
         const at = { clientX: left + width / 2, clientY: top + height / 2 };
-        symbol.dispatchEvent(new MouseEvent("click", { bubbles: true, ...at }));
+        clicked.dispatchEvent(new MouseEvent("click", { bubbles: true, ...at }));
       });
     });
   }
