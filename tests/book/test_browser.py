@@ -311,12 +311,11 @@ def test_the_menu_of_a_chart_saves_its_data_and_names_its_script(site, address, 
 def test_an_entry_of_a_legend_is_pressed_by_keyboard(site, address, browser):
     page, faults = visit(browser, address + first_with(site, '"bind":"legend"'), home=address)
     settle(page)
-    entry = page.locator(".modlib-chart [role=button]").first
-    chart = page.locator(".modlib-chart", has=entry).first
-    marks = chart.locator("svg.marks")
+    chart = page.locator(".modlib-chart", has=page.locator("[role=button]")).first
+    entry = chart.locator("[role=button]").first
 
     def opacities():
-        return marks.locator(".role-mark path").evaluate_all(
+        return chart.locator(".role-mark path").evaluate_all(
             "(all) => all.map((m) => m.getAttribute('opacity'))"
         )
 

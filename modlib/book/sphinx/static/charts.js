@@ -178,6 +178,8 @@
   // Entries of a legend that picks what is shown take clicks only; here the keyboard reaches and clicks them too,
   // and beside them with Escape, which shows everything again.
   function pressable(view) {
+    // As the graphic that Vega takes a legend for, it could hold nothing to press.
+    for (const legend of view.querySelectorAll(".role-legend")) legend.setAttribute("role", "group");
     const labels = view.querySelectorAll(".role-legend-label text");
     view.querySelectorAll(".role-legend-symbol path").forEach((symbol, entry) => {
       if (symbol.closest("[pointer-events=none]")) return; // an entry of a legend that only explains
