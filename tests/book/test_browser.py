@@ -308,6 +308,22 @@ def test_the_menu_of_a_chart_saves_its_data_and_names_its_script(site, address, 
     assert hasattr(import_module(module), function)
 
 
+def test_every_legend_that_picks_can_be_pressed(site, address, browser):
+    picking = [name for name in pages(site) if '"bind":"legend"' in (site / name).read_text()]
+    assert picking
+    for name in picking:
+        page, faults = visit(browser, address + name, home=address)
+        settle(page)
+        pressable = page.evaluate(
+            """() => [...document.querySelectorAll(".modlib-chart")]
+            .filter((chart) => chart.querySelector("script").textContent.includes('"bind":"legend"'))
+            .map((chart) => chart.querySelectorAll(".role-legend-symbol [role=button]").length)"""
+        )
+        page.context.close()
+        assert not faults
+        assert min(pressable) > 1, f"{name}: {pressable}"
+
+
 def test_an_entry_of_a_legend_is_pressed_by_keyboard(site, address, browser):
     page, faults = visit(browser, address + first_with(site, '"bind":"legend"'), home=address)
     settle(page)

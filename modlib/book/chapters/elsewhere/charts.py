@@ -87,11 +87,10 @@ def q_side_by_side(curves: pd.DataFrame) -> alt.FacetChart:
     shape = _by_experiment(alt.Shape, points, SHAPES)
     return theme.panels(
         theme.zero_line(base),
-        base.mark_rule(strokeWidth=1.2).encode(y=low, y2="high:Q", **shown),
+        # A legend can pick only for the layer that it belongs to, the first that has its colours.
+        base.mark_rule(strokeWidth=1.2).add_params(pick).encode(y=low, y2="high:Q", **shown),
         base.mark_line(strokeWidth=1.5).encode(y=value, **shown),
-        base.mark_point(filled=True, size=38)
-        .add_params(pick)  # a legend can pick only for the layer that it belongs to
-        .encode(y="value:Q", shape=shape, tooltip=tooltip, **shown),
+        base.mark_point(filled=True, size=38).encode(y="value:Q", shape=shape, tooltip=tooltip, **shown),
         data=points,
         size=(200, 120),
         row=alt.Row("name:N", sort=list(theme.NAMES.values()), header=theme.ROW_HEADER),
