@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import in_process
 import numpy as np
 import pandas as pd
 import pytest
@@ -176,10 +177,7 @@ def book(tmp_path, monkeypatch, small):
     (tmp_path / "results" / "base-paper").mkdir(parents=True)
     monkeypatch.setenv("MODLIB_RESULTS", str(tmp_path / "results"))
     monkeypatch.setattr(payload, "scripts", scripts)
-    monkeypatch.setattr(
-        workers, "CONTEXT", SimpleNamespace(Pipe=lambda duplex: [Channel()] * 2, Process=InThread)
-    )
-    monkeypatch.setattr(workers, "take_one_thread", lambda: None)
+    in_process.patch(monkeypatch)
 
     def make(*, force=False, meanwhile=lambda: None):
         kept = cache.Cache(tmp_path / "_build", tmp_path)
@@ -275,7 +273,9 @@ def write_page(folder, texts):
     shutil.copytree(STATIC, folder, dirs_exist_ok=True)
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
-    scripts = "".join(f'<script defer src="{name}.js"></script>' for name in explorer.SCRIPTS)
+    shutil.copy(STATIC.parent / "save.js", folder)
+    names = ("save", *explorer.SCRIPTS)
+    scripts = "".join(f'<script defer src="{name}.js"></script>' for name in names)
     (folder / "page.html").write_text(
         '<!doctype html><html lang="en" data-theme="light"><head><meta charset="utf-8">'
         '<title>Explorer</title><meta name="viewport" content="width=device-width, initial-scale=1">'

@@ -151,7 +151,7 @@ def test_a_session_has_all_its_parts(number):
 
 def test_links_to_the_explorer_open_it_in_a_state_that_it_has():
     """Their keys are those of ``static/explorer/address.js``."""
-    links = re.findall(r'href="explorer\.html#([^"]+)"', PAGE)
+    links = re.findall(r'href="explorer\.html\?([^"]+)"', PAGE)
     assert len(links) > 10
     script = (ROOT / "modlib/book/sphinx/static/explorer/address.js").read_text(encoding="utf-8")
     keys = set(re.findall(r'\["(\w+)", ', script))
