@@ -254,6 +254,7 @@ def teach(pdfs: bool) -> None:
 
     Figures and numbers are those of the executed book, which `make book` leaves in book/executed.
     """
+    _needs("teach", "book")
     from modlib.book import teaching
     from modlib.book.teaching import kit, pdf
 
