@@ -208,10 +208,7 @@ def under_choices(profile: str) -> pd.DataFrame:
 @offered("effect")
 def counts(profile: str) -> pd.DataFrame:
     """Count the choices, but for the default, whose interval is `above` zero, `around` it or `below`."""
-    table = _changed(under_choices(profile))
-    table = table.assign(choices=1, above=table.low > 0, below=table.high < 0)
-    found = table.groupby("effect", sort=False)[["choices", "above", "below"]].sum().astype(int)
-    return found.assign(around=found.choices - found.above - found.below).reset_index()
+    return _sides(_changed(under_choices(profile)), ["effect"], "choices")
 
 
 @offered("effect", "extreme")
@@ -230,6 +227,13 @@ def extremes(profile: str) -> pd.DataFrame:
             rows.append([effect, extreme, row.value, row.low, row.high, row.change, which])
     columns = ["effect", "extreme", "value", "low", "high", "change", "choice"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def _sides(table: pd.DataFrame, by: list[str], name: str) -> pd.DataFrame:
+    """Count rows, under a name, and those whose interval is `above` zero, `around` it or `below`."""
+    table = table.assign(**{name: 1}, above=table.low > 0, below=table.high < 0)
+    found = table.groupby(by, sort=False)[[name, "above", "below"]].sum().astype(int)
+    return found.assign(around=found[name] - found.above - found.below).reset_index()
 
 
 def _changed(table: pd.DataFrame) -> pd.DataFrame:
@@ -359,11 +363,7 @@ def ways_tried(_profile: str) -> pd.DataFrame:
 @offered("experiment", "effect", "at")
 def specification_counts(profile: str) -> pd.DataFrame:
     """Count the ways of `by_specification` whose interval is `above` zero, `around` it or `below`."""
-    table = by_specification(profile)
-    table = table.assign(ways=1, above=table.low > 0, below=table.high < 0)
-    sums = table.groupby(["experiment", "effect", "at"], sort=False)[["ways", "above", "below"]].sum()
-    found = sums.astype(int)
-    return found.assign(around=found.ways - found.above - found.below).reset_index()
+    return _sides(by_specification(profile), ["experiment", "effect", "at"], "ways")
 
 
 @offered("experiment", "effect", "at", "extreme")
