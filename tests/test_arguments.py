@@ -28,7 +28,7 @@ import modlib
 from modlib import __main__ as cli
 from modlib import _checks, data  # noqa: PLC2701
 from modlib.algorithms import OPTIMISERS, find_modules_by
-from modlib.book import builder, on_record, parameters
+from modlib.book import builder, on_record, parameters, teaching
 from modlib.bounds import modularity_bound
 from modlib.clustering import find_modules, modularity
 from modlib.comparison import agreement, agreement_pairs, rank_correlation, transfers
@@ -471,6 +471,13 @@ COMMANDS = {
     ("book", "--only", "training", "--only", "verdicts"): "--only",
     ("book", "training"): "training",
     ("book", "--quick"): "--quick",
+    ("chapter",): "CHAPTER",
+    ("chapter", "training"): "FILE",
+    ("chapter", "trainnig", "out.ipynb"): "trainnig",
+    ("chapter", "training", "out.ipynb", "--profile", "large"): "--profile",
+    ("chapter", "training", "out.ipynb", "--parameter", "seed"): "--parameter",
+    ("teach", "--pdf=yes"): "--pdf",
+    ("teach", "training"): "training",
     ("data", "minst"): "minst",
     ("data", "mnist", "minst"): "minst",
     ("data", "--folder", "x"): "--folder",
@@ -485,6 +492,7 @@ COMMANDS = {
     ("report", "m.py:f", "--positions", "all"): "--positions",
     ("report", "m.py:f", "--embedding"): "--embedding",
     ("report", "m.py:f", "--batch", "0"): "--batch",
+    ("report", "m.py:f", "--probes", "0"): "--probes",
     ("report", "m.py:f", "--permuted=yes"): "--permuted",
     ("report", "m.py:f", "--untrained=yes"): "--untrained",
     ("report", "m.py:f", "--draws", "1"): "--draws",
@@ -500,6 +508,7 @@ def test_a_wrong_word_on_the_command_line_ends_it_with_one_line_that_names_it(wo
     monkeypatch.chdir(NOTEBOOKS[0].parents[1])
     started = [
         (builder, "execute"),
+        (teaching, "make"),
         (data, "fetch"),
         (on_record, "problems"),
         (on_record, "write"),

@@ -525,6 +525,16 @@ def test_a_chapter_that_cannot_run_is_not_written(with_kernels, tmp_path, name, 
     assert not (tmp_path / "out.ipynb").exists()
 
 
+def test_a_chapter_replaces_no_file_and_asks_for_its_folder_before_it_runs(with_kernels, tmp_path):
+    taken = tmp_path / "taken.ipynb"
+    taken.write_text("mine")
+    with pytest.raises(BookError, match=r"taken\.ipynb is there already: name a new file"):
+        run_chapter("second", taken, {}, root=with_kernels)
+    with pytest.raises(BookError, match="nowhere is not a folder"):
+        run_chapter("second", tmp_path / "nowhere" / "out.ipynb", {}, root=with_kernels)
+    assert taken.read_text() == "mine"
+
+
 # --- side by side
 
 

@@ -106,9 +106,13 @@ def run_chapter(name: str, to: Path, parameters: Mapping[str, Any], *, root: Pat
     """Run one notebook in the folder `root` with parameters of its own, and write the executed copy.
 
     A ChapterError or a BookError says that there is no such chapter, that its notebook takes no such
-    parameter, or in which cell it failed; then nothing is written.
+    parameter, that the copy cannot be put there, or in which cell it failed; then nothing is written.
     """
     root = Path(root).resolve()
+    if to.exists():
+        raise BookError(f"{to} is there already: name a new file")
+    if not to.parent.is_dir():
+        raise BookError(f"{to.parent} is not a folder")
     _listed(root, [name])
     one = _with_parameters(root, name, parameters)
     with _stopped_by_termination(), closing(execute([one], root, jobs=1)) as outcomes:
