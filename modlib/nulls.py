@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from numpy.typing import ArrayLike
-from scipy import stats
 from torch import Tensor
 
 from modlib import _checks
@@ -161,10 +160,12 @@ def rotate_units(R: Matrix, generator: np.random.Generator) -> Matrix:
 
 
 def _rotated(given: Matrix, name: str, generator: np.random.Generator) -> Matrix:
+    from scipy.stats import special_ortho_group  # which takes as long to load as all else here together
+
     n = len(given)
     basis = np.linalg.qr(np.column_stack([np.ones(n), np.eye(n)[:, 1:]]))[0]  # its first column is even
     turned = basis.copy()
-    turned[:, 1:] = basis[:, 1:] @ stats.special_ortho_group.rvs(n - 1, random_state=generator)
+    turned[:, 1:] = basis[:, 1:] @ special_ortho_group.rvs(n - 1, random_state=generator)
     O = turned @ basis.T  # noqa: E741
     drawn = O @ given @ O.T
     size = np.sqrt(np.clip(np.diagonal(drawn), 0, None))

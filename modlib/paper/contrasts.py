@@ -73,7 +73,7 @@ def levels(modules: pd.DataFrame, networks: pd.DataFrame, *, min_accuracy: float
         "dropout": [level for level in good if level[0] == "dropout"],
         "weights": [level for level in good if level[0] in WEIGHT_PENALTIES],
     }
-    table = with_levels(modules, trained)
+    table = with_levels(modules[["network", *GRAPH, "q"]], trained)
     wide = table.groupby([*GRAPH, "seed", *LEVEL]).q.mean().unstack(LEVEL)
     seeds = np.unique(table.seed)
     found = []

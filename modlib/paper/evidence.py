@@ -143,12 +143,11 @@ def modules_lost(case: Case, regularizer: str, family_name: str) -> Float[np.nda
 
 def under_choices(case: Case, effect: str, kinds: tuple[str, ...]) -> Iterator[Item]:
     """Give an effect under the analysis choices of some kinds."""
-    for row in multiverse.effects(case.results, kinds).to_dict("records"):
+    for row in multiverse.effects(case.results, kinds, (effect,)).to_dict("records"):
         kind, choice = row["choice_kind"], row["choice"]
-        if row["effect"] == effect:
-            found = Estimate(row["value"], row["low"], row["high"], row["n"], row["p"])
-            paper = case.in_paper(reported.under_choice, kind, choice, effect)
-            yield Item(kind if kind == choice else f"{kind}: {choice}", found, paper=paper)
+        found = Estimate(row["value"], row["low"], row["high"], row["n"], row["p"])
+        paper = case.in_paper(reported.under_choice, kind, choice, effect)
+        yield Item(kind if kind == choice else f"{kind}: {choice}", found, paper=paper)
 
 
 def with_nulls(case: Case) -> pd.DataFrame:

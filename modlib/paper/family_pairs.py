@@ -71,7 +71,8 @@ def families_by_seed(
     metric = checked_metric(agreement, metric)
     if "measure_a" in agreement:
         agreement = distinct(agreement)
-    table = agreement.merge(networks[["network", "seed"]], on="network")
+    table = agreement[["network", "layer", "family_pair", metric]]  # to merge all columns would take longer
+    table = table.merge(networks[["network", "seed"]], on="network")
     index = ["layer", "seed"] if by_layer else ["seed"]
     wide = table.pivot_table(index=index, columns="family_pair", values=metric, aggfunc="mean")
     return wide.reindex(columns=["upstream", "downstream", "across"]).rename_axis(columns=None).reset_index()

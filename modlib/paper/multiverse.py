@@ -38,8 +38,10 @@ CHOSEN_GRAPHS: dict[str, tuple[tuple[str, ...], bool | None]] = {
 }
 
 
-def effects(results: Results, kinds: Collection[str] | None = None) -> pd.DataFrame:
-    """All effects under each analysis choice, or under those of some `kinds`.
+def effects(
+    results: Results, kinds: Collection[str] | None = None, only: Collection[str] = tuple(EFFECTS)
+) -> pd.DataFrame:
+    """All effects, or `only` some, under each analysis choice, or under those of some `kinds`.
 
     The default: networks of at least 0.8 test accuracy, levels of L1 and L2 as accurate as dropout, both
     measures of a family, raw and normalised, all layers, adjusted mutual information of different measures,
@@ -55,7 +57,7 @@ def effects(results: Results, kinds: Collection[str] | None = None) -> pd.DataFr
     names = ("value", "low", "high", "n", "p")
     rows = []
     for kind, choice, effect, estimate in _estimates(results):
-        if kinds is None or kind in kinds:
+        if effect in only and (kinds is None or kind in kinds):
             found = estimate()
             rows.append([kind, choice, effect, *(getattr(found, name) for name in names)])
     return pd.DataFrame(rows, columns=["choice_kind", "choice", "effect", *names])

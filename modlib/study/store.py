@@ -1,5 +1,6 @@
 """The store of results: tables are written whole or not at all, and verified when they are read."""
 
+import copy
 import hashlib
 import json
 from collections.abc import Mapping
@@ -43,6 +44,11 @@ class Results:
     choices: pd.DataFrame = field(default_factory=TABLES["choices"].empty)
     choices_agreement: pd.DataFrame = field(default_factory=TABLES["choices_agreement"].empty)
     more: dict[str, pd.DataFrame] = field(default_factory=dict)
+
+
+#: What was read last from each folder, with the SHA-256 of each file. A chapter reads an experiment dozens of
+#: times, and to unpack a file takes ten times as long as to verify it, which is done every time.
+_UNPACKED: dict[Path, tuple[dict[str, str], Results]] = {}
 
 
 def folder_of(experiment: Experiment) -> Path:
@@ -105,6 +111,7 @@ def read_results(experiment: Experiment) -> Results:
     with files.damage_named(folder / "manifest.json", remedy):
         listed = {name: about["sha256"] for name, about in manifest["files"].items()}
     content: dict[str, bytes] = {}
+    digests: dict[str, str] = {}
     present = {path.name for path in folder.iterdir()}  # a table that is present and not listed is refused
     for name in (*(f"{table}.parquet" for table in TABLES), packing.WEIGHTS):  # all, before any is unpacked
         if name not in present | listed.keys():
@@ -112,15 +119,31 @@ def read_results(experiment: Experiment) -> Results:
         if name not in present:
             raise StoreError(f"{folder / name} is missing; {remedy}")
         content[name] = (folder / name).read_bytes()
-        if hashlib.sha256(content[name]).hexdigest() != listed.get(name):
+        digests[name] = hashlib.sha256(content[name]).hexdigest()
+        if digests[name] != listed.get(name):
             raise StoreError(
                 f"{folder / name} is not the file that its manifest lists (SHA-256 differs); {remedy}"
             )
-    tables, kept = packing.unpack(content, lambda name: folder / name, remedy)
+    if folder not in _UNPACKED or _UNPACKED[folder][0] != digests:
+        _UNPACKED[folder] = digests, _unpacked(content, manifest, folder)
+    return _copied(_UNPACKED[folder][1], manifest)
+
+
+def _unpacked(content: Mapping[str, bytes], manifest: dict[str, Any], folder: Path) -> Results:
+    """Unpack files that were verified."""
+    tables, kept = packing.unpack(content, lambda name: folder / name, _remedy(folder))
     if not tables["modules"].empty:
         tables["agreement"] = with_all_metrics(tables["agreement"], tables["modules"])
     more = {name: tables.pop(name) for name in tables.keys() - {f.name for f in fields(Results)}}
     return Results(**tables, more=more, manifest=manifest, kept=kept)
+
+
+def _copied(results: Results, manifest: dict[str, Any]) -> Results:
+    """Copy results, so that who changes them changes no one else's; tables are copied when written to."""
+    parts = {f.name: getattr(results, f.name) for f in fields(Results)}
+    tables = {name: part.copy(deep=False) for name, part in parts.items() if isinstance(part, pd.DataFrame)}
+    more = {name: table.copy(deep=False) for name, table in results.more.items()}
+    return Results(**tables, more=more, manifest=manifest, kept=copy.deepcopy(results.kept))
 
 
 def _identity(experiment: Experiment) -> dict[str, Any]:

@@ -74,6 +74,11 @@ def test_some_kinds_are_rows_of_all_and_the_others_are_not_computed(found, table
     expected = table[table.choice_kind.isin(["layer", "default"])].reset_index(drop=True)
     pd.testing.assert_frame_equal(some, expected)
     assert metrics == ["ami"] * 3
+    metrics.clear()
+    upstream = multiverse.effects(found, ("layer", "default"), (UPSTREAM_LEAD,))
+    only = expected[expected.effect == UPSTREAM_LEAD].reset_index(drop=True)
+    pd.testing.assert_frame_equal(upstream, only)
+    assert metrics == []
 
 
 def test_an_effect_that_is_reversed_has_the_other_sign():
