@@ -153,6 +153,12 @@ def _():
     )
 
 
+@kind("4,096 units")
+def _():
+    model = Parts(nn.Sequential(linear(3, 4096), nn.ReLU()), after=linear(4096, 2))
+    return Kind(model, normal(3, 3), classes(3, n=2))
+
+
 @kind("more outputs than units")
 def _():
     after = nn.Sequential(nn.Tanh(), linear(2, 9), nn.Tanh())
