@@ -47,7 +47,7 @@ check: $(READY) ## verdicts and numbers on record against the stored tables
 	$(BIN)/python -m modlib check
 
 bench: browser ## measure how fast modlib is, and put it on record (a quiet machine, two hours)
-	for what in training analysis peers growth search "search --units 256" optima book; do \
+	for what in training analysis peers report growth search "search --units 256" optima book; do \
 	  $(BIN)/python -m benchmarks $$what || exit; \
 	done
 

@@ -181,6 +181,18 @@ def optima(save: bool, seconds: float, graphs: int | None, processes: int) -> No
 
 
 @main.command()
+@click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True)
+@_SAVE
+@click.option("--images", type=click.IntRange(min=10), default=1000, show_default=True)
+def report(rounds: int, save: bool, images: int) -> None:
+    """Time a report on 256 channels of a residual network, from the import of modlib to the page."""
+    from benchmarks import report
+
+    table, about = report.measure(rounds=rounds, images=images)
+    _report("report", "cpu", table, about, save=save)
+
+
+@main.command()
 @click.option("--rounds", type=click.IntRange(min=1), default=9, show_default=True)
 @_SAVE
 def imports(rounds: int, save: bool) -> None:

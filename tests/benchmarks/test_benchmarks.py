@@ -17,6 +17,7 @@ from click.testing import CliRunner
 from tiny import TINY, run_in_one_go
 from torch import nn
 
+import modlib
 from benchmarks import __main__ as command
 from benchmarks import (
     analysis,
@@ -27,6 +28,8 @@ from benchmarks import (
     imports,
     loop,
     published,
+    report,
+    residual,
     search,
     timing,
     training,
@@ -140,6 +143,39 @@ def test_imports_are_timed_in_interpreters_of_their_own(monkeypatch):
     assert ran == list(imports.STATEMENTS.values()) * 3  # a warm-up, and two rounds
     assert len(table) == 4
     assert set(about["ratios"]) == {"modlib / libraries"}
+
+
+def test_the_residual_network_is_resnet_18():
+    net = residual.resnet18()
+    assert sum(p.numel() for p in net.parameters()) == 11_689_512 - 1000 * 513 + 10 * 513  # of 10 classes
+    shapes = {}
+    for name, part in net.named_children():
+        part.register_forward_hook(lambda _m, _x, out, name=name: shapes.update({name: tuple(out.shape[1:])}))
+    net(torch.rand(1, 3, 224, 224))
+    assert [shapes[f"layer{n}"] for n in (1, 2, 3, 4)] == [
+        (64, 56, 56),
+        (128, 28, 28),
+        (256, 14, 14),
+        (512, 7, 7),
+    ]
+
+
+def test_a_report_is_timed_whole_and_its_input_gradient_both_ways(monkeypatch):
+    asked, similarities = [], modlib.similarities
+    monkeypatch.setattr(
+        modlib, "similarities", lambda *a, **k: asked.append(k["probes"]) or similarities(*a, **k)
+    )
+    monkeypatch.setattr(
+        report, "_apart", lambda images: {"seconds": images / 10, "channels": 256, "gib": 0.5}
+    )
+    monkeypatch.setattr(report, "resnet18", lambda: nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 4)))
+    monkeypatch.setattr(report, "LAYER", "1")
+    table, about = report.measure(rounds=2, few=3, images=50)
+    assert asked == [None, report.PROBES] * 3  # a warm-up, and two rounds
+    wholes = table[table.contestant == "whole report"]
+    assert wholes.seconds.tolist() == [5.0, 5.0]
+    assert (about["channels"], about["memory_gib"]) == (256, 0.5)
+    assert list(about["ratios"]) == ["exact / 8 directions"]
 
 
 # ---------------------------------------------------------------- records

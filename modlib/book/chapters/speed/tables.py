@@ -186,6 +186,22 @@ def faster_peers(_profile: str) -> pd.DataFrame:
     return pd.DataFrame([{"stages": int((shortest < 1).sum()), "all": len(shortest)}])
 
 
+@offered()
+def report(_profile: str) -> pd.DataFrame:
+    """Seconds and GiB of a report, and how many `times` longer the exact input gradient takes than estimated.
+
+    The report is on `channels` of a residual network over so many `images`, from the import of modlib to the
+    page; the gradient is estimated from `probes` directions a sample.
+    """
+    record = there(read_if_there("report", "cpu"))
+    exact, estimated = (name for name in record.table.contestant.unique() if name != "whole report")
+    times, lower, upper = quartiles(ratios(record.table, exact, estimated))
+    seconds = record.table[record.table.contestant == "whole report"].seconds.median()
+    about = {name: record.about[name] for name in ("channels", "images", "probes", "memory_gib")}
+    row = {"seconds": seconds, "times": times, "lower": lower, "upper": upper, **about}
+    return pd.DataFrame([row])
+
+
 @offered("what", "size")
 def growth(_profile: str) -> pd.DataFrame:
     """Seconds and most memory held (MiB) of every point of the curves of growth."""
@@ -277,6 +293,9 @@ GOALS = (
          0.0, most=True),
     Goal("searches of 256 units, ten a graph, that miss the best Q known", searches, (256, "modlib"), "below",
          0.0, most=True),
+    Goal("a report on 256 channels, 1,000 pictures of 32 × 32 pixels, from import to page", report, (),
+         "seconds", 120.0, "s", most=True),
+    Goal("memory of that report", report, (), "memory_gib", 4.0, "GiB", most=True),
     Goal("graphs of 64 units proven, in two minutes each (of 64)", optima, (), "proven", 48.0),
     Goal("bound above Q on the others, at most", optima, (), "largest_gap_percent", 3.0, "%", most=True),
     Goal("graphs of which the published method finds a higher Q", partitions, (), "lower", 0.0, most=True),
