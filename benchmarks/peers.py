@@ -25,7 +25,8 @@ from modlib import MLPStack, data
 from modlib.analysis.modules import PAIRS
 from modlib.book.chapters.speed.estimates import quartiles, ratios
 from modlib.comparison import agreement_pairs
-from modlib.measures import similarity, similarity_of
+from modlib.measures import similarity
+from modlib.two_parts import similarity_of
 
 IMAGES = 1000
 AT_ONCE = 100  # images that opponents differentiate at a time

@@ -23,9 +23,10 @@ from modlib.bounds import modularity_bound
 from modlib.clustering import Partition, find_modules, modularity
 from modlib.comparison import agreement, agreement_pairs
 from modlib.layer_similarity import LayerSimilarity
-from modlib.measures import MEASURES, adjacency, similarity, similarity_of
+from modlib.measures import MEASURES, adjacency, similarity
 from modlib.networks import MLPStack
 from modlib.optimum import Optimum, modularity_optimum
+from modlib.two_parts import similarity_of
 
 if TYPE_CHECKING:
     from modlib import data, exercises

@@ -9,7 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.func import jacrev, vmap
 
-from modlib import _checks
+from modlib import _checks, losses
+from modlib.models import check_alike
 from modlib.networks import MLPStack
 
 Function = Callable[[Tensor], Tensor]
@@ -59,12 +60,36 @@ class Model:
         self._encoder, self._decoder = encoder, cast(Function, decoder)
         self._x, self._y, self._batch = x, y, batch
         inputs: tuple[Tensor, ...] = x.split(batch or FORWARD)
-        parts = [_checks.tensor(encoder(part), "what encoder returns") for part in inputs]
+        # Copies, since a model may begin with an operation in place.
+        parts = [_checks.tensor(encoder(part.clone()), "what encoder returns") for part in inputs]
         rows = [len(part) if part.ndim else 0 for part in parts]
         shapes = {tuple(part.shape[1:]) for part in parts}
         if len(shapes) > 1 or len(min(shapes)) != 1 or rows != [len(part) for part in inputs]:
             raise ValueError(f"encoder must return (sample, unit), got {tuple(parts[0].shape)}")
         self.hidden: Float[Tensor, "sample unit"] = torch.cat(parts).detach()
+        check_alike(self.hidden[:1], encoder(x[:1].clone()).detach(), "what encoder returns")
+
+    def check_followed(self, measure: str, total: Tensor) -> None:
+        """Refuse a measure that is exactly 0 because a gradient is cut, and not because nothing changes.
+
+        Rounding, comparing, detaching and leaving torch have a gradient of 0, or none, where they are not
+        constant.
+        """
+        if measure == "input_cov" or bool(total.any()):
+            return
+        other, same = self.hidden.roll(1, 0), self.hidden.clone()
+        if measure == "input_grad":
+            name, changes = "encoder", not torch.equal(other, same)
+        elif measure == "output_hess" and any(bool(j.any()) for j in self.output_jacobians()):
+            return  # logits that lie far apart leave nothing of their softmax's second derivative
+        else:
+            name, changes = "decoder", not torch.equal(self._decoder(other), self._decoder(same))
+        if changes:
+            raise ValueError(
+                f"{name} has a gradient of exactly 0, though what it returns changes with what it is given: "
+                "an operation such as sign, round, a comparison, detach or no_grad cuts the gradient, or no "
+                "sample lies where a small step makes a difference"
+            )
 
     def input_jacobians(self) -> Iterator[Float[Tensor, "part unit feature"]]:
         """Give the derivatives of the hidden units by the inputs, a batch at a time."""
@@ -88,6 +113,7 @@ class Model:
         if self._y is None:
             raise ValueError("y must hold the classes, without which there is no cross-entropy; got None")
         y = _checks.classes(self._y, "y", n_sample=len(self._x), n_class=self._n_class(), like=self._x)
+        self._check_logits()
 
         def loss(h: Tensor, label: Tensor) -> Tensor:
             return torch.nn.functional.cross_entropy(self._decoder(h[None]), label[None])
@@ -102,8 +128,26 @@ class Model:
         return self._batch or min(max(AT_ONCE // max(derivatives, 1), 1), MOST_SAMPLES)
 
     def _n_class(self) -> int:
-        """Return the number of classes, once the decoder is seen to give logits."""
-        logits = _checks.tensor(self._decoder(self.hidden[:1]), "what decoder returns")
+        """Return the number of classes, once the decoder is seen to give them sample by sample."""
+        logits = self._few_logits(1)
         if logits.ndim != 2 or len(logits) != 1:
             raise ValueError(f"decoder must return (sample, class), got {tuple(logits.shape)}")
+        check_alike(logits, self._few_logits(3)[:1], "what decoder returns")
         return int(logits.shape[1])
+
+    def _few_logits(self, n: int) -> Tensor:
+        return _checks.tensor(self._decoder(self.hidden[:n].clone()), "what decoder returns")
+
+    def _check_logits(self) -> None:
+        """Refuse what has no cross-entropy, or another one than meant."""
+        logits = self._few_logits(3)
+        if losses.has_single_logit(logits):
+            raise ValueError(
+                "decoder must return two classes or more for output_hess, got one: the cross-entropy is then "
+                "0 whatever the model does"
+            )
+        if losses.are_probabilities(logits):
+            raise ValueError(
+                "decoder must return logits for output_hess, but it returns probabilities, rows that sum to "
+                "1: leave out its softmax"
+            )

@@ -63,24 +63,33 @@ def curvature(loss: Loss, output: Tensor, y: Tensor | None) -> Tensor:
 def check_logits(loss: Loss, output: Tensor) -> list[str]:
     """Refuse outputs that the loss does not take; what is odd, but not surely wrong, comes back in words."""
     if loss == "cross_entropy":
-        classes = class_axis(output, None)[0]
-        if output.ndim == 1 or output.shape[classes] == 1:
+        if has_single_logit(output):
             raise ValueError(
                 'loss must be "bce" for a model with a single logit (or "mse" for a regression): with one '
                 "class the cross-entropy is 0 whatever the model does"
             )
-        for axis in {1, output.ndim - 1}:
-            z = output.double()
-            if bool((z >= 0).all()) and bool(((z.sum(axis) - 1).abs() < OFF_ONE).all()):
-                raise ValueError(
-                    "model must return logits for the loss cross_entropy, but it returns probabilities, rows "
-                    "that sum to 1: leave out its softmax, or name what is before it by output"
-                )
+        if are_probabilities(output):
+            raise ValueError(
+                "model must return logits for the loss cross_entropy, but it returns probabilities, rows "
+                "that sum to 1: leave out its softmax, or name what is before it by output"
+            )
         if bool((output <= 0).all()) and bool(((output.double().exp().sum(-1) - 1).abs() < OFF_ONE).all()):
             return ["the outputs are log-probabilities, and the output gradient is theirs, not the logits'"]
     if loss == "bce" and bool(((output >= 0) & (output <= 1)).all()):
         return ["all outputs lie between 0 and 1, where the loss bce takes logits, not probabilities"]
     return []
+
+
+def has_single_logit(output: Tensor) -> bool:
+    """Whether an output has one class only, so that its cross-entropy is always 0."""
+    return output.ndim == 1 or output.shape[class_axis(output, None)[0]] == 1
+
+
+def are_probabilities(output: Tensor) -> bool:
+    """Whether an output is such as a softmax returns: nothing below 0, and all rows sum to 1."""
+    z = output.double()
+    sums = (z.sum(axis) for axis in {1, output.ndim - 1})
+    return bool((z >= 0).all()) and any(bool(((total - 1).abs() < OFF_ONE).all()) for total in sums)
 
 
 def class_axis(output: Tensor, y: Tensor | None) -> tuple[int, str | None]:

@@ -1,4 +1,4 @@
-"""How alike two hidden units are: the measures, for stacks in closed form and for any torch model.
+"""How alike two hidden units are: the measures, and their closed forms for stacks.
 
 Each function raises a ValueError or TypeError that names the argument which is not as described, does not
 fit the others, or holds a number that is not finite or so large that a similarity is not.
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from modlib import _checks
 from modlib._checks import SYMMETRY_TOLERANCE
-from modlib.derivatives import Batch, Function, Model
+from modlib.derivatives import Batch, Model
 from modlib.networks import MLPStack
 
 IN_CACHE = 2**18  #: Numbers of the largest array on a processor: 2 MB.
@@ -164,8 +164,8 @@ def similarity(
     x
         Inputs to average over (the paper uses test images).
     y
-        Classes of the inputs, taken so that the call reads like `similarity_of`'s. No measure of a ReLU
-        network depends on them, since the Hessian of the cross-entropy in the logits does not.
+        Classes of the inputs, taken so that the call reads like that of `modlib.similarity_of`. No measure of
+        a ReLU network depends on them, since the Hessian of the cross-entropy in the logits does not.
     measures
         Names of the measures to compute, or of one.
     batch
@@ -241,62 +241,6 @@ def batch_size(n_network: int, widths: list[int], device: torch.device) -> int:
     return max(1, ON_GPU // a_sample) if device.type == "cuda" else max(LEAST_BATCH, IN_CACHE // a_sample)
 
 
-@torch.no_grad()  # of the parameters; torch.func differentiates what it is asked to all the same
-def similarity_of(
-    encoder: Function,
-    decoder: Function | None,
-    x: Float[Tensor, "sample ..."],
-    y: Int[Tensor, " sample"] | None = None,
-    *,
-    measure: str,
-    batch: int | None = None,
-) -> Float[Tensor, "unit unit"]:
-    """Similarity of the units of one hidden layer of any torch model, by automatic differentiation.
-
-    The definitions are `similarity`'s; the model need not be a ReLU network, and the Hessian is the full one.
-    The tensor is float64, signed and symmetric, the diagonal in place.
-
-    Parameters
-    ----------
-    encoder
-        From inputs ``(sample, *features)`` to hidden activations ``(sample, unit)``.
-    decoder
-        From hidden activations to logits ``(sample, class)``; may be ``None`` for upstream measures.
-    x, y
-        Inputs to average over, and their classes, which `output_hess` alone needs.
-    measure, batch
-        One of `MEASURES`, and the number of samples differentiated at a time; by default so many, from 1 to
-        500, that their derivatives are 2²¹ numbers.
-
-    Examples
-    --------
-    >>> net = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.GELU(), torch.nn.Linear(3, 2))
-    >>> x, y = torch.rand(10, 4), torch.zeros(10, dtype=torch.int64)
-    >>> similarity_of(net[:2], net[2:], x, y, measure="output_hess").shape
-    torch.Size([3, 3])
-    """
-    measure = _checks.one_of(measure, "measure", MEASURES)
-    for part, name in ((encoder, "encoder"), (decoder, "decoder")):
-        if not callable(part) and not (part is None and name == "decoder"):
-            raise TypeError(f"{name} must be a function, got {_checks.shown(part)}")
-    x = _checks.tensor(x, "x")
-    if decoder is None and family(measure) == "downstream":
-        raise ValueError(f"{measure} looks at the output: decoder must not be None")
-    if x.ndim == 0 or len(x) == 0:
-        raise ValueError(f"x must hold a sample or more, got shape {tuple(x.shape)}")
-    if x.is_floating_point() and not torch.isfinite(x).all():
-        raise ValueError("x must be finite")
-    if y is not None:
-        y = _checks.classes(y, "y", n_sample=len(x), like=x)
-    if batch is not None:
-        batch = _checks.whole(batch, "batch", least=1)
-    model = Model(encoder, decoder, x, y, batch)
-    total = MEASURES[measure].of_model(model).detach()  # the parameters may ask for gradients
-    if not torch.isfinite(total).all():
-        raise ValueError(f"encoder or decoder is such that {measure} is not finite")
-    return (total + total.T) / (2 * len(x))
-
-
 def dead_units(S: Matrices, *, share: float = DEAD) -> Bool[Tensor, "*stack unit"]:
     """Which units are dead for a measure: those whose similarities are next to nothing beside the largest.
 
@@ -313,7 +257,7 @@ def dead_units(S: Matrices, *, share: float = DEAD) -> Bool[Tensor, "*stack unit
     Parameters
     ----------
     S
-        Similarity matrices as `similarity` or `similarity_of` return them, one or a stack of them.
+        Similarity matrices as `similarity` or `modlib.similarity_of` return them, one or a stack of them.
     share
         From 0, where only zeros count as nothing, to 1. What hangs on it, little but under strong L1, is
         measured by `modlib.paper.simulations.dead_units`.
@@ -350,8 +294,8 @@ def adjacency(S: Matrices, *, normalized: bool = False) -> Matrices:
     Parameters
     ----------
     S
-        Similarity matrices as `similarity` or `similarity_of` return them, one or a stack of them: finite,
-        and symmetric to 1e-6 of the largest entry of each.
+        Similarity matrices as `similarity` or `modlib.similarity_of` return them, one or a stack of them:
+        finite, and symmetric to 1e-6 of the largest entry of each.
     normalized
         Divide by the square roots of the diagonal first; entries then lie in [0, 1] where S is positive
         semi-definite, as every measure of a ReLU network is.

@@ -232,14 +232,14 @@ class Tapped:
             returned, _ = self.run(fewer, by_inputs=False)
             second = {tap.name: cast(Tensor, tap.activations).detach() for tap in taps}
             if z is not None:
-                _check_alike(z[: len(fewer)], self.logits(returned, len(fewer)).detach(), "the output")
+                check_alike(z[: len(fewer)], self.logits(returned, len(fewer)).detach(), "the output")
         notes: list[str] = []
         for tap in taps:
             name = tap.name
             one, other = first[name], second.get(name)
             axis = _sample_axis(tap.name, one, other, n_few, self._model.get_submodule(name))
             if other is not None:
-                _check_alike(one.narrow(axis, 0, n_few - 1), other, f"layer {name!r}")
+                check_alike(one.narrow(axis, 0, n_few - 1), other, f"layer {name!r}")
             if tap is self._embedding:
                 tap.layout = Layout(axis, one.ndim - 1)
                 continue
@@ -368,7 +368,7 @@ def with_first_tensor(output: Any, a: Tensor) -> Any:
     return type(output)(*changed) if hasattr(output, "_fields") else type(output)(changed)
 
 
-def _check_alike(one: Tensor, other: Tensor, what: str) -> None:
+def check_alike(one: Tensor, other: Tensor, what: str) -> None:
     """Refuse a sample's result that hangs on the samples beside it, or on chance."""
     size = float(one.abs().max()) if one.numel() else 0.0
     limit = BESIDE_OTHERS.get(one.dtype, BESIDE_OTHERS_HALF) * size

@@ -82,7 +82,7 @@ from modlib.criteria import CRITERIA, find_by_criterion
 from modlib.exercises import check
 from modlib.lesions import silenced
 from modlib.linkage import merge_by_average
-from modlib.measures import MEASURES, adjacency, dead_units, family, normalise, similarity, similarity_of
+from modlib.measures import MEASURES, adjacency, dead_units, family, normalise, similarity
 from modlib.networks import MLPStack, concatenate
 from modlib.nulls import (
     null_test,
@@ -107,6 +107,7 @@ from modlib.study.accuracy_filter import kept_networks
 from modlib.study.plan import Choice, Experiment, Setting
 from modlib.study.rows import against_nulls, analyse, analyse_by, describe
 from modlib.training import Protocol, train
+from modlib.two_parts import similarity_of
 
 
 @functools.wraps(silenced)

@@ -32,12 +32,13 @@ from modlib.book import builder, on_record, parameters, teaching
 from modlib.bounds import modularity_bound
 from modlib.clustering import find_modules, modularity
 from modlib.comparison import agreement, agreement_pairs, rank_correlation, transfers
-from modlib.measures import MEASURES, adjacency, similarity, similarity_of
+from modlib.measures import MEASURES, adjacency, similarity
 from modlib.networks import MLPStack
 from modlib.nulls import null_test, random_associations
 from modlib.stats.intervals import Estimate, difference, holm, mean
 from modlib.study import workers
 from modlib.training import Protocol, train
+from modlib.two_parts import similarity_of
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 pytestmark = pytest.mark.usefixtures("as_a_user")

@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.checkpoint import checkpoint
 
 from modlib import data, measures
 from modlib.measures import (
@@ -19,9 +22,9 @@ from modlib.measures import (
     normalise,
     similarity,
 )
-from modlib.measures import similarity_of as by_autograd
 from modlib.networks import MLPStack
 from modlib.training import PROTOCOLS, train
+from modlib.two_parts import similarity_of as by_autograd
 
 REFERENCE = Path(__file__).parent / "reference"
 THEIR_NAME = {
@@ -231,6 +234,119 @@ def test_any_model_will_do(measure):
         assert not S.requires_grad  # else every caller would have to detach it
         assert torch.equal(S, S.T)
         assert relative(S, expected) < 1e-12
+
+
+class Recurrent(nn.Module):
+    """The last state of a recurrent layer that reads the pixels of a picture one by one."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer(2, 6, batch_first=True, dtype=torch.float64)
+
+    def forward(self, x):
+        """Run the layer."""
+        return self.layer(x.flatten(2).mT)[0][:, -1]
+
+
+class Attending(nn.Module):
+    """Three tokens of two numbers each, which see each other."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.TransformerEncoderLayer(2, 1, 4, dropout=0.5, batch_first=True, dtype=torch.float64)
+        self.last = nn.Linear(6, 3, dtype=torch.float64)
+
+    def forward(self, h):
+        """Run the layer, which is in training mode unless it is told otherwise."""
+        return self.last(self.layer(h.unflatten(1, (3, 2))).flatten(1))
+
+
+class Branching(nn.Module):
+    """Another way for every sign of the first unit."""
+
+    def forward(self, h):
+        """Take one way or the other, sample by sample."""
+        return torch.stack([torch.tanh(row[:3]) if row[0] > 0 else row[3:] ** 2 for row in h])
+
+
+def linear(n_in, n_out):
+    return nn.Linear(n_in, n_out, dtype=torch.float64)
+
+
+def in_place(x):
+    """Begin with an operation that changes what it is given."""
+    return x.mul_(2).flatten(1)[:, :6].sin()
+
+
+def checkpointed(h):
+    """Forget activations on the way, and compute them again on the way back."""
+    return checkpoint(lambda a: torch.tanh(a[:, :3] * a[:, 3:]), h, use_reentrant=False)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        pytest.param({"encoder": Recurrent(nn.LSTM)}, id="LSTM"),
+        pytest.param({"encoder": Recurrent(nn.GRU)}, id="GRU"),
+        pytest.param({"encoder": in_place}, id="in place, first"),
+        pytest.param({"decoder": nn.Sequential(nn.ReLU(inplace=True), linear(6, 3))}, id="in place"),
+        pytest.param({"decoder": Attending()}, id="attention"),
+        pytest.param({"decoder": Branching()}, id="branch"),
+        pytest.param({"decoder": checkpointed}, id="checkpoint"),
+        pytest.param(
+            {"encoder": nn.Sequential(nn.Flatten(), nn.BatchNorm1d(18).double(), linear(18, 6))},
+            id="batch norm",
+        ),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("measure", MEASURES)
+def test_models_that_cannot_be_vectorised_are_measured_all_the_same(part, measure):
+    encoder, decoder, x, y = gelu_problem()
+    parts = {"encoder": encoder, "decoder": decoder, **part}
+    modules = nn.ModuleList(part for part in parts.values() if isinstance(part, nn.Module))
+    given, before = x.clone(), {name: value.clone() for name, value in modules.state_dict().items()}
+    S = by_autograd(*parts.values(), x, y, measure=measure)
+    assert torch.equal(x, given)
+    assert all(module.training for module in modules.modules())
+    assert all(torch.equal(value, before[name]) for name, value in modules.state_dict().items())
+    modules.eval()
+    with sdpa_kernel(SDPBackend.MATH):  # the only one with second derivatives
+        copies = (lambda a: parts["encoder"](a.clone()), lambda h: parts["decoder"](h.clone()))
+        expected = explicit(*copies, x, y, measure)
+    modules.train()
+    assert S.dtype == torch.float64
+    assert relative(S, expected) < 1e-10
+
+
+@pytest.mark.usefixtures("as_a_user")
+@pytest.mark.parametrize(
+    ("part", "measure", "message"),
+    [
+        ({"encoder": lambda x: x.flatten(1)[:, :6].sign()}, "input_grad", "^encoder has a gradient of"),
+        ({"encoder": lambda x: x.flatten(1)[:, :6].detach()}, "input_grad", "^encoder has a gradient of"),
+        ({"decoder": lambda h: h[:, :3].round()}, "output_grad", "^decoder has a gradient of exactly 0"),
+        ({"decoder": lambda h: h[:, :3].detach()}, "output_hess", "^decoder has a gradient of exactly 0"),
+        ({"decoder": lambda h: h.softmax(1)}, "output_hess", "decoder must return logits for output_hess"),
+        ({"decoder": lambda h: h[:, :1]}, "output_hess", "decoder must return two classes or more"),
+        ({"encoder": lambda x: x.flatten(1)[:, :6] - x.mean()}, "input_cov", "each sample by itself"),
+        ({"decoder": lambda h: h - h.mean()}, "output_grad", "each sample by itself"),
+        ({"decoder": lambda h: functional.dropout(h)}, "output_grad", "leave nothing to chance"),
+    ],
+)  # fmt: skip
+def test_models_that_would_be_measured_wrongly_are_refused(part, measure, message):
+    encoder, decoder, x, _ = gelu_problem()
+    arguments = {"encoder": encoder, "decoder": decoder, "measure": measure, **part}
+    with pytest.raises(ValueError, match=message):
+        by_autograd(x=x, y=torch.zeros(9, dtype=torch.int64), **arguments)
+
+
+def test_a_gradient_of_zero_is_right_where_nothing_changes():
+    encoder, decoder, x, y = gelu_problem()
+    constant = by_autograd(lambda a: 0 * a.flatten(1)[:, :6] + 1, decoder, x, y, measure="input_grad")
+    assert not constant.any()
+    apart = torch.tensor([1, 0, -1], dtype=torch.float64)
+    sure = by_autograd(encoder, lambda h: 1e6 * (2 + h[:, :3]) * apart, x, y, measure="output_hess")
+    assert not sure.any()  # the softmax is 0 and 1 there, to the last digit
 
 
 def test_gradients_are_finite_differences():

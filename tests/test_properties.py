@@ -4,6 +4,8 @@ The other tests hold values against known answers, on chosen examples; these ask
 not change, on graphs and networks of any make: with dead units, ties, single units, weights of all sizes.
 """
 
+from contextlib import nullcontext, suppress
+
 import numpy as np
 import pytest
 import torch
@@ -14,8 +16,9 @@ from modlib.algorithms import OPTIMISERS, find_modules_by
 from modlib.bounds import modularity_bound
 from modlib.clustering import find_modules, modularity
 from modlib.comparison import agreement, rank_correlation, transfers
-from modlib.measures import MEASURES, adjacency, normalise, similarity, similarity_of
+from modlib.measures import MEASURES, adjacency, normalise, similarity
 from modlib.networks import MLPStack, concatenate
+from modlib.two_parts import similarity_of
 
 ROUNDING = 1e-12
 DOUBLE = (
@@ -327,13 +330,16 @@ def test_a_stack_is_its_networks_one_by_one_in_batches_of_any_size(recipe, batch
 @drawn(25)
 @given(recipes, st.sampled_from(list(MEASURES)))
 def test_the_closed_form_is_automatic_differentiation(recipe, measure):
+    assume(measure != "output_hess" or recipe["widths"][-1] > 1)  # of one class there is no cross-entropy
     stack, x, y = made(recipe)
     found = similarity(stack, x, y, measures=measure)[measure]
     net = stack.module(0)
     for layer, s in enumerate(found):
         cut = 2 * layer + 2
-        expected = similarity_of(net[:cut], net[cut:], x, y, measure=measure)
-        assert_close(s[:1], expected[None], (measure, layer), stack[:1], x)
+        # Where every sample lies where a ReLU rests, though not the same ones do, nothing is measured.
+        with suppress(ValueError) if not s[:1].any() else nullcontext():
+            expected = similarity_of(net[:cut], net[cut:], x, y, measure=measure)
+            assert_close(s[:1], expected[None], (measure, layer), stack[:1], x)
 
 
 @drawn(80)

@@ -18,11 +18,12 @@ from modlib.algorithms import find_modules_by
 from modlib.analysis.modules import PAIRS
 from modlib.clustering import find_modules, modularity, modularity_matrix, sum_within
 from modlib.comparison import agreement_pairs
-from modlib.measures import VARIANTS, adjacency, graphs, similarity, similarity_of
+from modlib.measures import VARIANTS, adjacency, graphs, similarity
 from modlib.networks import MLPStack
 from modlib.paper import published
 from modlib.study.accuracy_filter import PAIR
 from modlib.study.store import Results
+from modlib.two_parts import similarity_of
 
 BATCH = 100  # images at a time, over which the released code sums in single precision
 POOR = 0.01  # the relative error from which on a variance counts as poor
