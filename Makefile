@@ -8,13 +8,16 @@ TESTS := .venv/.tests
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: book quick teach test test-all lowest sweep check bench bench-check trials lock browser clean help
+.PHONY: book quick pdf teach test test-all lowest sweep check bench bench-check trials lock browser clean help
 
 book: $(READY) ## run the notebooks on the stored tables and render the site
 	$(BIN)/python -m modlib book --profile paper
 
 quick: $(READY) ## the same book computed live, from training on, at a small scale
 	$(BIN)/python -m modlib book --profile quick
+
+pdf: $(READY) ## the whole book as one PDF beside its pages, from the site that `make book` has rendered
+	$(BIN)/python -m modlib pdf
 
 teach: $(READY) ## slides, handouts, keys and an exam, from the chapters that `make book` has run
 	$(BIN)/python -m modlib teach

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import functools
 import http.server
-import os
-import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from playwright.sync_api import Browser, Playwright, sync_playwright
+
+from modlib.book.chromium import find
 
 FLAGS = [
     "--headless",
@@ -30,18 +30,16 @@ DONE = """() => document.readyState === "complete"
 
 
 def executable(playwright: Playwright) -> str:
-    """Return the path of a Chromium: that named in $CHROMIUM, one of the system's, or Playwright's own.
+    """Return the path of a Chromium: that of `modlib.book.chromium`, or else Playwright's own.
 
     Raises
     ------
     FileNotFoundError
         If there is none.
     """
-    system = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    named = [os.environ.get("CHROMIUM"), *map(shutil.which, system), playwright.chromium.executable_path]
-    for path in named:
-        if path and Path(path).is_file():
-            return path
+    path = find() or playwright.chromium.executable_path
+    if Path(path).is_file():
+        return path
     raise FileNotFoundError(
         "no Chromium: install one (Debian: apt-get install chromium; elsewhere: playwright install chromium) "
         "or name it in the environment variable CHROMIUM"

@@ -255,18 +255,31 @@ def teach(pdfs: bool) -> None:
     Figures and numbers are those of the executed book, which `make book` leaves in book/executed.
     """
     _needs("teach", "book")
-    from modlib.book import teaching
-    from modlib.book.teaching import kit, pdf
+    from modlib.book import chromium, teaching
+    from modlib.book.teaching import kit
 
     with _errors_in_a_line():
         written = teaching.make(pdfs=pdfs)
     printed = sum(path.suffix == ".pdf" for path in written)
     click.echo(f"{len(written) - printed} pages and {printed} PDF files in {kit.KIT}")
-    if pdfs and pdf.chromium() is None:
+    if pdfs and chromium.find() is None:
         click.echo(
             "No Chromium was found, so nothing was printed to PDF: install one or name it in CHROMIUM, "
             "or print the pages from any browser."
         )
+
+
+@main.command()
+def pdf() -> None:
+    """Print the site that `book` has rendered to one PDF, and say where it is."""
+    _needs("pdf", "book")
+    from pypdf import PdfReader
+
+    from modlib.book import whole
+
+    with _errors_in_a_line():
+        made = whole.make()
+    click.echo(f"{len(PdfReader(made).pages)} pages in {whole.BOOK}")
 
 
 @main.command("check")

@@ -13,8 +13,8 @@ EXTRAS = {
     "cluster": (*STUDY, "dask", "distributed"),
     "book": (
         *STUDY, *BOUND, "IPython", "altair", "docutils", "ipykernel", "jupyter_book", "markdown_it",
-        "mdit_py_plugins", "myst_nb", "nbformat", "numpydoc", "papermill", "psutil", "pybtex", "sphinx",
-        "sphinx_exercise", "sphinx_external_toc", "sphinx-mathjax-offline", "vl_convert",
+        "mdit_py_plugins", "myst_nb", "nbformat", "numpydoc", "papermill", "psutil", "pybtex", "pypdf",
+        "sphinx", "sphinx_exercise", "sphinx_external_toc", "sphinx-mathjax-offline", "vl_convert",
     ),
 }  # fmt: skip
 

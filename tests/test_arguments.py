@@ -28,7 +28,7 @@ import modlib
 from modlib import __main__ as cli
 from modlib import _checks, data  # noqa: PLC2701
 from modlib.algorithms import OPTIMISERS, find_modules_by
-from modlib.book import builder, on_record, parameters, teaching
+from modlib.book import builder, on_record, parameters, teaching, whole
 from modlib.bounds import modularity_bound
 from modlib.clustering import find_modules, modularity
 from modlib.comparison import agreement, agreement_pairs, rank_correlation, transfers
@@ -477,6 +477,7 @@ COMMANDS = {
     ("chapter", "trainnig", "out.ipynb"): "trainnig",
     ("chapter", "training", "out.ipynb", "--profile", "large"): "--profile",
     ("chapter", "training", "out.ipynb", "--parameter", "seed"): "--parameter",
+    ("pdf", "training"): "training",
     ("teach", "--pdf=yes"): "--pdf",
     ("teach", "training"): "training",
     ("data", "minst"): "minst",
@@ -510,6 +511,7 @@ def test_a_wrong_word_on_the_command_line_ends_it_with_one_line_that_names_it(wo
     started = [
         (builder, "execute"),
         (teaching, "make"),
+        (whole, "make"),
         (data, "fetch"),
         (on_record, "problems"),
         (on_record, "write"),

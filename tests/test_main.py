@@ -30,7 +30,7 @@ def raising(error):
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        ([], ["data", "run", "report", "book", "teach", "check"]),
+        ([], ["data", "run", "report", "book", "pdf", "teach", "check"]),
         (["data"], ["mnist", "verify"]),
         (["run"], ["base-v1", "--profile", "quick|paper", "auto|cpu|cuda", "--workers", "--scheduler"]),
         (["recompute"], ["base-v1", "weights", "Exits", "1"]),
@@ -40,6 +40,7 @@ def raising(error):
         ),
         (["chapter"], ["CHAPTER", "FILE", "--parameter", "default: paper"]),
         (["book"], ["--only", "--force", "--jobs", "default: paper"]),
+        (["pdf"], ["site", "one PDF"]),
         (["teach"], ["--no-pdf", "Chromium", "make book"]),
         (["check"], ["--write", "exits", "1"]),
     ],

@@ -15,9 +15,10 @@ from bs4 import BeautifulSoup
 from click.testing import CliRunner
 
 from modlib import __main__ as cli
+from modlib.book import chromium
 from modlib.book.builder.errors import BookError
 from modlib.book.chapters.explorer import payload
-from modlib.book.teaching import chapters, decks, exams, kit, make, pdf
+from modlib.book.teaching import chapters, decks, exams, kit, make
 from modlib.book.teaching.chapters import Book, Chapter, Chart
 from modlib.book.teaching.mathml import mathml
 from modlib.book.teaching.writing import Writer
@@ -528,7 +529,7 @@ def test_what_is_missing_is_named_with_what_to_do(small, gone, said):
 
 def test_the_command_says_what_was_made_and_that_there_is_no_chromium(small, monkeypatch):
     monkeypatch.chdir(small)
-    monkeypatch.setattr(pdf, "chromium", lambda: None)
+    monkeypatch.setattr(chromium, "find", lambda: None)
     result = CliRunner().invoke(cli.main, ["teach"])
     assert result.exit_code == 0
     first, second = result.output.splitlines()
@@ -547,19 +548,19 @@ def test_a_browser_that_cannot_print_is_named(tmp_path):
     page = tmp_path / "page.html"
     page.write_text("<p>Text</p>")
     with pytest.raises(BookError, match=r"could not print page\.html"):
-        pdf.to_pdf(page, str(tmp_path / "no-browser"))
+        chromium.to_pdf(page, str(tmp_path / "no-browser"))
     with pytest.raises(BookError, match=r"could not print page\.html"):
-        pdf.to_pdf(page, sys.executable)
+        chromium.to_pdf(page, sys.executable)
 
 
 def test_a_chromium_that_is_named_comes_first(tmp_path, monkeypatch):
     named = tmp_path / "browser"
     named.touch(mode=0o755)
     monkeypatch.setenv("CHROMIUM", str(named))
-    assert pdf.chromium() == str(named)
+    assert chromium.find() == str(named)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CHROMIUM")
-    assert pdf.chromium() is None
+    assert chromium.find() is None
 
 
 # --- in a browser
@@ -568,7 +569,7 @@ def test_a_chromium_that_is_named_comes_first(tmp_path, monkeypatch):
 @pytest.mark.browser
 @pytest.mark.slow
 def test_sheets_are_printed_to_pdf_where_there_is_a_chromium(small):
-    if not (browser := pdf.chromium()):
+    if not (browser := chromium.find()):
         pytest.skip("no Chromium of the system")
     printed = [path for path in make(small) if path.suffix == ".pdf"]
     assert [path.stem for path in printed] == ["toy", "toy", "exam", "rubric"]

@@ -8,9 +8,10 @@ from typing import Any
 
 import jinja2
 
+from modlib.book import chromium
 from modlib.book.builder.cache import write_if_changed
 from modlib.book.builder.errors import BookError, folder_named
-from modlib.book.teaching import chapters, decks, exams, pdf, sheets
+from modlib.book.teaching import chapters, decks, exams, sheets
 from modlib.book.teaching.chapters import Book
 from modlib.book.teaching.writing import Writer
 from modlib.reporting import colours
@@ -36,9 +37,9 @@ def make(root: Path | str = ".", *, pdfs: bool = True) -> list[Path]:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_if_changed(path, text)
             written.append(path)
-        if pdfs and (browser := pdf.chromium()):
+        if pdfs and (browser := chromium.find()):
             to_print = [path for path in written if not path.name.startswith("session-")]
-            written += [pdf.to_pdf(path, browser) for path in to_print]
+            written += [chromium.to_pdf(path, browser) for path in to_print]
     return written
 
 
