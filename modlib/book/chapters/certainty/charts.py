@@ -6,9 +6,9 @@ import pandas as pd
 from modlib.book import theme
 from modlib.book.chapters.certainty.tables import REGULARIZERS, UNITS
 from modlib.book.theme import (
-    COLOURS,
     FAMILY_COLOURS,
     GREY,
+    SERIES_COLOURS,
     described,
     estimate,
     measure_colour,
@@ -116,7 +116,7 @@ def coverages() -> alt.FacetChart:
     kind = [KINDS[int(limit)] if used else KINDS[2] for used, limit in table[["used", "limit"]].to_numpy()]
     table = table.assign(kind=kind, truth=table.interval.map(TRUTHS)).drop(columns=["interval", "limit"])
     methods = table.sort_values("used", ascending=False, kind="stable").method.unique()
-    colours = scale_of(dict(zip(KINDS, tuple(COLOURS.values())[:3], strict=True)))
+    colours = scale_of(dict(zip(KINDS, SERIES_COLOURS[:3], strict=True)))
     legend = alt.Legend(title=None, orient="top", columns=1, labelLimit=300)
     base = alt.Chart().encode(
         y=alt.Y("method:N", sort=list(methods), title=None, axis=alt.Axis(labelLimit=300)),

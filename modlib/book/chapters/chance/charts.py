@@ -259,7 +259,7 @@ def size(table: pd.DataFrame) -> alt.FacetChart:
         x=alt.datum(0.03), x2=alt.datum(0.07)
     )
     legend = alt.Legend(title=None, orient="top", columns=1)
-    colours = scale_of({claimed: COLOURS["input_cov"], limit: COLOURS["output_grad"]})
+    colours = scale_of(dict(zip((claimed, limit), theme.SERIES_COLOURS, strict=False)))
     colour = alt.Color("kind:N", scale=colours, legend=legend)
     span = base.mark_rule(strokeWidth=1.5).encode(x="low:Q", x2="high:Q", color=colour)
     axis = alt.Axis(format=".0%", values=[0.05, 0.25, 0.5, 0.75, 1])

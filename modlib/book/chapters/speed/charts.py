@@ -58,7 +58,7 @@ def growth(by: str) -> alt.HConcatChart:
         memory_power=table.what.map(fits.memory),
     ).drop(columns="what")
     order = list(CURVES[by])
-    scale = alt.Scale(domain=order, range=[*theme.COLOURS.values(), theme.GREY][: len(order)])
+    scale = alt.Scale(domain=order, range=list(theme.SERIES_COLOURS[: len(order)]))
     legend = alt.Legend(**_TWO_COLUMNS) if len(order) > 1 else None
     tooltips = [
         *(alt.Tooltip("curve:N", title="what"), *theme.formatted(",", size=by)),
@@ -140,7 +140,7 @@ def pages() -> theme.Layered:
         page=table.page.str.split("/").str[-1].str.removesuffix(".html"),
     )
     heaviest, slowest = (goal.asked for goal in tables.GOALS if goal.table is tables.pages)
-    colours = theme.scale_of(dict(zip(("desk", "phone"), theme.FAMILY_COLOURS.values(), strict=False)))
+    colours = theme.scale_of(dict(zip(("desk", "phone"), theme.SERIES_COLOURS, strict=False)))
     columns = ["page", "window", "megabytes", "shared", "requests", "seconds"]
     from_zero = alt.Scale(domainMin=0)
     weight = alt.X("megabytes:Q", title="weight without shared scripts (MB)", axis=alt.Axis(tickCount=6))
