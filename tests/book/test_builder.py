@@ -23,7 +23,7 @@ import pytest
 from modlib.book import builder, numbers
 from modlib.book import chapters as chapters_of_the_book
 from modlib.book.builder import BookError, ChapterError, build, execution, run_chapter
-from modlib.book.builder.cache import Cache, results_digest
+from modlib.book.builder.cache import Cache, chapters, results_digest
 from modlib.book.builder.cleaning import clean
 from modlib.paper import published
 from modlib.study import runner
@@ -550,6 +550,25 @@ def test_a_kernel_computes_with_one_thread_unless_told_otherwise(with_kernels, m
     )
     build("paper", root=with_kernels, only=only)
     assert text_of(with_kernels, "index") == "1 3\n"
+
+
+@pytest.mark.parametrize("long", [{"second": 9.0}, {"index": 9.0}])
+def test_a_first_build_begins_with_the_chapters_that_take_long(small, monkeypatch, long):
+    asked = []
+
+    def noted(notebooks, *arguments, **options):
+        asked.extend(one.name for one in notebooks)
+        return execute_here(notebooks, *arguments, **options)
+
+    monkeypatch.setattr(builder, "execute", noted)
+    monkeypatch.setattr(builder, "LONG", long)
+    build("paper", root=small)
+    assert asked[0] in long
+    assert len(asked) == 2
+
+
+def test_the_chapters_said_to_take_long_are_chapters():
+    assert set(builder.LONG) <= set(chapters(Path(__file__).parents[2]))
 
 
 @pytest.mark.parametrize(("gigabytes", "expected"), [(0.5, 1), (1.4, 1), (3.7, 3), (500, 4)])

@@ -36,6 +36,8 @@ __all__ = [
     "run_chapter",
 ]
 
+#: Seconds of the chapters that train or search on their page, as long as no build has measured them.
+LONG = {"training": 100.0, "own-network": 55.0, "deviations": 40.0, "example-layer": 30.0}
 #: Computed for the book at the profile "quick"; pages say of the others that they are not stored.
 QUICK_EXPERIMENTS = ("base", "close-up", "labels-kept", "labels-shuffled")
 
@@ -155,7 +157,7 @@ def _with_parameters(root: Path, name: str, parameters: Mapping[str, Any]) -> No
 
 def _run_stale(root: Path, cache: Cache, profile: str, stale: Sequence[Notebook], jobs: int | None) -> None:
     """Run notebooks, the longest first; raise one error that tells of every one that failed."""
-    seconds = cache.seconds()
+    seconds = LONG | cache.seconds()
     ordered = sorted(stale, key=lambda one: -seconds.get(one.name, 0.0))  # so that none runs on alone
     failures = []
     with closing(execute(ordered, root, jobs=jobs or side_by_side(len(ordered)))) as outcomes:
