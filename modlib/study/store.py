@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from modlib import _checks
+from modlib._contingency import METRICS
 from modlib.networks import MLPStack
 from modlib.study import files, packing, project
 from modlib.study.derived import with_all_metrics
@@ -46,9 +47,10 @@ class Results:
     more: dict[str, pd.DataFrame] = field(default_factory=dict)
 
 
-#: What was read last from each folder, with the SHA-256 of each file. A chapter reads an experiment dozens of
-#: times, and to unpack a file takes ten times as long as to verify it, which is done every time.
-_UNPACKED: dict[Path, tuple[dict[str, str], Results]] = {}
+#: What was read last from each folder, and what it followed from: the SHA-256 of each file, and the tables
+#: and metrics that there were. A chapter reads an experiment dozens of times, and to unpack a file takes ten
+#: times as long as to verify it, which is done every time.
+_UNPACKED: dict[Path, tuple[list[object], Results]] = {}
 
 
 def folder_of(experiment: Experiment) -> Path:
@@ -124,8 +126,9 @@ def read_results(experiment: Experiment) -> Results:
             raise StoreError(
                 f"{folder / name} is not the file that its manifest lists (SHA-256 differs); {remedy}"
             )
-    if folder not in _UNPACKED or _UNPACKED[folder][0] != digests:
-        _UNPACKED[folder] = digests, _unpacked(content, manifest, folder)
+    state: list[object] = [digests, *TABLES, *METRICS]
+    if folder not in _UNPACKED or _UNPACKED[folder][0] != state:
+        _UNPACKED[folder] = state, _unpacked(content, manifest, folder)
     return _copied(_UNPACKED[folder][1], manifest)
 
 

@@ -494,7 +494,6 @@ def toy(monkeypatch):
             schema.Column("lesion", "float64", "what is lost"),
         )
         monkeypatch.setitem(schema.TABLES, "toys", schema.Table("toys", "a network", columns))
-        monkeypatch.setattr(store, "_UNPACKED", {})  # the next is read as by a process of newer code
 
     return register
 
