@@ -1,5 +1,6 @@
 """The whole book as one PDF: the pages of the site in their order, with contents, page numbers and links."""
 
+import io
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from sphinx_external_toc.parsing import parse_toc_yaml
 
 from modlib.book import chromium
 from modlib.book.builder.errors import BookError
+from modlib.study import files
 
 SITE = Path("_build/html")
 BOOK = SITE / "book.pdf"
@@ -125,7 +127,9 @@ def bind(printed: Sequence[Printed], to: Path) -> None:
         _number(page, number)
     writer.add_metadata({"/Title": printed[0].title})
     writer.compress_identical_objects()
-    writer.write(to)
+    content = io.BytesIO()
+    writer.write(content)
+    files.write(to, content.getvalue())  # whole or not at all
 
 
 def _link(writer: PdfWriter, one: Printed, start: int, begins: dict[str, int]) -> None:
