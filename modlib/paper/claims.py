@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
-import pandas as pd
 
 from modlib.measures import FAMILIES, MEASURES
 from modlib.paper import contrasts, evidence, family_pairs, multiverse, reported
@@ -176,7 +175,7 @@ def level_downstream(case: Case) -> Iterator[Item]:
     of_paper=False,
 )
 def lead_is_upstream(case: Case) -> Iterator[Item]:
-    found = contrasts.lead_upstream_less_downstream(case.graphs(MATCHED))
+    found = contrasts.lead_upstream_less_downstream(case.graphs[MATCHED])
     upstream, downstream = (case.in_paper(reported.dropout_lead, family, matched=True) for family in FAMILIES)
     yield Item("upstream less downstream", found, paper=upstream - downstream)
 
@@ -207,7 +206,7 @@ def _lead_over_penalties(case: Case, family: str, compared: str) -> Item:
 
 def _lead(case: Case, of: str, over: str, family: str, compared: str) -> Item:
     """Lead of one side over another in a family, named by it and by how many graphs are left, if not all."""
-    graphs = contrasts.of_family(case.graphs(compared), family)
+    graphs = contrasts.of_family(case.graphs[compared], family)
     left = sum(getattr(graph, of).size > 0 and getattr(graph, over).size > 0 for graph in graphs)
     name = family if left == len(graphs) else f"{family}, {left} of {len(graphs)} graphs"
     return Item(name, contrasts.lead(graphs, of, over))
@@ -223,7 +222,7 @@ def _lead(case: Case, of: str, over: str, family: str, compared: str) -> Item:
     "the weakest L2, the strongest dropout, and the strongest L2 whose networks learn.",
 )
 def upstream_agrees_within(case: Case) -> Iterator[Item]:
-    for name, seeds in _at_named_levels(case):
+    for name, seeds in case.agreement_at_named_levels.items():
         yield Item(name, mean((seeds.upstream - seeds.across).to_numpy()))
 
 
@@ -233,7 +232,7 @@ def upstream_agrees_within(case: Case) -> Iterator[Item]:
     "The same of the two downstream measures.",
 )
 def downstream_agrees_within(case: Case) -> Iterator[Item]:
-    for name, seeds in _at_named_levels(case):
+    for name, seeds in case.agreement_at_named_levels.items():
         yield Item(name, mean((seeds.downstream - seeds.across).to_numpy()))
 
 
@@ -244,7 +243,7 @@ def downstream_agrees_within(case: Case) -> Iterator[Item]:
     "three levels.",
 )
 def across_below_half(case: Case) -> Iterator[Item]:
-    for name, seeds in _at_named_levels(case):
+    for name, seeds in case.agreement_at_named_levels.items():
         half = (seeds.upstream + seeds.downstream) / 4
         yield Item(name, mean((seeds.across - half).to_numpy()), "below")
 
@@ -256,7 +255,7 @@ def across_below_half(case: Case) -> Iterator[Item]:
     of_paper=False,
 )
 def across_above_chance(case: Case) -> Iterator[Item]:
-    for name, seeds in _at_named_levels(case):
+    for name, seeds in case.agreement_at_named_levels.items():
         yield Item(name, mean(seeds.across.to_numpy()))
 
 
@@ -268,7 +267,7 @@ def across_above_chance(case: Case) -> Iterator[Item]:
     of_paper=False,
 )
 def regularisation_joins_families(case: Case) -> Iterator[Item]:
-    strong = dict(_at_named_levels(case))
+    strong = dict(case.agreement_at_named_levels)
     plain = strong.pop("weakest L2", None)
     if plain is None:
         return
@@ -324,12 +323,6 @@ def downstream_agrees_well(case: Case) -> Iterator[Item]:
 )
 def across_agrees_little(case: Case) -> Iterator[Item]:
     yield _beside_threshold(case, "across", "below")
-
-
-def _at_named_levels(case: Case) -> list[tuple[str, pd.DataFrame]]:
-    """Agreement by seed at the weakest L2, the strongest dropout and the strongest L2, by name."""
-    levels = evidence.named_levels(case)
-    return [(name, evidence.agreement_at(case, level)) for name, level in levels.items()]
 
 
 def _trained_and_not(case: Case, family: str) -> tuple[np.ndarray, np.ndarray]:

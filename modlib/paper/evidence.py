@@ -39,7 +39,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Case:
-    """An experiment in which a claim is tested."""
+    """An experiment in which a claim is tested; what several claims ask of it is computed once."""
 
     experiment: str  # its name, or the name under which a claim is tested on several together
     tables: Mapping[str, Results]  # those of all experiments that are stored, by name
@@ -70,17 +70,26 @@ class Case:
         """Tables with the untrained networks of the same shape: for new seeds, those of the old ones."""
         return self.tables.get(OLD_SEEDS.get(self.experiment, self.experiment), self.results)
 
-    def graphs(self, compared: str) -> list[Levels]:
-        """Q of every graph at the levels to compare, `compared` being one of `contrasts.LEVELS_COMPARED`.
+    @cached_property
+    def graphs(self) -> dict[str, list[Levels]]:
+        """Q of every graph at the levels to compare, by the ways of `contrasts.LEVELS_COMPARED`.
 
         New seeds are read at the levels that were frozen for them.
         """
+        return {compared: self._graphs(compared) for compared in contrasts.LEVELS_COMPARED}
+
+    def _graphs(self, compared: str) -> list[Levels]:
         new = self.experiment in OLD_SEEDS
         least = 0.0 if new else contrasts.least_accuracy(self.trained, compared)
         if np.isnan(least):
             return []
         found = contrasts.levels(self.results.modules, self.trained, min_accuracy=least)
         return new_seeds.at_frozen_levels(found, self.experiment, compared) if new else found
+
+    @cached_property
+    def agreement_at_named_levels(self) -> dict[str, pd.DataFrame]:
+        """Agreement by seed (`agreement_at`) at each of the levels of `named_levels`, by name."""
+        return {name: agreement_at(self, level) for name, level in named_levels(self).items()}
 
     def in_paper(self, statistic: Callable[_Of, float], *args: _Of.args, **options: _Of.kwargs) -> float:
         """Return a statistic of `modlib.paper.reported`; nan if the figures are not of this experiment."""

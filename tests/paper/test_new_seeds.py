@@ -87,7 +87,7 @@ def test_nothing_is_chosen_on_new_seeds(tmp_path, monkeypatch):
     monkeypatch.setattr(new_seeds, "FILE", tmp_path / "levels.csv")
     case = evidence.Case("base-new-seeds", {"base-new-seeds": found})
     for compared in LEVELS_COMPARED:
-        graphs = case.graphs(compared)
+        graphs = case.graphs[compared]
         assert len(graphs) == 16
         for graph in graphs:
             assert graph.dropout_levels == (("dropout", 0.6),)

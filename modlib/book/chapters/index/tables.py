@@ -30,7 +30,7 @@ def gains(profile: str) -> pd.DataFrame:
     for name, results in found.items():
         case = Case(name, {name: results})
         for compared in contrasts.LEVELS_COMPARED:
-            graphs = case.graphs(compared)
+            graphs = case.graphs[compared]
             for family in FAMILIES:
                 lead = contrasts.lead(graphs, "dropout", "weights", family)
                 row: dict[str, object] = {"experiment": name, "levels": compared, "family": family}
