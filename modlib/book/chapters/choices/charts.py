@@ -34,7 +34,7 @@ KINDS = {
 AGREEMENT_TITLES = {ACROSS: "AMI across families", AGREEMENT_EFFECT: "AMI, within families − across"}
 HALF = "dropout .5"  # the level at which agreement is shown
 _ALL_LEVELS = ", all levels"
-_WIDTH = 300  # pages narrow it on a phone, where names of choices leave room for half of it
+_WIDTH = 420  # pages narrow it on a phone, where names of choices leave room for half of it
 
 
 def _rows(table: pd.DataFrame) -> pd.DataFrame:

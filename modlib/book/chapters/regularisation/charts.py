@@ -107,7 +107,7 @@ def frontier(table: pd.DataFrame) -> alt.FacetChart:
             ],
         ),
         data=points,
-        size=(300, 150),
+        size=(440, 150),
         row=alt.Row("protocol:N", sort=list(PROTOCOLS.values()), header=theme.HEADER),
         spacing=14,
     )

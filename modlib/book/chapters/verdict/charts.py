@@ -249,7 +249,7 @@ def _panel(points: pd.DataFrame, unit: str, shown: Sequence[str]) -> Layered:
     )
     zero = alt.Chart().mark_rule(strokeDash=[3, 3]).encode(x=alt.datum(0))
     height = alt.Step(38, **{"for": "position"})
-    return alt.layer(zero, span, dot).properties(width=165, height=height)
+    return alt.layer(zero, span, dot).properties(width=420, height=height)
 
 
 def _points(both: pd.DataFrame) -> pd.DataFrame:
