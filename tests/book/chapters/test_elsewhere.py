@@ -393,3 +393,52 @@ def test_the_bound_of_a_network_left_out_does_not_shift_the_level():
     found = by_effect(results)
     assert found.rivals["matched", "upstream"] == 3
     assert np.isclose(found.value["matched", "upstream"], found.value["all", "upstream"])
+
+
+def test_signs_explain_the_fall_of_the_normalised_output_gradient_and_not_of_the_raw_one():
+    """What the prose says, from the stored table; every network of it passes the accuracy filter."""
+    found = elsewhere.output_gradient_by_sign("paper").set_index(["normalized", "sign"])
+    assert (found.n == 9).all()
+    assert (found.loc[(slice(None), "absolute"), "high"] < 0).all()
+    assert found.low[True, "signed"] > 0
+    assert found.beyond_low[True, "signed"] > 0
+    assert found.low[False, "signed"] < 0 < found.high[False, "signed"]
+    assert found.beyond_high[False, "signed"] < 0
+    networks = store.read_results(catalogue.get("fashion", "paper")).networks
+    dropout = networks[(networks.regularizer == "dropout") & (networks.strength == 0.7)]
+    assert dropout.test_accuracy.min() >= 0.8
+
+
+def test_a_change_by_sign_is_that_of_the_networks_it_is_said_of(monkeypatch):
+    """Q at the strongest dropout is larger by a tenth with signs, and smaller by a tenth without."""
+    rows = [
+        {
+            "network": f"{level},seed={seed}", "experiment": experiment, "measure": measure, "layer": layer,
+            "normalized": normalized, "algorithm": algorithm, "sign": sign, "setting": setting,
+            "q": 0.3 + 0.01 * seed + (change if level == "dropout=0.7" else 0.0), "null_q": 0.05 * seed,
+        }
+        for seed in range(4)
+        for level in ("l2=1e-05", "dropout=0.5", "dropout=0.7")
+        for normalized in (False, True)
+        for sign, change in (("absolute", -0.1), ("signed", 0.1))
+        for experiment, measure, layer, algorithm, setting in (
+            ("fashion", "output_grad", 1, "modularity", 1.0),
+            ("fashion", "output_grad", 2, "modularity", 1.0),
+            ("fashion", "output_grad", 1, "modularity", 2.0),
+            ("fashion", "output_grad", 1, "constant Potts", 1.0),
+            ("fashion", "output_hess", 1, "modularity", 1.0),
+            ("close-up", "output_grad", 1, "modularity", 1.0),
+        )
+    ]  # fmt: skip
+    table = pd.DataFrame(rows)
+    asked = (table.experiment == "fashion") & (table.measure == "output_grad") & (table.layer == 1)
+    asked &= (table.algorithm == "modularity") & (table.setting == 1.0)
+    table.loc[~asked, "q"] = 9.0
+    monkeypatch.setattr(elsewhere.specifications, "read", lambda name: table if name == "modules" else None)
+    found = elsewhere.output_gradient_by_sign("paper").set_index(["normalized", "sign"])
+    assert len(found) == 4
+    for (_, sign), row in found.iterrows():
+        assert [row.value, row.low, row.high, row.n] == pytest.approx(
+            [0.1 * (1 - 2 * (sign == "absolute"))] * 3 + [4]
+        )
+        assert row.beyond == pytest.approx(row.value)
