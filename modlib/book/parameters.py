@@ -10,6 +10,7 @@ from modlib.study.catalogue import PROFILES
 #: What each may be, whatever the notebook.
 PARAMETERS: dict[str, Callable[[Any, str], object]] = {
     "profile": partial(_checks.one_of, allowed=PROFILES),
+    "again": partial(_checks.one_of, allowed=("dropout", "l1", "l2", "all")),
     "seed": _checks.seed,
     "epochs": partial(_checks.whole, least=1),
     "dropout": partial(_checks.real, least=0.0, below=1.0),

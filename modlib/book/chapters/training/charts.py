@@ -143,7 +143,7 @@ def live_against_stored(table: pd.DataFrame) -> alt.HConcatChart:
     graph = [variant_name(*variant) for variant in zip(table.measure, table.normalized, strict=True)]
     table = table.assign(graph=graph, q=table.q.round(5))
     networks = list(dict.fromkeys(table.network))
-    choice = alt.binding_select(options=networks, name="network ")
+    choice = alt.binding_select(options=networks, name="network ") if len(networks) > 1 else alt.Undefined
     network = alt.param(name="network", value=networks[-1], bind=choice)
     scale = alt.Scale(domain=[0, float(table.q.max()) * 1.05], nice=False)
     kinds = theme.scale_of({"other seeds": "stroke", "stored": "circle", "live": "cross"})
