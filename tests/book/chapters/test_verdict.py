@@ -52,6 +52,35 @@ def test_what_speaks_against_the_paper_and_against_us(judged):
         assert tables.contradicted(judged["true"], of_paper=of).empty
 
 
+def test_an_item_that_one_side_lacks_has_no_data_there(judged):
+    items = judged["true"]
+    new = items[items.experiment == "base"].assign(experiment="base-new-seeds")
+    new["item"] = new.item.replace("dropout 0.6", "dropout 0.5")
+    found = tables.on_new_seeds(pd.concat([items, new]))
+    assert set(found.experiment) == {"base"}
+    ids = [claim.id for claim in CLAIMS]
+    assert found.claim.map(ids.index).is_monotonic_increasing
+    lacking = found[found.outcome_new == "no data"]
+    assert set(lacking.item) == {"dropout 0.6"}
+    assert set(found[found.outcome == "no data"].item) == {"dropout 0.5"}
+    same = found[(found.outcome != "no data") & (found.outcome_new != "no data")]
+    assert (same.value == same.value_new).all()
+    assert tables.on_new_seeds(items).empty
+
+
+def test_what_new_seeds_say_is_put_into_words(judged, monkeypatch):
+    items = judged["true"]
+    monkeypatch.setattr(judgement, "stored_items", lambda _: items)
+    assert tables.new_seeds("paper").iloc[0].to_list() == ["none so far", "A test on new networks is planned"]
+    new = items[items.experiment == "base"].assign(experiment="base-new-seeds")
+    new.loc[new.claim == "level-downstream", "outcome"] = "contradicted"
+    monkeypatch.setattr(judgement, "stored_items", lambda _: pd.concat([items, new]))
+    computed, said = tables.new_seeds("paper").iloc[0]
+    assert computed == "so far those of base"
+    assert "Tested on 60 new random starts" in said
+    assert "5 of the 6 claims behind these findings hold" in said
+
+
 def test_verdicts_are_compared_with_those_before(judged, monkeypatch, tmp_path):
     now = tables.every_verdict(judged["true"]).query("n_items > 0")
     before = now.drop(columns=["no_data", "hangs_on", "n_no_data"]).iloc[1:].reset_index(drop=True)

@@ -65,6 +65,34 @@ def test_new_seeds_stand_below_the_old_ones(judged):
         assert "new seeds: ✗ does not hold 0.25" in cell
 
 
+def with_new_seeds(items):
+    """Add the items of base once more, as if its new seeds had given them."""
+    new = items[items.experiment == "base"].assign(experiment="base-new-seeds", n=60)
+    return pd.concat([items, new], ignore_index=True)
+
+
+def test_old_and_new_seeds_stand_side_by_side_item_by_item(judged):
+    both = with_new_seeds(judged["true"])
+    new = both.experiment == "base-new-seeds"
+    lead = new & (both.claim == "dropout-leads-upstream")
+    both.loc[lead, ["value", "low", "high", "outcome"]] = -0.2, -0.3, -0.1, "contradicted"
+    chance = new & (both.claim == "across-above-chance") & (both.item == "weakest L2")
+    both.loc[chance, "outcome"] = "undecided"
+    first, others = read(verdict_charts.predicted(both))
+    cells = {row[0]: row[1:] for row in first[1:]}
+    statement = next(claim.statement for claim in CLAIMS if claim.id == "dropout-leads-upstream")
+    old, now = cells[f"{statement} (base, upstream)"]
+    assert old == "✓ supported 0.251 (0.249 to 0.252), 4 seeds"
+    assert now == "✗ contradicted −0.200 (−0.300 to −0.100), 60 seeds"
+    primary = both[new & both.claim.isin(PRIMARY) & (both.outcome != "no data")]
+    assert len(cells) == len(primary)
+    assert [row[0] for row in others[1:]] == ["Agreement across families is above chance. (base, weakest L2)"]
+
+
+def test_without_new_seeds_the_page_says_so(judged):
+    assert "to its last seed yet" in verdict_charts.predicted(judged["true"]).data
+
+
 def test_a_dagger_marks_a_verdict_that_hangs_on_one_item(judged):
     items = judged["true"].copy()
     here = items.index[(items.claim == "across-below-half") & (items.experiment == "base")]

@@ -14,6 +14,7 @@ from modlib.book.chapters.verdict.tables import (
     changed,
     contradicted,
     every_verdict,
+    on_new_seeds,
     with_paper_value,
 )
 from modlib.book.theme import (
@@ -143,6 +144,38 @@ def against(items: pd.DataFrame, *, of_paper: bool) -> HTML:
         rows.append([*words, f"{len(group)} of {verdict.n_items}", _BREAK.join(named)])
     title = "What contradicts the paper" if of_paper else "What contradicts us"
     return _html(_table(title, ["claim", "experiment", "verdict", "items against", "most plainly"], rows))
+
+
+def predicted(items: pd.DataFrame) -> HTML:
+    """Items of the claims that both findings rest on, on old seeds and on new; then others that differ."""
+    both = on_new_seeds(items)
+    if both.empty:
+        return _html("<p>No experiment with new seeds has been computed to its last seed yet.</p>")
+    first = both.claim.isin(PRIMARY)
+    parts = [_predictions("The claims that both findings rest on, on new seeds", both[first])]
+    if len(others := both[~first & (both.outcome != both.outcome_new)]):
+        parts.append(_predictions("Other items whose outcome is another on new seeds", others))
+    return _html(Markup("\n").join(parts))
+
+
+def _predictions(title: str, both: pd.DataFrame) -> Markup:
+    rows: list[list[object]] = []
+    for row in _rows(both):
+        named = f"{_STATEMENTS[row.claim]} ({row.experiment}, {row.item})"
+        rows.append([named, _on_seeds(row, ""), _on_seeds(row, "_new")])
+    return _table(title, ["claim, experiment and item", "old seeds", "new seeds"], rows)
+
+
+def _on_seeds(row: Any, side: str) -> Markup:
+    """Outcome of an item on one side, with its value, interval and number of seeds."""
+    value, low, high, n, outcome = (
+        getattr(row, f"{name}{side}") for name in ("value", "low", "high", "n", "outcome")
+    )
+    marked = Markup("{} {}").format(OUTCOME_MARKS[outcome], outcome)
+    if outcome == "no data":
+        return marked
+    interval = f"{_number(value)} ({_number(low)} to {_number(high)})"
+    return Markup("{}<br><small>{}, {:.0f} seeds</small>").format(marked, interval, n)
 
 
 def old_and_new(items: pd.DataFrame, profile: str) -> HTML:

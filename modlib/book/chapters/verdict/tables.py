@@ -5,8 +5,9 @@ import pandas as pd
 from modlib.book.numbers import offered
 from modlib.paper import claims, judgement, reported
 from modlib.paper import verdicts as rule_of_verdicts
-from modlib.paper.claims import CLAIMS
-from modlib.study import project
+from modlib.paper.claims import CLAIMS, PRIMARY
+from modlib.paper.evidence import OLD_SEEDS
+from modlib.study import catalogue, project
 
 NO_DATA = "no data"
 _COUNTS = ["n_supported", "n_contradicted", "n_items", "n_no_data"]
@@ -62,6 +63,26 @@ def changed(items: pd.DataFrame) -> pd.DataFrame:
     return both[pd.concat(differs, axis=1).any(axis=1)].reset_index(drop=True)
 
 
+def on_new_seeds(items: pd.DataFrame) -> pd.DataFrame:
+    """Put every item on new seeds beside the same item on old ones, where the new seeds are stored.
+
+    A row is a `claim`, `experiment` (that with the old seeds) and `item`, in the order of the claims. The
+    columns that items have are those of the old seeds; those of the new end in ``_new``. An item that only
+    one side has, since a level passes the filter there alone, has "no data" as its `outcome` on the other.
+    """
+    key = ["claim", "experiment", "item"]
+    there = items[items.outcome != "no data"]
+    new = there[there.experiment.isin(OLD_SEEDS)]
+    new = new.assign(experiment=new.experiment.map(OLD_SEEDS))
+    asked = set(zip(new.claim, new.experiment, strict=True))
+    old = there[[pair in asked for pair in zip(there.claim, there.experiment, strict=True)]]
+    both = old.merge(new, on=key, how="outer", suffixes=("", "_new"), validate="one_to_one")
+    both = both.fillna({"outcome": "no data", "outcome_new": "no data"})
+    order = {claim.id: number for number, claim in enumerate(CLAIMS)}
+    place = both.assign(claim=both.claim.map(order))[["experiment", "claim"]]
+    return both.loc[place.sort_values(["experiment", "claim"], kind="stable").index].reset_index(drop=True)
+
+
 # ---------------------------------------------------------------- numbers in prose
 
 
@@ -86,6 +107,28 @@ def counts(profile: str) -> pd.DataFrame:
     found = pd.crosstab(table.experiment, table.verdict)
     found = found.reindex(columns=rule_of_verdicts.VERDICTS, fill_value=0)
     return found.set_axis(["hold", "hold_in_part", "do_not_hold", "cannot_be_said"], axis=1).reset_index()
+
+
+@offered()
+def new_seeds(profile: str) -> pd.DataFrame:
+    """Say in words which new seeds are computed, and how the claims behind both findings fare on base's.
+
+    `computed` ends a sentence on the experiments with new seeds; `said` is a sentence for the front page.
+    """
+    table = verdicts(profile)
+    there = [name for name in OLD_SEEDS if name in set(table.experiment)]
+    computed = (
+        f"so far those of {' and '.join(map(OLD_SEEDS.__getitem__, there))}" if there else "none so far"
+    )
+    said = "A test on new networks is planned"
+    if "base-new-seeds" in there:
+        primary = table[(table.experiment == "base-new-seeds") & table.claim.isin(PRIMARY)]
+        hold, seeds = (primary.verdict == "holds").sum(), catalogue.get("base-new-seeds", "paper").seeds
+        said = (
+            f"Tested on {len(seeds)} new random starts, by a plan written before, "
+            f"{hold} of the {len(primary)} claims behind these findings hold in full"
+        )
+    return pd.DataFrame([{"computed": computed, "said": said}])
 
 
 @offered("experiment")
