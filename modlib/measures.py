@@ -160,7 +160,7 @@ def similarity(
     Parameters
     ----------
     stack
-        The networks; dropout is off.
+        The networks; dropout is off. With a single logit there is no `output_hess`, which is refused.
     x
         Inputs to average over (the paper uses test images).
     y
@@ -200,6 +200,11 @@ def similarity(
         _checks.classes(y, "y", n_sample=len(x), like=x)
     if stack.n_hidden == 0:
         raise ValueError("stack must have a hidden layer")
+    if "output_hess" in wanted and stack.widths[-1] == 1:
+        raise ValueError(
+            "stack must have two logits or more for output_hess: with one, the cross-entropy is always 0; name "
+            'the other measures, or call modlib.similarities with loss="bce"'
+        )
     if batch is not None:
         batch = _checks.whole(batch, "batch", least=1)
     if not all(bool(torch.isfinite(t).all()) for t in (*stack.weights, *stack.biases)):

@@ -683,6 +683,12 @@ def test_measures_come_alone_or_together():
             assert torch.equal(s, everything[measure][layer])
 
 
+def test_a_single_logit_has_every_measure_but_the_hessian():
+    stack, x, _ = problem([7, 5, 1])
+    rest = [measure for measure in MEASURES if measure != "output_hess"]
+    assert all((S[0] != 0).any() for S in similarity(stack, x, measures=rest).values())
+
+
 def test_families():
     assert [family(measure) for measure in MEASURES] == ["upstream"] * 2 + ["downstream"] * 2
 
@@ -697,6 +703,7 @@ def test_families():
         ({"y": torch.zeros(3, dtype=torch.int64)}, r"one class a sample \(40\), got shape \(3,\)"),
         ({"batch": 0}, "batch must be at least 1, got 0"),
         ({"stack": MLPStack.initialise([7, 4], seeds=[0])}, "stack must have a hidden layer"),
+        ({"stack": MLPStack.initialise([7, 5, 1], seeds=[0])}, "two logits or more for output_hess"),
         ({"x": torch.zeros(5, 7, device="meta")}, "x must be on the device cpu, got meta"),
         ({"x": with_one(torch.ones(40, 7), torch.nan)}, "^x must be finite"),
     ],
