@@ -9,6 +9,7 @@
   const ROW = 12; // what the row itself takes, at the least
   const PART = 11; // and each of the parts that it is divided into
   const APART = 9; // between a row and the next one's name
+  const FIRST = 5; // what the first name needs besides, to keep clear of the frame
   const WIDEST = 420; // pixels: wider panels than this tell no more
   const SYMBOL = 34; // what an entry of a legend takes besides its label
   const LEGENDS = ["color", "fill", "stroke", "shape", "size", "opacity", "fillOpacity", "strokeDash"];
@@ -117,7 +118,8 @@
         };
         // Names in two lines fit into one here.
         if (axis.labelExpr) y.axis.labelExpr = axis.labelExpr.replace("split(datum.label, '|')", "replace(datum.label, '|', ' ')");
-        if (offset || isBand(view)) y.scale = { ...y.scale, paddingInner: padding, paddingOuter: padding / 2 };
+        const bands = { paddingInner: padding, paddingOuter: padding / 2 + FIRST / step };
+        y.scale = { ...y.scale, ...(offset || isBand(view) ? bands : { padding: 0.5 + FIRST / step }) };
       }
       view.height = offset ? { step, for: "position" } : { step };
     }
