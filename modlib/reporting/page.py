@@ -15,12 +15,11 @@ from modlib._checks import Labels, Matrix
 from modlib.analysis.modules import graphs_of, variants_of
 from modlib.clustering import modularity
 from modlib.measures import MEASURES
-from modlib.nulls import NULLS
 from modlib.reporting import colours
 from modlib.reporting.alluvial import Alluvial, alluvial
 from modlib.reporting.layers import Layer
 from modlib.reporting.pictures import cuts_of, matrix_picture, order_of
-from modlib.reporting.warnings import graph_name
+from modlib.reporting.warnings import graph_name, null_label
 
 if TYPE_CHECKING:
     from modlib.reporting.report import Report
@@ -135,11 +134,6 @@ def _layer(report: "Report", layer: Layer) -> dict[str, Any]:
 def _rows(table: pd.DataFrame) -> Iterator[Any]:
     """Give the rows of a table, a cell an attribute."""
     return iter(table.itertuples())
-
-
-def null_label(null: str) -> str:
-    """Give the words for a null; those that are not drawn from the registry are called by their names."""
-    return NULLS[null].label if null in NULLS else null
 
 
 def _names(nulls: Iterable[Null]) -> list[str]:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from modlib.measures import MEASURES
+from modlib.nulls import NULLS
 from modlib.reporting.layers import Layer
 
 RELIABLE = 0.5  #: Adjusted mutual information of two halves below which modules are called unreliable.
@@ -15,6 +16,11 @@ ALPHA = 0.05  #: A larger p of Q beside a null is called no evidence of modules.
 def graph_name(measure: str, normalized: bool) -> str:
     """Name a graph in words, such as "input gradient, normalised"."""
     return MEASURES[measure].label + (", normalised" if normalized else "")
+
+
+def null_label(null: str) -> str:
+    """Give the words for a null; those that are not drawn from the registry are called by their names."""
+    return NULLS[null].label if null in NULLS else null
 
 
 def warnings_of(layers: Iterable[Layer], modules: pd.DataFrame, nulls: pd.DataFrame) -> list[str]:
@@ -58,6 +64,7 @@ def _unreliable(layer: Layer, rows: pd.DataFrame) -> Iterable[str]:
 
 
 def _not_above(tests: pd.DataFrame) -> Iterable[str]:
+    tests = tests.assign(null=[null_label(null).removesuffix(" null") for null in tests.null])
     few = (tests.p > ALPHA) & (tests.p < 1.5 / (1 + tests.draws))  # none of the draws reaches Q
     for null, rows in tests[few].groupby("null", sort=False):
         yield (

@@ -170,6 +170,17 @@ def test_noise_is_unreliable_and_not_above_its_null():
     assert (report.modules.reliability < 0.5).all()
 
 
+def test_nulls_are_called_in_warnings_what_the_page_calls_them():
+    rng = np.random.default_rng(0)
+    given, *drawn = ({"input_cov": np.cov(rng.standard_normal((16, 200)))} for _ in range(20))
+    report = Report.of_similarities(
+        {"a": given}, nulls={"weights-permuted": [{"a": S} for S in drawn]}, **QUICK
+    )
+    assert len(warned(report, "Q is not above the null “permuted weights”")) == 1
+    assert "permuted weights" in report.to_html()
+    assert "weights-permuted" not in report.to_html() + repr(report)
+
+
 def test_one_module_is_named():
     S = np.ones((6, 6)) + 0.01 * np.eye(6)
     report = Report.of_similarities({"a": {"input_cov": S}}, **QUICK)
