@@ -202,8 +202,8 @@ def similarity(
         raise ValueError("stack must have a hidden layer")
     if "output_hess" in wanted and stack.widths[-1] == 1:
         raise ValueError(
-            "stack must have two logits or more for output_hess: with one, the cross-entropy is always 0; name "
-            'the other measures, or call modlib.similarities with loss="bce"'
+            "stack must have two logits or more for output_hess: with one, the cross-entropy is always 0; "
+            'name the other measures, or call modlib.similarities with loss="bce"'
         )
     if batch is not None:
         batch = _checks.whole(batch, "batch", least=1)
