@@ -138,6 +138,9 @@ def _held_out(
 ) -> Float[np.ndarray, "draw seed"]:
     """Do `held_out_best` for samples of so many copies of each seed, which are held out together."""
     there = np.isfinite(q).astype(float)
+    if q.shape[1] == 1:  # nothing to choose
+        others = copies @ there - copies * there[:, 0]
+        return np.where(others > 0, q[:, 0], np.nan)
     known = np.where(there, q, 0.0)
     own = copies[..., None]
     # Over the other seeds, (draw, seed, level); what all levels have in common need not be divided by.
