@@ -160,12 +160,10 @@ def rotate_units(R: Matrix, generator: np.random.Generator) -> Matrix:
 
 
 def _rotated(given: Matrix, name: str, generator: np.random.Generator) -> Matrix:
-    from scipy.stats import special_ortho_group  # which takes as long to load as all else here together
-
     n = len(given)
     basis = np.linalg.qr(np.column_stack([np.ones(n), np.eye(n)[:, 1:]]))[0]  # its first column is even
     turned = basis.copy()
-    turned[:, 1:] = basis[:, 1:] @ special_ortho_group.rvs(n - 1, random_state=generator)
+    turned[:, 1:] = basis[:, 1:] @ _rotation(n - 1, generator)
     O = turned @ basis.T  # noqa: E741
     drawn = O @ given @ O.T
     size = np.sqrt(np.clip(np.diagonal(drawn), 0, None))
@@ -173,6 +171,17 @@ def _rotated(given: Matrix, name: str, generator: np.random.Generator) -> Matrix
     if (np.abs(given) > (1 + SLACK) * np.outer(own, own)).any() or not (size > 0).all():
         raise ValueError(f"{name} must be similarities, positive semidefinite, which it is not")
     return np.asarray((drawn + drawn.T) / 2 / np.outer(size, size))
+
+
+def _rotation(n: int, generator: np.random.Generator) -> Matrix:
+    """Draw a rotation of n dimensions, all of them alike probable (Stewart 1980, 10.1137/0717034).
+
+    It is that of `scipy.stats.special_ortho_group`, which takes as long to load as all of the method.
+    """
+    q, r = np.linalg.qr(generator.normal(size=(n, n)))
+    q *= np.sign(np.diagonal(r))
+    q[0] /= np.linalg.det(q)  # −1 for half of them, which mirror besides
+    return np.asarray(q)
 
 
 def random_graphs(S: Matrix, generator: np.random.Generator) -> tuple[Matrix, Matrix]:

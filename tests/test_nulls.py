@@ -5,6 +5,7 @@ import doctest
 import numpy as np
 import pytest
 import torch
+from scipy.stats import special_ortho_group
 
 from modlib import nulls
 from modlib.clustering import find_modules
@@ -300,6 +301,16 @@ def test_rotations_keep_spectrum_and_mean_but_for_the_normalisation(decay):
     assert mean.std() == pytest.approx(own.std(), rel=0.1 if decay < 2 else 0.25)
     means = [found.mean() for found in drawn]
     assert np.mean(means) == pytest.approx(R.mean(), abs=0.02)
+
+
+@pytest.mark.parametrize("units", [3, 4, 20, 64])
+def test_rotations_are_drawn_as_scipy_draws_them(units, monkeypatch):
+    R = np.corrcoef(np.random.default_rng(0).standard_normal((units, 2 * units)))
+    drawn = [rotate_units(R, np.random.default_rng(seed)) for seed in range(5)]
+    by_scipy = lambda n, generator: special_ortho_group.rvs(n, random_state=generator)  # noqa: E731
+    monkeypatch.setattr(nulls, "_rotation", by_scipy)
+    for seed, found in enumerate(drawn):
+        np.testing.assert_array_equal(found, rotate_units(R, np.random.default_rng(seed)))
 
 
 @pytest.mark.parametrize("dimensions", [3, 10])
