@@ -331,7 +331,7 @@ def test_closed_forms_are_automatic_differentiation_and_scales_only_matter_raw(e
     assert (raw > 0.1).all()
     assert (normal < 1e-6).all()
     assert float(re.search(r"largest change of a logit: (\S+)", printed(notebook))[1]) < 1e-9
-    assert float(re.search(r"validation accuracy ([\d.]+)", printed(notebook))[1]) > 0.8
+    assert float(re.search(r"validation accuracy: ([\d.]+)", printed(notebook))[1]) > 0.8
 
 
 @pytest.mark.slow
@@ -351,7 +351,7 @@ def test_each_module_of_the_transformer_costs_one_question(executed):
 @pytest.mark.slow
 def test_training_again_gives_a_verdict_on_every_stored_number(executed):
     found = next(t for t in tables(executed("training")) if "verdict" in t)
-    assert len(found) == 9
+    assert len(found) == 3  # of the one network
     assert set(found.iloc[:, 1]) == {"test_accuracy", "val_loss", "epochs"}
     # Elsewhere sums may be rounded otherwise; here both ran on one machine, with one thread each.
     assert set(found.verdict) <= {"equal", "equal to rounding"}
@@ -382,11 +382,11 @@ def test_agreement_is_one_where_labels_only_differ_in_name(executed):
 
 @pytest.mark.slow
 def test_findings_are_about_every_layer_and_graph(executed):
-    gains = next(t for t in tables(executed("regularisation")) if {"dropout", "weights"} <= set(t.columns))
+    gains = next(t for t in tables(executed("regularisation")) if {"dropout", "L1, L2"} <= set(t.columns))
     assert len(gains) == 16
-    assert (gains.difference - (gains.dropout - gains.weights)).abs().max() < 0.0021  # rounded to 3 digits
-    assert (gains.low <= gains.difference).all()
-    assert (gains.difference <= gains.high).all()
+    assert (gains.difference - (gains.dropout - gains["L1, L2"])).abs().max() < 0.0021  # rounded to 3 digits
+    assert (gains["from"] <= gains.difference).all()
+    assert (gains.difference <= gains["to"]).all()
 
 
 def test_the_checks_of_charts_see_what_is_wrong():
