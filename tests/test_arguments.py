@@ -434,7 +434,7 @@ def test_what_is_declared_is_allowed():
 
 
 def test_a_parameter_that_no_notebook_has_is_named(monkeypatch, tmp_path):
-    with pytest.raises(TypeError, match="there is no parameter restart; there are profile, seed"):
+    with pytest.raises(TypeError, match="there is no parameter restart; there are profile, again, seed"):
         parameters.check(restart=3)
     monkeypatch.setattr(papermill, "inspect_notebook", lambda _: {"seed"})
     with pytest.raises(builder.BookError, match="has no parameter named profile"):

@@ -653,8 +653,9 @@ def test_a_build_that_is_told_to_stop_does_so_leaves_nothing_and_keeps_what_is_f
     )
     write_notebook(with_kernels, "second", f"import os\n{endless}")
     running = start_build(with_kernels, tmp_path, started)
-    finished = with_kernels / "_build" / "executed" / "paper" / "index.ipynb"
-    wait_until(lambda: (with_kernels / "pids.txt").is_file() and finished.is_file())
+    kept = with_kernels / "_build" / "executed" / "paper" / "inputs.json"  # written after what it is about
+    finished = lambda: kept.is_file() and "index.ipynb" in kept.read_text()  # noqa: E731
+    wait_until(lambda: (with_kernels / "pids.txt").is_file() and finished())
     pids = [int(pid) for pid in (with_kernels / "pids.txt").read_text().split()]
     assert all(psutil.pid_exists(pid) for pid in pids)
 

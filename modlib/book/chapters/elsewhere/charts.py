@@ -245,7 +245,7 @@ def _forest(
             **shown,
         ),
         data=points.round({"value": 4, "low": 4, "high": 4}),
-        size=(420, 11 * len(parts) * points.experiment.nunique()),
+        size=(400, 11 * len(parts) * points.experiment.nunique()),
         facet=alt.Facet("panel:N", sort=list(order), header=theme.HEADER),
         columns=1,
         spacing=14,
