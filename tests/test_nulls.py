@@ -307,8 +307,7 @@ def test_rotations_keep_spectrum_and_mean_but_for_the_normalisation(decay):
 def test_rotations_are_drawn_as_scipy_draws_them(units, monkeypatch):
     R = np.corrcoef(np.random.default_rng(0).standard_normal((units, 2 * units)))
     drawn = [rotate_units(R, np.random.default_rng(seed)) for seed in range(5)]
-    by_scipy = lambda n, generator: special_ortho_group.rvs(n, random_state=generator)  # noqa: E731
-    monkeypatch.setattr(nulls, "_rotation", by_scipy)
+    monkeypatch.setattr(nulls, "_rotation", lambda n, rng: special_ortho_group.rvs(n, random_state=rng))
     for seed, found in enumerate(drawn):
         np.testing.assert_array_equal(found, rotate_units(R, np.random.default_rng(seed)))
 

@@ -654,8 +654,8 @@ def test_a_build_that_is_told_to_stop_does_so_leaves_nothing_and_keeps_what_is_f
     write_notebook(with_kernels, "second", f"import os\n{endless}")
     running = start_build(with_kernels, tmp_path, started)
     kept = with_kernels / "_build" / "executed" / "paper" / "inputs.json"  # written after what it is about
-    finished = lambda: kept.is_file() and "index.ipynb" in kept.read_text()  # noqa: E731
-    wait_until(lambda: (with_kernels / "pids.txt").is_file() and finished())
+    wait_until(lambda: kept.is_file() and "index.ipynb" in kept.read_text())
+    wait_until((with_kernels / "pids.txt").is_file)
     pids = [int(pid) for pid in (with_kernels / "pids.txt").read_text().split()]
     assert all(psutil.pid_exists(pid) for pid in pids)
 

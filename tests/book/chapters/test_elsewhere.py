@@ -397,13 +397,12 @@ def test_the_bound_of_a_network_left_out_does_not_shift_the_level():
 
 def test_signs_explain_the_fall_of_the_normalised_output_gradient_and_not_of_the_raw_one():
     """What the prose says, from the stored table; every network of it passes the accuracy filter."""
-    found = elsewhere.output_gradient_by_sign("paper").set_index(["normalized", "sign"])
+    found = elsewhere.output_gradient_by_sign("paper").set_index(["normalized", "sign", "of"]).sort_index()
     assert (found.n == 9).all()
     assert (found.loc[(slice(None), "absolute"), "high"] < 0).all()
-    assert found.low[True, "signed"] > 0
-    assert found.beyond_low[True, "signed"] > 0
-    assert found.low[False, "signed"] < 0 < found.high[False, "signed"]
-    assert found.beyond_high[False, "signed"] < 0
+    assert (found.low[True, "signed"] > 0).all()  # of Q and of its excess
+    assert found.low[False, "signed", "q"] < 0 < found.high[False, "signed", "q"]
+    assert found.high[False, "signed", "excess"] < 0
     networks = store.read_results(catalogue.get("fashion", "paper")).networks
     dropout = networks[(networks.regularizer == "dropout") & (networks.strength == 0.7)]
     assert dropout.test_accuracy.min() >= 0.8
@@ -435,10 +434,8 @@ def test_a_change_by_sign_is_that_of_the_networks_it_is_said_of(monkeypatch):
     asked &= (table.algorithm == "modularity") & (table.setting == 1.0)
     table.loc[~asked, "q"] = 9.0
     monkeypatch.setattr(elsewhere.specifications, "read", lambda name: table if name == "modules" else None)
-    found = elsewhere.output_gradient_by_sign("paper").set_index(["normalized", "sign"])
-    assert len(found) == 4
-    for (_, sign), row in found.iterrows():
-        assert [row.value, row.low, row.high, row.n] == pytest.approx(
-            [0.1 * (1 - 2 * (sign == "absolute"))] * 3 + [4]
-        )
-        assert row.beyond == pytest.approx(row.value)
+    found = elsewhere.output_gradient_by_sign("paper").set_index(["normalized", "sign", "of"])
+    assert len(found) == 8
+    for (_, sign, _), row in found.iterrows():
+        change = -0.1 if sign == "absolute" else 0.1
+        assert [row.value, row.low, row.high, row.n] == pytest.approx([change] * 3 + [4])

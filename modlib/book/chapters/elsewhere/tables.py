@@ -121,29 +121,26 @@ def strongest_dropout(profile: str) -> pd.DataFrame:
     return dropout[dropout.strength == dropout.groupby("experiment").strength.transform("max")]
 
 
-@offered("normalized", "sign")
+@offered("normalized", "sign", "of")
 def output_gradient_by_sign(_profile: str) -> pd.DataFrame:
     """How Q of one graph on Fashion-MNIST changes under dropout, if similarities keep or lose their signs.
 
-    The graph is the output gradient of the first layer, raw or normalised. The `value` is Q at a dropout of
-    0.7 less Q at the weakest L2, the mean over seeds with its 95 % interval; `beyond`, with its own, is the
-    same of Q less that of rotations of the graph. With ``signed`` similarities Q is that of Gómez, Jensen and
-    Arenas (2009). Networks and nulls are those of `modlib.paper.simulations.specifications`.
+    The graph is the output gradient of the first layer, raw or normalised. The `value` is a mean over seeds
+    at a dropout of 0.7 less that at the weakest L2, with its 95 % interval: ``of`` Q, or of the ``excess`` of
+    Q over rotations of the graph. With ``signed`` similarities Q is that of Gómez, Jensen and Arenas (2009).
+    Networks and nulls are those of `modlib.paper.simulations.specifications`.
     """
     table = specifications.read("modules")
     ours = (table.experiment == "fashion") & (table.measure == "output_grad") & (table.layer == 1)
     table = table[ours & (table.algorithm == "modularity") & (table.setting == 1.0)]
-    table = table.assign(beyond=table.q - table.null_q)
+    table = table.assign(excess=table.q - table.null_q)
     table[["level", "seed"]] = table.network.str.split(",", expand=True).to_numpy()
     rows = []
     for (normalized, sign), group in table.groupby(["normalized", "sign"], sort=False):
-        row: dict[str, object] = {"normalized": normalized, "sign": sign}
-        for column, name in (("q", "value"), ("beyond", "beyond")):
+        for column in ("q", "excess"):
             wide = group.pivot(index="seed", columns="level", values=column)
             change = intervals.mean((wide["dropout=0.7"] - wide["l2=1e-05"]).to_numpy(dtype=float))
-            ends = ("low", "high") if name == "value" else (f"{name}_low", f"{name}_high")
-            row |= {name: change.value, ends[0]: change.low, ends[1]: change.high, "n": change.n}
-        rows.append(row)
+            rows.append({"normalized": normalized, "sign": sign, "of": column, **_fields(change)})
     return pd.DataFrame(rows)
 
 

@@ -168,14 +168,12 @@ def _predictions(title: str, both: pd.DataFrame) -> Markup:
 
 def _on_seeds(row: Any, side: str) -> Markup:
     """Outcome of an item on one side, with its value, interval and number of seeds."""
-    value, low, high, n, outcome = (
-        getattr(row, f"{name}{side}") for name in ("value", "low", "high", "n", "outcome")
-    )
+    outcome = getattr(row, f"outcome{side}")
     marked = Markup("{} {}").format(OUTCOME_MARKS[outcome], outcome)
     if outcome == "no data":
         return marked
-    interval = f"{_number(value)} ({_number(low)} to {_number(high)})"
-    return Markup("{}<br><small>{}, {:.0f} seeds</small>").format(marked, interval, n)
+    seeds = getattr(row, f"n{side}")
+    return Markup("{}<br><small>{}, {:.0f} seeds</small>").format(marked, _interval(row, side), seeds)
 
 
 def old_and_new(items: pd.DataFrame, profile: str) -> HTML:
@@ -328,9 +326,10 @@ def _number(value: float) -> str:
     return "–" if pd.isna(value) else f"{value:.3f}".replace("-", "−")
 
 
-def _interval(row: Any) -> str:
-    interval = "" if pd.isna(row.low) else f" ({_number(row.low)} to {_number(row.high)})"
-    return _number(row.value) + interval
+def _interval(row: Any, side: str = "") -> str:
+    """Write a value with its interval, if it has one; its columns may end in the name of a `side`."""
+    value, low, high = (getattr(row, f"{name}{side}") for name in ("value", "low", "high"))
+    return _number(value) + ("" if pd.isna(low) else f" ({_number(low)} to {_number(high)})")
 
 
 def _claimed(row: Any) -> str:
