@@ -6,7 +6,7 @@ import worlds
 
 from modlib.book.chapters.verdict import tables
 from modlib.paper import judgement, verdicts
-from modlib.paper.claims import CLAIMS
+from modlib.paper.claims import CLAIMS, PRIMARY
 from modlib.study import catalogue, schema, store
 
 
@@ -78,7 +78,20 @@ def test_what_new_seeds_say_is_put_into_words(judged, monkeypatch):
     computed, said = tables.new_seeds("paper").iloc[0]
     assert computed == "base"
     assert "Tested on 60 new random starts" in said
-    assert "5 of the 6 claims behind these findings hold" in said
+    assert said.endswith("of the 6 claims behind these findings 5 hold in full and 1 not at all")
+
+
+def test_values_on_new_seeds_are_counted_inside_the_intervals_of_old_ones(judged, monkeypatch):
+    items = judged["true"]
+    new = items[items.experiment == "base"].assign(experiment="base-new-seeds", n=60)
+    astray = ["upstream-agrees-within", "training-raises-upstream"]  # the latter is not behind a finding
+    new.loc[new.claim.isin(astray), "value"] += 1
+    monkeypatch.setattr(judgement, "stored_items", lambda _: pd.concat([items, new]))
+    primary = new[new.claim.isin(PRIMARY) & new.value.notna()]
+    within = primary[primary.claim != "upstream-agrees-within"]
+    assert 0 < len(within) < len(primary)
+    (row,) = tables.repeated("paper").to_dict("records")
+    assert row == {"experiment": "base", "items": len(primary), "inside": len(within), "seeds": 60}
 
 
 def test_verdicts_are_compared_with_those_before(judged, monkeypatch, tmp_path):

@@ -80,6 +80,9 @@ def test_old_and_new_seeds_stand_side_by_side_item_by_item(judged):
     both.loc[chance, "outcome"] = "undecided"
     first, others = read(verdict_charts.predicted(both))
     cells = {row[0]: row[1:] for row in first[1:]}
+    outcomes = [row[2].split()[1] for row in first[1:]]
+    assert outcomes == sorted(outcomes, key=["contradicted", "undecided", "supported"].index)
+    assert {"contradicted", "supported"} == set(outcomes)
     statement = next(claim.statement for claim in CLAIMS if claim.id == "dropout-leads-upstream")
     old, now = cells[f"{statement} (base, upstream)"]
     assert old == "✓ supported 0.251 (0.249 to 0.252), 4 seeds"

@@ -32,6 +32,8 @@ from modlib.paper.new_seeds import NEW_SEEDS
 
 MARKS = {"holds": "✓", "holds in part": "◐", "does not hold": "✗", "cannot be said": "?", NO_DATA: "…"}
 OUTCOME_MARKS = {"supported": "✓", "contradicted": "✗", "undecided": "?", "no data": "…"}
+#: Outcomes in the order in which those on new seeds are reported (the plan asks for it).
+_REPORTED = ("contradicted", "undecided", "supported", "no data")
 CLAIMED = {
     "above": "more than {:.3g}",
     "below": "less than {:.3g}",
@@ -147,10 +149,14 @@ def against(items: pd.DataFrame, *, of_paper: bool) -> HTML:
 
 
 def predicted(items: pd.DataFrame) -> HTML:
-    """Items of the claims that both findings rest on, on old seeds and on new; then others that differ."""
+    """Items of the claims that both findings rest on, on old seeds and on new; then others that differ.
+
+    What new seeds contradict comes first, and what they leave undecided next.
+    """
     both = on_new_seeds(items)
     if both.empty:
         return _html("<p>No experiment with new seeds has been computed to its last seed yet.</p>")
+    both = both.sort_values("outcome_new", key=lambda column: column.map(_REPORTED.index), kind="stable")
     first = both.claim.isin(PRIMARY)
     parts = [_predictions("The claims that both findings rest on, on new seeds", both[first])]
     if len(others := both[~first & (both.outcome != both.outcome_new)]):
@@ -329,7 +335,7 @@ def _number(value: float) -> str:
 def _interval(row: Any, side: str = "") -> str:
     """Write a value with its interval, if it has one; its columns may end in the name of a `side`."""
     value, low, high = (getattr(row, f"{name}{side}") for name in ("value", "low", "high"))
-    return _number(value) + ("" if pd.isna(low) else f" ({_number(low)} to {_number(high)})")
+    return _number(value) + ("" if pd.isna(low) else f" ({_number(low)}{_NBSP}to{_NBSP}{_number(high)})")
 
 
 def _claimed(row: Any) -> str:

@@ -10,6 +10,13 @@ from modlib.paper.evidence import OLD_SEEDS
 from modlib.study import catalogue, project
 
 NO_DATA = "no data"
+#: How many claims have a verdict, in words.
+_HOW_MANY = {
+    "holds": "hold in full",
+    "holds in part": "in part",
+    "does not hold": "not at all",
+    "cannot be said": "stay open",
+}
 _COUNTS = ["n_supported", "n_contradicted", "n_items", "n_no_data"]
 
 
@@ -120,12 +127,28 @@ def new_seeds(profile: str) -> pd.DataFrame:
     said = "A test on new networks is planned"
     if "base" in stored:
         primary = table[(table.experiment == "base-new-seeds") & table.claim.isin(PRIMARY)]
-        hold, seeds = (primary.verdict == "holds").sum(), catalogue.get("base-new-seeds", "paper").seeds
+        seeds = catalogue.get("base-new-seeds", "paper").seeds
+        counted = primary.verdict.value_counts()
+        parts = [f"{counted[verdict]} {words}" for verdict, words in _HOW_MANY.items() if verdict in counted]
         said = (
             f"Tested on {len(seeds)} new random starts, by a plan written before, "
-            f"{hold} of the {len(primary)} claims behind these findings hold in full"
+            f"of the {len(primary)} claims behind these findings {' and '.join(parts)}"
         )
     return pd.DataFrame([{"computed": ", ".join(stored) or "none", "said": said}])
+
+
+@offered("experiment")
+def repeated(profile: str) -> pd.DataFrame:
+    """How well new seeds repeat the items of the claims that both findings rest on, in every experiment.
+
+    `inside` counts the values on new seeds that lie in the 95 % interval of the old ones, of so many `items`;
+    `seeds` is the number of new seeds.
+    """
+    both = on_new_seeds(judgement.stored_items(profile))
+    both = both[both.claim.isin(PRIMARY)].dropna(subset=["value", "value_new"])
+    both = both.assign(inside=both.value_new.between(both.low, both.high))
+    found = both.groupby("experiment", as_index=False)
+    return found.agg(items=("item", "size"), inside=("inside", "sum"), seeds=("n_new", "max"))
 
 
 @offered("experiment")
