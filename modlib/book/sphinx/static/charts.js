@@ -199,7 +199,26 @@
 
   const reach = (frame) => modlibReachable(frame, "chart, scrolls sideways");
   const all = () => document.querySelectorAll(".modlib-chart");
-  const drawAll = () => all().forEach(draw);
+  // Draws what is nearest to the reader first. What is more than a screen away waits until the page is idle: all
+  // charts at once would keep it busy for seconds.
+  const distance = (chart) => {
+    const { top, bottom } = chart.getBoundingClientRect();
+    return Math.max(top - innerHeight, -bottom, 0);
+  };
+  const idle = () => new Promise((go) => (window.requestIdleCallback || setTimeout)(go));
+  let turn = 0;
+  async function drawAll() {
+    const mine = (turn += 1);
+    const waiting = new Set(all());
+    while (waiting.size) {
+      const nearest = () => [...waiting].reduce((a, b) => (distance(b) < distance(a) ? b : a));
+      if (distance(nearest()) > innerHeight) await idle();
+      if (mine !== turn) return; // theme or window changed again, and a later turn draws all
+      const chart = nearest(); // the reader may have moved on
+      waiting.delete(chart);
+      await draw(chart);
+    }
+  }
   new MutationObserver(drawAll).observe(root, { attributes: true, attributeFilter: ["data-theme"] });
   let resized;
   window.addEventListener("resize", () => {
