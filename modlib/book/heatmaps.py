@@ -25,7 +25,8 @@ def heatmap(
     """Draw the absolute values of a similarity matrix, with lines where one module ends.
 
     The diagonal is left blank, as it takes no part in Q. Units are sorted by their module, dead ones (−1)
-    last; without labels they stay as they are. The largest value has the full colour, zero none.
+    last; without labels they stay as they are. The largest hundredth of the values has the full colour, so
+    that one odd pair does not make all others faint; zero has none.
     """
     n = len(S)
     order = np.arange(n) if labels is None else np.lexsort((labels, labels < 0))
@@ -54,7 +55,8 @@ def _squares(S: Float[np.ndarray, "unit unit"], order: Int[np.ndarray, " unit"],
     # Short names, and nothing that the browser can work out: this table is written into the page.
     cells = pd.DataFrame({"r": row, "c": column, "s": _significant(np.abs(S[order[row], order[column]]))})
     units = (order + 1).tolist()
-    strongest = alt.Scale(domain=[0, max(float(cells["s"].max()), 1e-12)], range=[0.02, 1])
+    strong = float(np.quantile(cells["s"], 0.99)) if len(cells) else 0.0
+    strongest = alt.Scale(domain=[0, max(strong, 1e-12)], range=[0.02, 1], clamp=True)
     squares: alt.Chart = (
         alt.Chart(cells)
         .mark_rect(color=colour)

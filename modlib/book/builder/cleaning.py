@@ -27,7 +27,7 @@ def clean(notebook: NotebookNode, parameters: Mapping[str, Any]) -> NotebookNode
         notebook.cells = cells
     for number, cell in enumerate(notebook.cells):
         cell.id = f"cell-{number}"
-        if tagged(cell, "parameters") and tagged(cell, "hide-input"):
+        if tagged(cell, "hide-input") and not cell.get("outputs"):
             cell.metadata["mystnb"] = {"code_prompt_show": SETS_UP, "code_prompt_hide": SETS_UP}
         for key in ("papermill", "execution"):
             cell.metadata.pop(key, None)

@@ -54,7 +54,7 @@ def side(low: float | None, high: float | None) -> str:
     """Say where an interval lies: above zero, below it, or on both sides; or that there is none."""
     if low is None or high is None:
         return "no interval"
-    return "above zero" if low > 0 else "below zero" if high < 0 else "not told from zero"
+    return "above zero" if low > 0 else "below zero" if high < 0 else "not clearly different from zero"
 
 
 class NumberNode(nodes.inline):  # type: ignore[misc]  # docutils is untyped

@@ -30,6 +30,8 @@ EVERY_LEVEL = "all levels together"
 _SHORT = {measure: measure.replace("put_", " ").replace("hess", "Hess") for measure in MEASURES}
 ORDER = [_SHORT[measure] + (" n" if normalized else "") for measure, normalized in VARIANTS]
 _PANELS = {"dropout": "dropout probability", "l1": "L1 strength", "l2": "L2 strength"}
+#: Opacity of a cell's colour above which white is read on it best, and below which the page's own colour is.
+STRONG = 0.9
 DIFFERENT, _SAME = "different measures", "a measure and its normalised form"
 
 
@@ -181,13 +183,13 @@ def _matrix(table: pd.DataFrame, title: str) -> theme.Layered:
     )
     itself = alt.FieldEqualPredicate(field="pair", equal="itself")
     compared = f"datum.pair == '{DIFFERENT}'"
-    shade = alt.Color("shade:Q", scale=alt.Scale(scheme="purples", domain=[-0.1, 1.1]), legend=None)
+    # By opacity, so that no agreement has no colour on either ground.
+    shade = alt.FillOpacity("shade:Q", scale=alt.Scale(domain=[0, 1], range=[0, 1], clamp=True), legend=None)
     squares = (
         base.transform_filter(~itself)
-        .mark_rect(strokeWidth=0.5)
+        .mark_rect(strokeWidth=0.5, stroke=GREY, fill=theme.PURPLE)
         .encode(
-            color=alt.condition(compared, shade, alt.value("transparent")),
-            stroke=alt.condition(compared, alt.value("#ffffff"), alt.value(GREY)),
+            fillOpacity=alt.condition(compared, shade, alt.value(0)),
             tooltip=[
                 alt.Tooltip("a:N", title="one"),
                 alt.Tooltip("b:N", title="other"),
@@ -196,13 +198,17 @@ def _matrix(table: pd.DataFrame, title: str) -> theme.Layered:
             ],
         )
     )
-    different = base.transform_filter(f"datum.pair == '{DIFFERENT}'").mark_text(fontSize=10)
-    dark = alt.condition("datum.shade > 0.55", alt.value("#ffffff"), alt.value("#1b2029"))
-    said = different.encode(text=alt.Text("value:Q", format=".2f"), color=dark)
-    # Cells without colour show the page, so the theme of the page colours what is written on them.
+    # Where the page shines through, its theme colours what is written; on a strong colour it is white.
+    text = alt.Text("value:Q", format=".2f")
+    faint, strong = (
+        base.transform_filter(f"{compared} && datum.shade {side} {STRONG}").mark_text(fontSize=10, **colour)
+        for side, colour in (("<=", {}), (">", {"color": "#ffffff"}))
+    )
     same = base.transform_filter(alt.FieldEqualPredicate(field="pair", equal=_SAME))
-    same = same.mark_text(fontSize=10, fontStyle="italic").encode(text=alt.Text("value:Q", format=".2f"))
-    return alt.layer(squares, said, same).properties(width=270, height=270, title=title)
+    same = same.mark_text(fontSize=10, fontStyle="italic").encode(text=text)
+    return alt.layer(squares, faint.encode(text=text), strong.encode(text=text), same).properties(
+        width=270, height=270, title=title
+    )
 
 
 @described(

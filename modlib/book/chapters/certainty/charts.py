@@ -22,7 +22,7 @@ from modlib.stats import intervals
 UNIT_NAMES = dict(
     zip(UNITS, ("seed", "network", "network and layer", "network, layer and graph"), strict=True)
 )
-CLEAR = "told from no trend"
+CLEAR = "clearly a trend"
 TRUTHS = {
     "mean": "a mean",
     "difference": "difference of two groups",
@@ -68,10 +68,10 @@ def counted_units(units: pd.DataFrame) -> alt.FacetChart:
 
 @described(
     "Spearman's rank correlation of Q with the strength of dropout, L1 and L2 for each layer and graph, with "
-    "95 % intervals over seeds. Filled points are told from no trend after a correction for their number."
+    "95 % intervals over seeds. Filled points are clearly trends after a correction for their number."
 )
 def trends(table: pd.DataFrame) -> alt.FacetChart:
-    """Rank correlation of Q with strength by regulariser, layer and graph; filled where told from none."""
+    """Rank correlation of Q with strength by regulariser, layer and graph; filled where it is clear."""
     points = table.assign(
         graph=theme.graph_names(table),
         layer=table.layer.map({1: "first layer", 2: "second layer"}),

@@ -20,17 +20,19 @@ LEVELS = {
     "dropout 0.5": ["dropout", "0.5"],
     "strongest dropout": ["strongest", "dropout"],
     "strongest L2": ["strongest", "L2"],
+    "strongest L1": ["strongest", "L1"],
 }
 
 
 @described(
     "Left: modularity of the first hidden layer rises with dropout, steeply for the input gradient and "
-    "gently for the other measures. Right: agreement of partitions at five levels. Across the families it is "
+    "gently for the other measures. Right: agreement of partitions at six levels. Across the families it is "
     "nil in untrained networks and low in plain ones, and grows with regularisation; under the strongest L2 "
-    "it nearly equals that within the families. Dropout raises agreement within upstream most."
+    "it nearly equals that within the families, and under the strongest L1 it is nil. Dropout raises "
+    "agreement within upstream most."
 )
 def hero(results: Results) -> alt.HConcatChart:
-    """Q of the first hidden layer against dropout, and agreement of partitions at five levels."""
+    """Q of the first hidden layer against dropout, and agreement of partitions at six levels."""
     both = alt.hconcat(_dropout(results), _agreement(results), spacing=36)
     return both.resolve_scale(color="independent")
 
@@ -64,7 +66,7 @@ def _dropout(results: Results) -> Layered:
             *(*estimate("q", "Q"), "seeds:Q"),
         ],
     )
-    return alt.layer(grey, said, spread, line).properties(width=260, height=240)
+    return alt.layer(grey, said, spread, line).properties(width=240, height=240)
 
 
 def _agreement(results: Results) -> Layered:
@@ -85,7 +87,7 @@ def _agreement(results: Results) -> Layered:
         y="ami:Q",
         tooltip=[theme.FAMILIES_TIP, "level:N", theme.STRENGTH_TIP, *estimate("ami", "agreement"), "seeds:Q"],
     )
-    return alt.layer(span, dot).properties(width=270, height=240)
+    return alt.layer(span, dot).properties(width=310, height=240)
 
 
 def save_hero(results: Results, path: Path) -> None:

@@ -12,7 +12,7 @@ from modlib.paper.claims import LEAD_MARGIN
 from modlib.study.store import Results
 
 PROTOCOLS = {"base": "final protocol", "base-v1": "arXiv v1 protocol"}
-CLEAR = "told from no difference"
+CLEAR = "clearly different from zero"
 SERIES = {"raw": "circle", "normalised": "square", "paper, raw": "cross", "paper, normalised": "diamond"}
 
 
@@ -116,7 +116,7 @@ def frontier(table: pd.DataFrame) -> alt.FacetChart:
 @theme.described(
     "For each layer and graph, the difference in modularity between the best dropout and the best L1 or L2, "
     "at matched accuracy and over all levels, with 95 % intervals; right of zero means that dropout makes "
-    "more modular networks. Filled points are told from no difference after a correction for their number."
+    "more modular networks. Filled points differ clearly from zero after a correction for their number."
 )
 def difference_of_gains(results: Results) -> alt.FacetChart:
     """How much higher the best level of dropout lies than the best of L1 and L2, graph by graph."""

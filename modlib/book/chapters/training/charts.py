@@ -146,7 +146,7 @@ def live_against_stored(table: pd.DataFrame) -> alt.HConcatChart:
     choice = alt.binding_select(options=networks, name="network ") if len(networks) > 1 else alt.Undefined
     network = alt.param(name="network", value=networks[-1], bind=choice)
     scale = alt.Scale(domain=[0, float(table.q.max()) * 1.05], nice=False)
-    kinds = theme.scale_of({"other seeds": "stroke", "stored": "circle", "live": "cross"})
+    kinds = theme.scale_of({"other seeds": "M0,-1L0,1", "stored": "circle", "live": "cross"})
     colour = theme.measure_colour(legend=None)
     grey, panels = theme.FAMILY_COLOURS["across"], []
     for layer in sorted(int(layer) for layer in table.layer.unique()):
@@ -167,7 +167,7 @@ def live_against_stored(table: pd.DataFrame) -> alt.HConcatChart:
             base.transform_filter(f"datum.kind == '{kind}'") for kind in ("other seeds", "stored", "live")
         )
         layers = (
-            seeds.mark_point(size=90, angle=90, strokeWidth=1.5, color=grey),
+            seeds.mark_point(size=90, strokeWidth=1.5, color=grey),
             stored.mark_point(size=150, strokeWidth=2, opacity=1).encode(color=colour),
             live.mark_point(size=50, filled=True, opacity=1).encode(color=colour),
         )

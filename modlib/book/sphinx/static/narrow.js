@@ -114,7 +114,7 @@
         y.axis = {
           ...axis,
           ...{ labelAlign: "left", labelPadding: -2, labelOffset: -(tall + NAME) / 2, labelLimit: room - 30 },
-          ...{ ticks: false, domain: false, minExtent: 0 },
+          ...{ ticks: false, domain: false, minExtent: 0, zindex: 1 }, // in front of rules
         };
         // Names in two lines fit into one here.
         if (axis.labelExpr) y.axis.labelExpr = axis.labelExpr.replace("split(datum.label, '|')", "replace(datum.label, '|', ' ')");
