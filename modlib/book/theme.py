@@ -63,13 +63,7 @@ def setup() -> None:
         return {
             "config": {
                 "font": "system-ui, sans-serif",
-                "axis": {
-                    "labelFontSize": 12,
-                    "titleFontSize": 12,
-                    "titleFontWeight": "normal",
-                    "grid": True,
-                    "labelFlush": False,
-                },
+                "axis": {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal", "grid": True},
                 "legend": {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal"},
                 "header": {"labelFontSize": 13, "titleFontSize": 13},
                 "title": {"fontSize": 13, "anchor": "start", "fontWeight": "normal"},
@@ -228,5 +222,5 @@ def strength_axis() -> alt.X:
         "x:Q",
         title=None,
         scale=alt.Scale(zero=False, nice=False, padding=6),
-        axis=alt.Axis(labelExpr=label, tickCount=4, grid=False),
+        axis=alt.Axis(labelExpr=label, tickCount=4, grid=False, labelFlush=False),
     )

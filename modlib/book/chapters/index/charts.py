@@ -66,7 +66,7 @@ def _dropout(results: Results) -> Layered:
             *(*estimate("q", "Q"), "seeds:Q"),
         ],
     )
-    return alt.layer(grey, said, spread, line).properties(width=240, height=240)
+    return alt.layer(grey, said, spread, line).properties(width=230, height=240)
 
 
 def _agreement(results: Results) -> Layered:
@@ -74,7 +74,7 @@ def _agreement(results: Results) -> Layered:
     table = family_pairs.agreement_by_level(results).round({"ami": 4, "low": 4, "high": 4})
     named = {name: level for name, level in by_level.landmarks(results).items() if name in LEVELS}
     parts = [table[evidence.at_level(table, level)].assign(level=name) for name, level in named.items()]
-    axis = alt.Axis(labelAngle=0, labelExpr=f"{LEVELS}[datum.label]", labelFontSize=10, grid=False)
+    axis = alt.Axis(labelAngle=0, labelExpr=f"{LEVELS}[datum.label]", labelFontSize=9.5, grid=False)
     colour = family_colour(alt.Legend(title=None, orient="top-left", labelExpr=theme.FAMILY_LABELS))
     base = alt.Chart(pd.concat(parts, ignore_index=True)).encode(
         x=alt.X("level:N", sort=list(named), title=None, axis=axis),
@@ -87,7 +87,7 @@ def _agreement(results: Results) -> Layered:
         y="ami:Q",
         tooltip=[theme.FAMILIES_TIP, "level:N", theme.STRENGTH_TIP, *estimate("ami", "agreement"), "seeds:Q"],
     )
-    return alt.layer(span, dot).properties(width=310, height=240)
+    return alt.layer(span, dot).properties(width=330, height=240)
 
 
 def save_hero(results: Results, path: Path) -> None:

@@ -88,7 +88,8 @@ def frontier(table: pd.DataFrame) -> alt.FacetChart:
     points["protocol"] = points.experiment.map(PROTOCOLS)
     scale = theme.scale_of({name: theme.FAMILY_COLOURS[name] for name in FAMILIES})
     colour = alt.Color("family_pair:N", scale=scale, legend=theme.TOP_LEGEND)
-    x = alt.X("accuracy:Q", title="test accuracy of at least", scale=alt.Scale(zero=False, nice=False))
+    x = alt.X("accuracy:Q", title="test accuracy of at least", axis=alt.Axis(labelFlush=False))
+    x = x.scale(zero=False, nice=False)
     y = alt.Y("value:Q", title=["Q, dropout −", "best penalty"], axis=alt.Axis(tickCount=5))
     base = alt.Chart().encode(x=x, color=colour)
     margin = alt.Chart().transform_aggregate(n="count()", groupby=["protocol"])  # drawn once in each panel
@@ -131,7 +132,11 @@ def difference_of_gains(results: Results) -> alt.FacetChart:
         alt.Chart().mark_rule(strokeDash=[3, 3]).encode(x=alt.datum(0)),
         base.mark_rule(strokeWidth=2).encode(x="low:Q", x2="high:Q"),
         base.mark_point(size=60, opacity=1).encode(
-            x=alt.X("difference:Q", title="Q, best dropout − best L1 or L2", axis=alt.Axis(tickCount=5)),
+            x=alt.X(
+                "difference:Q",
+                title="Q, best dropout − best L1 or L2",
+                axis=alt.Axis(tickCount=5, labelFlush=False),
+            ),
             fill=alt.condition(f"datum.holm == '{CLEAR}'", colour, alt.value("transparent")),
             tooltip=[
                 *("graph:N", "levels:N"),

@@ -143,11 +143,13 @@ def q_against_size(table: pd.DataFrame) -> Layered:
 def restarts_chart(table: pd.DataFrame) -> alt.Chart:
     """Draw how alike the partitions of restarts, rows of the table, are to the best one, against their Q."""
     names = list(table["graph"].unique())
+    share = alt.X("relative:Q", title="Q of the restart ÷ best Q", axis=alt.Axis(labelFlush=False))
+    share = share.scale(zero=False, nice=False, padding=10)
     return (
         alt.Chart(table)
         .mark_point()
         .encode(
-            x=alt.X("relative:Q", title="Q of the restart ÷ best Q", scale=alt.Scale(zero=False, padding=10)),
+            x=share,
             y=alt.Y("ami:Q", title="agreement with the best (AMI)"),
             **_series("graph", names),
             # The first series is drawn large, so that it shows where later ones lie on top of it.
