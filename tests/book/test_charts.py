@@ -90,8 +90,8 @@ def test_points_without_an_interval_say_so():
 def test_a_matrix_has_no_colour_where_no_two_measures_are_compared():
     matrix = agreement_charts.agreement_matrices(synthetic.results()).to_dict()["hconcat"][0]["layer"][0]
     assert matrix["transform"][-1] == {"filter": {"not": {"equal": "itself", "field": "pair"}}}
-    assert matrix["encoding"]["color"]["value"] == "transparent"
-    assert matrix["encoding"]["color"]["condition"]["test"] == "datum.pair == 'different measures'"
+    assert matrix["encoding"]["fillOpacity"]["value"] == 0
+    assert matrix["encoding"]["fillOpacity"]["condition"]["test"] == "datum.pair == 'different measures'"
 
 
 def test_strengths_of_penalties_are_drawn_as_powers_of_ten():
@@ -167,7 +167,7 @@ def test_hero_starts_at_no_dropout_and_leaves_weight_penalties_out():
 
 def test_hero_shows_agreement_at_named_levels_and_not_their_mean():
     found = synthetic.results()
-    for level, rise in (("dropout=0.6", 0.2), ("l2=0.01", -0.1), ("l1", 9.0)):
+    for level, rise in (("dropout=0.6", 0.2), ("l2=0.01", -0.1), ("l1", 0.3)):
         found.agreement.loc[found.agreement.network.str.startswith(level), "ami"] += rise
     found.agreement.loc[found.agreement.measure_a == found.agreement.measure_b, "ami"] = 9.0
     rows = drawn(hero(found))
@@ -176,12 +176,14 @@ def test_hero_shows_agreement_at_named_levels_and_not_their_mean():
         "untrained",
         "weakest L2",
         "strongest dropout",
+        "strongest L1",
         "strongest L2",
     ]
     for pair, value in synthetic.ECS.items():
         assert shown["untrained", pair] == pytest.approx(value - 0.1)
         assert shown["weakest L2", pair] == pytest.approx(value)
         assert shown["strongest dropout", pair] == pytest.approx(value + 0.2)
+        assert shown["strongest L1", pair] == pytest.approx(value + 0.3)
         assert shown["strongest L2", pair] == pytest.approx(value - 0.1)
 
 

@@ -200,15 +200,12 @@ def _matrix(table: pd.DataFrame, title: str) -> theme.Layered:
     )
     # Where the page shines through, its theme colours what is written; on a strong colour it is white.
     text = alt.Text("value:Q", format=".2f")
-    faint, strong = (
-        base.transform_filter(f"{compared} && datum.shade {side} {STRONG}").mark_text(fontSize=10, **colour)
-        for side, colour in (("<=", {}), (">", {"color": "#ffffff"}))
-    )
+    said = base.transform_filter(compared).encode(text=text)
+    faint = said.transform_filter(f"datum.shade <= {STRONG}").mark_text(fontSize=10)
+    strong = said.transform_filter(f"datum.shade > {STRONG}").mark_text(fontSize=10, color="#ffffff")
     same = base.transform_filter(alt.FieldEqualPredicate(field="pair", equal=_SAME))
     same = same.mark_text(fontSize=10, fontStyle="italic").encode(text=text)
-    return alt.layer(squares, faint.encode(text=text), strong.encode(text=text), same).properties(
-        width=270, height=270, title=title
-    )
+    return alt.layer(squares, faint, strong, same).properties(width=270, height=270, title=title)
 
 
 @described(
