@@ -81,7 +81,7 @@ def _agreement(results: Results) -> Layered:
         xOffset=alt.XOffset("family_pair:N", sort=list(theme.FAMILY_COLOURS)),
         color=colour,
     )
-    title, scale = "agreement (0: chance, 1: the same modules)", alt.Scale(domain=[-0.02, 1], nice=False)
+    title, scale = "agreement (0: chance, 1: the same)", alt.Scale(domain=[-0.02, 1], nice=False)
     span = base.mark_rule(strokeWidth=2).encode(y=alt.Y("low:Q", title=title, scale=scale), y2="high:Q")
     dot = base.mark_point(size=60, filled=True, opacity=1).encode(
         y="ami:Q",
