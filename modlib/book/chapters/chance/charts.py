@@ -254,7 +254,7 @@ def size(table: pd.DataFrame) -> alt.FacetChart:
         null_name=null_name,
         on=np.where(networks, "random networks, ", "random layers, ") + null_name,
     )
-    base = alt.Chart().encode(y=alt.Y("row:N", sort=None, title=None, axis=alt.Axis(labelLimit=220)))
+    base = alt.Chart().encode(y=alt.Y("row:N", sort=None, title=None, axis=alt.Axis(labelLimit=260)))
     band = theme.band(alt.Chart().transform_aggregate(n="count()", groupby=["on"])).encode(
         x=alt.datum(0.03), x2=alt.datum(0.07)
     )
