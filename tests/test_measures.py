@@ -249,16 +249,19 @@ class Recurrent(nn.Module):
 
 
 class Attending(nn.Module):
-    """Three tokens of two numbers each, which see each other."""
+    """Two tokens of three numbers each, which see each other.
+
+    With two numbers each, the norms of the layer would leave ±1, and gradients of nothing but rounding.
+    """
 
     def __init__(self):
         super().__init__()
-        self.layer = nn.TransformerEncoderLayer(2, 1, 4, dropout=0.5, batch_first=True, dtype=torch.float64)
+        self.layer = nn.TransformerEncoderLayer(3, 1, 4, dropout=0.5, batch_first=True, dtype=torch.float64)
         self.last = nn.Linear(6, 3, dtype=torch.float64)
 
     def forward(self, h):
         """Run the layer, which is in training mode unless it is told otherwise."""
-        return self.last(self.layer(h.unflatten(1, (3, 2))).flatten(1))
+        return self.last(self.layer(h.unflatten(1, (2, 3))).flatten(1))
 
 
 class Branching(nn.Module):

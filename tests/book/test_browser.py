@@ -478,7 +478,7 @@ def test_a_chart_follows_the_width_of_its_window(address, browser):
     for width in (1280, PHONE, 1280):
         page.set_viewport_size({"width": width, "height": 900})
         page.wait_for_timeout(600)  # longer than a window is given to find its size
-        page.wait_for_function("!document.querySelector('.modlib-chart-pending')")
+        page.wait_for_function("document.documentElement.dataset.charts === 'drawn'")
         faults += page.evaluate(FAULTS)
         seen.append([round(frame["chart"]) for frame in page.evaluate(FRAMES)])
     page.context.close()

@@ -81,7 +81,9 @@ _TABLE = Environment(autoescape=True).from_string(
 <tbody>
 {% for row in rows -%}
 <tr><th scope="row" style="{{ left }}; min-width: 9rem">{{ row[0] }}</th>\
-{% for cell in row[1:] %}<td style="{{ left }}">{{ cell }}</td>{% endfor %}</tr>
+{% for cell in row[1:] -%}
+<td{% if cell == '–' %} class="modlib-none"{% endif %} style="{{ left }}">{{ cell }}</td>
+{%- endfor %}</tr>
 {% endfor %}</tbody></table></div>"""
 )
 
@@ -335,7 +337,7 @@ def _number(value: float) -> str:
 def _interval(row: Any, side: str = "") -> str:
     """Write a value with its interval, if it has one; its columns may end in the name of a `side`."""
     value, low, high = (getattr(row, f"{name}{side}") for name in ("value", "low", "high"))
-    return _number(value) + ("" if pd.isna(low) else f" ({_number(low)}{_NBSP}to{_NBSP}{_number(high)})")
+    return _number(value) + ("" if pd.isna(low) else f" ({_number(low)} to {_number(high)})")
 
 
 def _claimed(row: Any) -> str:

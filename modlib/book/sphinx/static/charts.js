@@ -209,6 +209,7 @@
   let turn = 0;
   async function drawAll() {
     const mine = (turn += 1);
+    root.dataset.charts = "drawing";
     const waiting = new Set(all());
     while (waiting.size) {
       const nearest = () => [...waiting].reduce((a, b) => (distance(b) < distance(a) ? b : a));
@@ -218,6 +219,7 @@
       waiting.delete(chart);
       await draw(chart);
     }
+    if (mine === turn) root.dataset.charts = "drawn"; // all of them, in the page's theme and width
   }
   new MutationObserver(drawAll).observe(root, { attributes: true, attributeFilter: ["data-theme"] });
   let resized;
