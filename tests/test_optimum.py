@@ -99,7 +99,9 @@ def published_graph(name):
     return A
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.long if name == "polbooks" else ()) for name in PUBLISHED]
+)
 def test_published_optima_are_proven(name):
     found = modularity_optimum(published_graph(name), time_limit=600.0)
     assert found.proven
