@@ -91,7 +91,8 @@ def test_values_on_new_seeds_are_counted_inside_the_intervals_of_old_ones(judged
     within = primary[primary.claim != "upstream-agrees-within"]
     assert 0 < len(within) < len(primary)
     (row,) = tables.repeated("paper").to_dict("records")
-    assert row == {"experiment": "base", "items": len(primary), "inside": len(within), "seeds": 60}
+    count = {"items": len(primary), "inside": len(within), "nearer": 0, "seeds": 60}
+    assert row == {"experiment": "base", **count}
 
 
 def test_verdicts_are_compared_with_those_before(judged, monkeypatch, tmp_path):

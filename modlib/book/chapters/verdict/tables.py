@@ -64,6 +64,7 @@ def changed(items: pd.DataFrame) -> pd.DataFrame:
     key, compared = ["claim", "experiment"], ["verdict", *_COUNTS[:3]]
     before = pd.read_csv(project.of_checkout(judgement.SUPERSEDED))
     now = every_verdict(items).query("n_items > 0")
+    now = now[~now.experiment.isin(OLD_SEEDS)]  # there was nothing of new seeds to change
     both = now.merge(before, on=key, how="left", suffixes=("", "_before"), validate="one_to_one")
     both = both.fillna({"verdict_before": NO_DATA, **{f"{name}_before": 0 for name in _COUNTS[:3]}})
     differs = [both[name] != both[f"{name}_before"] for name in compared]
@@ -141,25 +142,31 @@ def new_seeds(profile: str) -> pd.DataFrame:
 def repeated(profile: str) -> pd.DataFrame:
     """How well new seeds repeat the items of the claims that both findings rest on, in every experiment.
 
-    `inside` counts the values on new seeds that lie in the 95 % interval of the old ones, of so many `items`;
-    `seeds` is the number of new seeds.
+    `inside` counts the values on new seeds that lie in the 95 % interval of the old ones, of so many `items`,
+    and `nearer` those that are nearer to zero than the old ones; `seeds` is the number of new seeds.
     """
     both = on_new_seeds(judgement.stored_items(profile))
     both = both[both.claim.isin(PRIMARY)].dropna(subset=["value", "value_new"])
-    both = both.assign(inside=both.value_new.between(both.low, both.high))
+    both["inside"] = both.value_new.between(both.low, both.high)
+    both["nearer"] = both.value_new.abs() < both.value.abs()
     found = both.groupby("experiment", as_index=False)
-    return found.agg(items=("item", "size"), inside=("inside", "sum"), seeds=("n_new", "max"))
+    counts = found.agg(items=("item", "size"), inside=("inside", "sum"), nearer=("nearer", "sum"))
+    return counts.assign(seeds=found.n_new.max().n_new)
 
 
 @offered("experiment")
 def beside_paper(profile: str) -> pd.DataFrame:
     """How many items the paper's figures give a value for, and how close ours are to it.
 
-    `inside` counts our 95 % intervals that hold the paper's value; `apart` is the median distance.
+    The items are those that every protocol has, so that the protocols can be compared. `inside` counts our
+    95 % intervals that hold the paper's value; `apart` is the median distance.
     """
     both = with_paper_value(judgement.stored_items(profile))
-    both["apart"] = (both.value - both.paper).abs()
-    kept = both[both.experiment.isin(reported.LIKE_THE_FIGURES)].groupby("experiment", as_index=False)
+    both = both[both.experiment.isin(reported.LIKE_THE_FIGURES)]
+    protocols = both.groupby(["claim", "item"]).experiment.transform("nunique")
+    both = both[protocols == both.experiment.nunique()]
+    both = both.assign(apart=(both.value - both.paper).abs())
+    kept = both.groupby("experiment", as_index=False)
     return kept.agg(items=("item", "size"), inside=("inside", "sum"), apart=("apart", "median"))
 
 
