@@ -37,7 +37,7 @@ def hostile() -> alt.Chart:
                 *(*formatted(",", number="files"), *formatted(".1%", share="share")),
             ],
         )
-        .properties(width="container", height=alt.Step(22))
+        .properties(width=520, height=alt.Step(22))
     )
 
 

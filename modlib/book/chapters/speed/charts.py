@@ -161,4 +161,4 @@ def pages() -> theme.Layered:
     )
     dashed = alt.Chart().mark_rule(strokeDash=[4, 4]).encode(color=alt.value(theme.GREY))
     most, latest = dashed.encode(x=alt.datum(heaviest)), dashed.encode(y=alt.datum(slowest))
-    return alt.layer(most, latest, dots).properties(width="container", height=260)
+    return alt.layer(most, latest, dots).properties(width=560, height=260)
