@@ -86,13 +86,25 @@ def test_values_on_new_seeds_are_counted_inside_the_intervals_of_old_ones(judged
     new = items[items.experiment == "base"].assign(experiment="base-new-seeds", n=60)
     astray = ["upstream-agrees-within", "training-raises-upstream"]  # the latter is not behind a finding
     new.loc[new.claim.isin(astray), "value"] += 1
+    new.loc[new.claim == "lead-is-upstream", "value"] *= 0.9999  # nearer to zero, and still inside
     monkeypatch.setattr(judgement, "stored_items", lambda _: pd.concat([items, new]))
     primary = new[new.claim.isin(PRIMARY) & new.value.notna()]
     within = primary[primary.claim != "upstream-agrees-within"]
     assert 0 < len(within) < len(primary)
     (row,) = tables.repeated("paper").to_dict("records")
-    count = {"items": len(primary), "inside": len(within), "nearer": 0, "seeds": 60}
+    count = {"items": len(primary), "inside": len(within), "nearer": 1, "seeds": 60}
     assert row == {"experiment": "base", **count}
+
+
+def test_protocols_are_held_beside_the_paper_over_items_that_both_have(judged, monkeypatch):
+    base = judged["true"].query("experiment == 'base'")
+    v1 = base.assign(experiment="base-v1", value=base.paper + 0.5)
+    v1 = v1[v1.claim != "dropout-leads-upstream"]  # which has a value in the paper's figures
+    monkeypatch.setattr(judgement, "stored_items", lambda _: pd.concat([base, v1]))
+    near = tables.beside_paper("paper").set_index("experiment")
+    both = int(tables.with_paper_value(base).claim.ne("dropout-leads-upstream").sum())
+    assert near["items"].to_dict() == {"base": both, "base-v1": both}
+    assert near.apart["base-v1"] == pytest.approx(0.5)
 
 
 def test_verdicts_are_compared_with_those_before(judged, monkeypatch, tmp_path):
@@ -103,7 +115,9 @@ def test_verdicts_are_compared_with_those_before(judged, monkeypatch, tmp_path):
     file = tmp_path / "verdicts.csv"
     before.to_csv(file, index=False)
     monkeypatch.setattr(judgement, "SUPERSEDED", file)
-    found = tables.changed(judged["true"])
+    items = judged["true"]
+    new = items[items.experiment == "base"].assign(experiment="base-new-seeds")
+    found = tables.changed(pd.concat([items, new]))  # of which there was no before
     key = ["claim", "experiment"]
     assert found[key].to_numpy().tolist() == now[key].iloc[:3].to_numpy().tolist()
     assert found.verdict_before.tolist()[:2] == [tables.NO_DATA, "does not hold"]
