@@ -66,9 +66,13 @@ def test_cell_identifiers_do_not_differ_from_run_to_run():
     assert len({cell.id for cell in one.cells}) == len(one.cells)
 
 
-def test_hidden_parameters_say_what_they_are():
+def test_hidden_cells_without_output_say_what_they_are():
     made = ran_notebook(PARAMETERS)
     made.cells[1].metadata.tags.append("hide-input")
+    shown = nbformat.v4.new_code_cell("1", metadata={"tags": ["hide-input"]})
+    shown.outputs = [nbformat.v4.new_output("stream", name="stdout", text="1")]
+    made.cells.append(shown)
     cells = clean(made, {"profile": "paper"}).cells
     assert cells[1].metadata.mystnb == {"code_prompt_show": SETS_UP, "code_prompt_hide": SETS_UP}
     assert "mystnb" not in cells[2].metadata
+    assert "mystnb" not in cells[-1].metadata
