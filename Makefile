@@ -22,11 +22,13 @@ pdf: $(READY) ## the whole book as one PDF beside its pages, from the site that 
 teach: $(READY) ## slides, handouts, keys and an exam, from the chapters that `make book` has run
 	$(BIN)/python -m modlib teach
 
+# Two workers with a thread each: with more, they would wait for each other.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 test: browser ## the tests, the built site in a browser included; what takes minutes is left out
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not long'
+	$(PYTEST) -m 'not long'
 
 test-all: browser ## all tests: simulations anew, and runs killed at fifty moments, too
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(PYTEST)
 
 # Its environment is made anew each time. Python is to be 3.11 or 3.12: there are no such old versions for newer ones.
 LOWEST := .venv-lowest/bin

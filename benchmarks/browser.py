@@ -23,10 +23,18 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-#: JavaScript that tells whether a page has loaded, all its charts are drawn and its mathematics is typeset.
-DONE = """() => document.readyState === "complete"
-    && [...document.querySelectorAll(".modlib-chart")].every((chart) => chart.dataset.drawn)
-    && [...document.querySelectorAll("article .math")].every((math) => math.querySelector("mjx-container"))"""
+#: JavaScript that tells whether a page has loaded, all its charts are drawn and its mathematics is typeset;
+#: or, if asked so, only those charts and that mathematics of which something is in the window.
+DONE = """(inWindow = false) => {
+    const seen = (one) => {
+        const { top, bottom } = one.getBoundingClientRect();
+        return top < innerHeight && bottom > 0;
+    };
+    const asked = (which) => [...document.querySelectorAll(which)].filter((one) => !inWindow || seen(one));
+    return document.readyState === "complete"
+        && asked(".modlib-chart").every((chart) => chart.dataset.drawn)
+        && asked("article .math").every((math) => math.querySelector("mjx-container"));
+}"""
 
 
 def executable(playwright: Playwright) -> str:

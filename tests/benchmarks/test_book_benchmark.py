@@ -14,6 +14,8 @@ BUSY = "<script>const end = performance.now() + 700; while (performance.now() < 
 LATE = """<div class="modlib-chart"></div>
 <script>setTimeout(() => document.querySelector("div").dataset.drawn = "light", 900)</script>"""
 
+BELOW = LATE.replace("<div ", '<div style="margin-top: 2000px" ')
+
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
@@ -22,7 +24,7 @@ def measured(tmp_path_factory):
     (site / "_static" / "shared.js").write_text("// " + "x" * 5000)
     (site / "_static" / "page.html").write_text("not a page of its own")
     (site / "own.svg").write_text(SVG)
-    for name, script in {"light": "", "busy": BUSY, "late": LATE}.items():
+    for name, script in {"light": "", "busy": BUSY, "late": LATE, "below": BELOW}.items():
         (site / f"{name}.html").write_text(PAGE.format(script=script))
     (site / "gone.html").write_text('<meta http-equiv="Refresh" content="0; url=light.html">')
     return book.measured_pages(site, rounds=1).set_index(["page", "window"])
@@ -30,7 +32,9 @@ def measured(tmp_path_factory):
 
 def test_every_page_is_opened_in_every_window(measured):
     assert sorted(measured.index) == [
-        (f"{name}.html", window) for name in ("busy", "late", "light") for window in ("desk", "phone")
+        (f"{name}.html", window)
+        for name in ("below", "busy", "late", "light")
+        for window in ("desk", "phone")
     ]
 
 
@@ -46,6 +50,12 @@ def test_a_page_can_be_used_when_charts_are_drawn_and_nothing_keeps_it_busy(meas
     assert (seconds["busy.html"] >= 0.7).all()
     assert (seconds["late.html"] >= 0.9).all()
     assert (seconds["light.html"] < seconds["late.html"]).all()
+
+
+def test_a_reader_can_begin_before_what_is_below_the_window_is_drawn(measured):
+    assert (measured["first"]["late.html"] >= 0.9).all()
+    assert (measured["first"]["below.html"] < 0.9).all()
+    assert (measured.seconds["below.html"] >= 0.9).all()
 
 
 def test_pages_that_send_the_reader_on_are_none(tmp_path):

@@ -7,6 +7,7 @@ its networks to the page, and is loaded when the reader chooses the seed.
 import base64
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import product
 from math import isqrt
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
+from torch import Tensor
 
 from modlib import data
 from modlib.book.stored import experiments
@@ -105,8 +107,7 @@ def _holding(found: Sequence[Results], network: str) -> Iterator[tuple[Results, 
 def _network(results: Results, stack: MLPStack, name: str) -> dict[str, Any]:
     """Give everything that the page needs of a network."""
     experiment = Experiment.from_config(results.manifest["config"])
-    x = data.load(experiment.dataset).x_test[: experiment.test_samples]
-    S = similarity(stack.to(dtype=torch.float64), x.to(torch.float64))
+    S = similarity(stack.to(dtype=torch.float64), _images(experiment.dataset)[: experiment.test_samples])
     modules = results.modules[results.modules.network == name]
     keys = zip(modules.layer, modules.measure, modules.normalized, strict=True)
     rows = dict(zip(keys, zip(modules.labels, modules.q, strict=True), strict=True))
@@ -127,6 +128,12 @@ def _network(results: Results, stack: MLPStack, name: str) -> dict[str, Any]:
         for layer in range(stack.n_hidden)
     ]
     return {"layers": layers, "images": images(stack.weights[0][0].numpy())}
+
+
+@lru_cache(maxsize=1)
+def _images(dataset: str) -> Float[Tensor, "sample pixel"]:
+    """Return the test images of a data set, in double precision; loaded once for all networks."""
+    return data.load(dataset).x_test.to(torch.float64)
 
 
 def _graph(
