@@ -41,7 +41,7 @@ def _x(regularizer: str, *, last: bool = True) -> alt.X:
     shown: dict[str, Any] = {"labels": last, "ticks": last}
     if regularizer == "dropout":
         title, scale = "dropout probability", alt.Scale(domain=[0, 0.73], nice=False)
-        axis = alt.Axis(values=[0, 0.2, 0.4, 0.6], **shown)
+        axis = alt.Axis(values=[0, 0.2, 0.4, 0.6], labelFlush=False, **shown)
     else:
         title = f"{theme.REGULARIZERS[regularizer]} penalty"
         scale = alt.Scale(type="log", nice=False, padding=8)
@@ -161,7 +161,7 @@ def live_against_stored(table: pd.DataFrame) -> alt.HConcatChart:
             alt.Chart(table[table.layer == layer].drop(columns=["layer", "normalized"]))
             .transform_filter("datum.network == network")
             .encode(
-                x=alt.X("q:Q", title="Q", scale=scale),
+                x=alt.X("q:Q", title="Q", scale=scale, axis=alt.Axis(labelFlush=False)),
                 y=alt.Y(
                     "graph:N", sort=[variant_name(*variant) for variant in VARIANTS], title=None, axis=axis
                 ),
