@@ -4,7 +4,7 @@ import json
 
 import nbformat
 
-from modlib.book.builder.cleaning import SETS_UP, clean
+from modlib.book.builder.cleaning import CHOOSES, SETS_UP, clean
 
 PARAMETERS = 'profile = "quick"  # or "paper"\nunits: int = 3'
 
@@ -69,10 +69,11 @@ def test_cell_identifiers_do_not_differ_from_run_to_run():
 def test_hidden_cells_without_output_say_what_they_are():
     made = ran_notebook(PARAMETERS)
     made.cells[1].metadata.tags.append("hide-input")
+    made.cells[-1].metadata.tags = ["hide-input"]
     shown = nbformat.v4.new_code_cell("1", metadata={"tags": ["hide-input"]})
     shown.outputs = [nbformat.v4.new_output("stream", name="stdout", text="1")]
     made.cells.append(shown)
     cells = clean(made, {"profile": "paper"}).cells
-    assert cells[1].metadata.mystnb == {"code_prompt_show": SETS_UP, "code_prompt_hide": SETS_UP}
-    assert "mystnb" not in cells[2].metadata
+    assert cells[1].metadata.mystnb == {"code_prompt_show": CHOOSES, "code_prompt_hide": CHOOSES}
+    assert cells[2].metadata.mystnb == {"code_prompt_show": SETS_UP, "code_prompt_hide": SETS_UP}
     assert "mystnb" not in cells[-1].metadata

@@ -7,7 +7,9 @@ from typing import Any
 
 from nbformat import NotebookNode
 
-SETS_UP = "Code that sets up this page"  #: What the bar says that hides the parameters of a page.
+#: What the bar says that hides the parameters of a page, and the one that hides other code before its text.
+CHOOSES = "Parameters of this page"
+SETS_UP = "Code that sets up this page"
 
 
 def clean(notebook: NotebookNode, parameters: Mapping[str, Any]) -> NotebookNode:
@@ -28,7 +30,8 @@ def clean(notebook: NotebookNode, parameters: Mapping[str, Any]) -> NotebookNode
     for number, cell in enumerate(notebook.cells):
         cell.id = f"cell-{number}"
         if tagged(cell, "hide-input") and not cell.get("outputs"):
-            cell.metadata["mystnb"] = {"code_prompt_show": SETS_UP, "code_prompt_hide": SETS_UP}
+            said = CHOOSES if tagged(cell, "parameters") else SETS_UP
+            cell.metadata["mystnb"] = {"code_prompt_show": said, "code_prompt_hide": said}
         for key in ("papermill", "execution"):
             cell.metadata.pop(key, None)
         if cell.cell_type == "code":

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+import vl_convert
 
 from modlib.book.chapters.training import charts as training_charts
 from modlib.book.chapters.training import tables as training_tables
@@ -103,6 +104,18 @@ def test_accuracy_chart_holds_ours_and_the_papers_points(networks, published):
         assert row["least"] == pytest.approx(1 - row["high"], abs=1e-5)
         assert row["least"] < row["error"] < row["most"]
     assert {"error": 0.25} in rows
+
+
+def test_the_legend_shows_that_the_papers_points_are_open(networks, published):
+    spec = training_charts.accuracy(networks, published, description="d").to_dict()
+    vega = vl_convert.vegalite_to_vega(spec)
+    (legend,) = vega["legends"]
+    shown = [scale for scale in vega["scales"] if scale["name"] in ("fill", "stroke")]
+    scales = {scale["name"]: dict(zip(scale["domain"], scale["range"], strict=True)) for scale in shown}
+    assert (legend["fill"], legend["stroke"]) == ("fill", "stroke")
+    ours, theirs = training_charts.OURS, training_charts.THEIRS
+    assert scales["fill"] == {ours: training_charts.OUR_COLOUR, theirs: "transparent"}
+    assert scales["stroke"] == {ours: training_charts.OUR_COLOUR, theirs: training_charts.THEIR_COLOUR}
 
 
 def test_every_point_lies_within_its_axis(networks, published):

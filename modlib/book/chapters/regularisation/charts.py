@@ -79,8 +79,9 @@ def q_against_strength(results: Results) -> alt.FacetChart:
 
 @theme.described(
     "Lead of dropout over the best penalty in modularity, among networks that are ever more accurate. "
-    "Upstream it is far above zero everywhere and shrinks with accuracy; downstream it stays within a narrow "
-    "band about zero by the final protocol, and a little above it by arXiv v1."
+    "Upstream it is far above zero everywhere and shrinks where most accuracy is asked for. Downstream it "
+    "stays within a narrow band about zero by the final protocol; by arXiv v1 it lies a little above zero, "
+    "and at the right end a little below."
 )
 def frontier(table: pd.DataFrame) -> alt.FacetChart:
     """Draw `tables.frontiers`: dropout's lead against the accuracy asked for, by family and protocol."""

@@ -20,7 +20,7 @@ _PANELS = ("dropout", "l1", "l2")
 
 @described()
 def shrinking_stacks(networks: pd.DataFrame) -> alt.Chart:
-    """Draw how many networks of a seed's stack are still in training, one line a seed."""
+    """Draw how many networks of a seed's stack are still in training, one line for each seed."""
     table = still_training(networks)
     scale = alt.Scale(domain=[0, 1.05 * float(table.networks.max())], nice=False)
     return (
@@ -41,7 +41,7 @@ def _x(regularizer: str, *, last: bool = True) -> alt.X:
     shown: dict[str, Any] = {"labels": last, "ticks": last}
     if regularizer == "dropout":
         title, scale = "dropout probability", alt.Scale(domain=[0, 0.73], nice=False)
-        axis = alt.Axis(values=[0, 0.2, 0.4, 0.6], **shown)
+        axis = alt.Axis(values=[0, 0.2, 0.4, 0.6], labelFlush=False, **shown)
     else:
         title = f"{theme.REGULARIZERS[regularizer]} penalty"
         scale = alt.Scale(type="log", nice=False, padding=8)
@@ -74,7 +74,13 @@ def accuracy(networks: pd.DataFrame, published: pd.DataFrame, *, threshold: floa
     bottom = max(0.95, float(points[["error", "most"]].max().max()) + 0.01)
     scale = alt.Scale(type="log", reverse=True, domain=[0.015, bottom], nice=False)
     legend = alt.Legend(title=None, orient="bottom", symbolOpacity=1, labelLimit=300, columns=1)
-    series = alt.Scale(domain=[OURS, THEIRS], range=[OUR_COLOUR, THEIR_COLOUR])
+    stroke = alt.Stroke(
+        "series:N", scale=theme.scale_of({OURS: OUR_COLOUR, THEIRS: THEIR_COLOUR}), legend=legend
+    )
+    # By a scale and not by the mark, so that the legend shows as well that the paper's points are open.
+    fill = alt.Fill(
+        "series:N", scale=theme.scale_of({OURS: OUR_COLOUR, THEIRS: "transparent"}), legend=legend
+    )
     filtered = alt.Chart(pd.DataFrame({"error": [1 - threshold]})).mark_rule(strokeDash=[5, 3])
     panels = []
     for regularizer in _PANELS:
@@ -88,7 +94,7 @@ def accuracy(networks: pd.DataFrame, published: pd.DataFrame, *, threshold: floa
         y = alt.Y("error:Q", title="test accuracy" if first else None, scale=scale, axis=axis)
         base = alt.Chart(points[points.regularizer == regularizer]).encode(
             x=_x(regularizer),
-            color=alt.Color("series:N", scale=series, legend=legend),
+            stroke=stroke,
             tooltip=[alt.Tooltip("series:N"), *_of_seeds("mean accuracy", ".4f")],
         )
         ours_alone, theirs_alone = (
@@ -99,8 +105,8 @@ def accuracy(networks: pd.DataFrame, published: pd.DataFrame, *, threshold: floa
             filtered.encode(y=y),
             ours_alone.mark_rule(strokeWidth=1.5).encode(y=alt.Y("least:Q", scale=scale), y2="most:Q"),
             base.mark_line(strokeWidth=1).encode(y=y),
-            theirs_alone.mark_point(size=50, shape=shape, opacity=1).encode(y=y),
-            ours_alone.mark_point(size=45, shape=shape, filled=True, opacity=1).encode(y=y),
+            theirs_alone.mark_point(size=50, shape=shape, opacity=1).encode(y=y, fill=fill),
+            ours_alone.mark_point(size=30, shape=shape, opacity=1).encode(y=y, fill=fill),
         )
         panels.append(
             alt.layer(*layers).properties(width=175, height=220, title=theme.REGULARIZERS[regularizer])
@@ -110,7 +116,7 @@ def accuracy(networks: pd.DataFrame, published: pd.DataFrame, *, threshold: floa
 
 @described()
 def against_strength(networks: pd.DataFrame, values: Mapping[str, str]) -> alt.ConcatChart:
-    """Draw the columns that `values` has titles of against strength: a row each, a panel a regulariser."""
+    """Draw the columns that `values` has titles of: a row for each, with a panel for each regulariser."""
     if not values:
         raise ValueError("values must name a column or more")
     panels = []
@@ -146,7 +152,7 @@ def live_against_stored(table: pd.DataFrame) -> alt.HConcatChart:
     choice = alt.binding_select(options=networks, name="network ") if len(networks) > 1 else alt.Undefined
     network = alt.param(name="network", value=networks[-1], bind=choice)
     scale = alt.Scale(domain=[0, float(table.q.max()) * 1.05], nice=False)
-    kinds = theme.scale_of({"other seeds": "M0,-1L0,1", "stored": "circle", "live": "cross"})
+    kinds = theme.scale_of({"other seeds": "M0,-1L0,1", "stored": "circle", "live": "M-1,0L1,0M0,-1L0,1"})
     colour = theme.measure_colour(legend=None)
     grey, panels = theme.FAMILY_COLOURS["across"], []
     for layer in sorted(int(layer) for layer in table.layer.unique()):
@@ -155,7 +161,7 @@ def live_against_stored(table: pd.DataFrame) -> alt.HConcatChart:
             alt.Chart(table[table.layer == layer].drop(columns=["layer", "normalized"]))
             .transform_filter("datum.network == network")
             .encode(
-                x=alt.X("q:Q", title="Q", scale=scale),
+                x=alt.X("q:Q", title="Q", scale=scale, axis=alt.Axis(labelFlush=False)),
                 y=alt.Y(
                     "graph:N", sort=[variant_name(*variant) for variant in VARIANTS], title=None, axis=axis
                 ),
@@ -169,7 +175,7 @@ def live_against_stored(table: pd.DataFrame) -> alt.HConcatChart:
         layers = (
             seeds.mark_point(size=90, strokeWidth=1.5, color=grey),
             stored.mark_point(size=150, strokeWidth=2, opacity=1).encode(color=colour),
-            live.mark_point(size=50, filled=True, opacity=1).encode(color=colour),
+            live.mark_point(size=60, strokeWidth=2, opacity=1).encode(color=colour),
         )
         panels.append(
             alt.layer(*layers).properties(width=200, height=alt.Step(22), title=f"hidden layer {layer}")

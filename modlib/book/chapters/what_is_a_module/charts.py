@@ -143,7 +143,9 @@ def q_against_size(table: pd.DataFrame) -> Layered:
 def restarts_chart(table: pd.DataFrame) -> alt.Chart:
     """Draw how alike the partitions of restarts, rows of the table, are to the best one, against their Q."""
     names = list(table["graph"].unique())
-    share = alt.X("relative:Q", title="Q of the restart ÷ best Q", axis=alt.Axis(labelFlush=False))
+    share = alt.X(
+        "relative:Q", title="Q of the restart ÷ best Q", axis=alt.Axis(labelFlush=False, tickCount=7)
+    )
     share = share.scale(zero=False, nice=False, padding=10)
     return (
         alt.Chart(table)
