@@ -1,6 +1,7 @@
 """Networks that stand for a reader's own: their tasks are what is said, and silencing costs what it must."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -99,8 +100,20 @@ def test_all_units_drawn_at_random_are_the_one_module():
 
 def test_every_kind_of_model_is_on_record_with_what_came_of_it():
     measured, refused = tables.kinds("measured"), tables.kinds("refused")
-    assert sum(len(kinds.split("; ")) for kinds in measured["kinds of model"]) >= 25
-    assert sum(len(kinds.split("; ")) for kinds in refused["kinds of model"]) >= 15
-    assert set(measured["what is measured"]) >= {"all measures", "all but input_grad"}
-    assert measured["what is measured"].is_unique
-    assert refused["the error says"].str.contains(" must |layer |model ", regex=True).all()
+    record = pd.read_csv(tables.KINDS, keep_default_na=False)
+    for outcome, groups in (("measured", measured), ("refused", refused)):
+        listed = [(kind, outcome, said) for said, kinds in groups.items() for kind in kinds]
+        rows = record[record.outcome == outcome].itertuples(index=False, name=None)
+        assert sorted(listed) == sorted(rows)
+    assert sum(map(len, measured.values())) >= 25
+    assert sum(map(len, refused.values())) >= 15
+    assert set(measured) >= {"all measures", "all but input_grad"}
+
+
+def test_a_refusal_names_all_kinds_that_it_is_said_of():
+    table = tables.refusals()
+    assert table["the error says"].str.contains(" must |layer |model ", regex=True).all()
+    groups = tables.kinds("refused")
+    for row in table.itertuples(index=False):
+        assert row[1].split("; ") == groups[row[0]]
+    assert len(table) == len(groups)

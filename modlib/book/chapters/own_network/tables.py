@@ -79,12 +79,17 @@ def _mean_activity(model: nn.Module, layer: str, x: Tensor) -> Float[Tensor, " u
     return means
 
 
-def kinds(outcome: str) -> pd.DataFrame:
-    """List kinds of model that were tried, ``"measured"`` or ``"refused"``, as the tests put them on record.
+def kinds(outcome: str) -> dict[str, list[str]]:
+    """List kinds of model that were tried, ``"measured"`` or ``"refused"``, by what is said of them.
 
-    Those of which the same is said share a row.
+    They are as the tests put them on record, in their order.
     """
     table = pd.read_csv(project.of_checkout(KINDS), keep_default_na=False)
-    said = {"measured": "what is measured", "refused": "the error says"}[outcome]
-    rows = table[table.outcome == outcome].groupby("said", sort=False).kind.agg("; ".join)
-    return rows.rename("kinds of model").rename_axis(said).reset_index()
+    groups = table[table.outcome == outcome].groupby("said", sort=False)
+    return {str(said): group.kind.tolist() for said, group in groups}
+
+
+def refusals() -> pd.DataFrame:
+    """Set the words with which models are refused beside the kinds of model that they are said of."""
+    said = {words: "; ".join(kinds) for words, kinds in kinds("refused").items()}
+    return pd.DataFrame({"the error says": list(said), "kinds of model": list(said.values())})
