@@ -82,6 +82,7 @@ def same_partition(a, b):
 @drawn(150)
 @given(graphs_with_partitions(), st.integers(-60, 60), st.integers(0, 99))
 def test_q_depends_on_who_is_with_whom_only(problem, exponent, seed):
+    """Q depends only on who is with whom."""
     A, labels = problem
     q, order = modularity(A, labels), order_of(len(A), seed)
     expected = pytest.approx(q, abs=ROUNDING, nan_ok=True)
@@ -96,6 +97,7 @@ def test_q_depends_on_who_is_with_whom_only(problem, exponent, seed):
 @drawn(150)
 @given(graphs_with_partitions())
 def test_q_is_between_minus_a_half_and_one(problem):
+    """Q is between minus a half and one."""
     A, labels = problem
     q = modularity(A, labels)
     assert np.isnan(q) or -0.5 - ROUNDING <= q < 1
@@ -106,7 +108,7 @@ def test_q_is_between_minus_a_half_and_one(problem):
 
 @pytest.mark.parametrize("sides", [(1, 1), (3, 3), (2, 5)])
 def test_q_reaches_minus_a_half_where_all_edges_run_between(sides):
-    """Of two equal sums of degrees, with no edge inside: the worst that there is."""
+    """Q is minus a half if all edges run between two modules, which is the worst that there is."""
     labels = np.repeat([0, 1], sides)
     A = (labels[:, None] != labels).astype(float)
     assert modularity(A, labels) == pytest.approx(-0.5, abs=1e-15)
@@ -115,6 +117,7 @@ def test_q_reaches_minus_a_half_where_all_edges_run_between(sides):
 @drawn(80)
 @given(graphs(), st.integers(0, 99))
 def test_the_partition_found_is_no_worse_than_any_at_hand(A, seed):
+    """The partition that a search finds is no worse than any at hand, nor than with one unit moved."""
     part = find_modules(A, restarts=3, seed=seed)
     assert part.q == pytest.approx(modularity(A, part.labels), abs=ROUNDING, nan_ok=True)
     assert ((part.labels >= 0) == A.any(axis=1)).all()
@@ -135,6 +138,7 @@ def test_the_partition_found_is_no_worse_than_any_at_hand(A, seed):
 @drawn(60)
 @given(graphs(), st.sampled_from(OPTIMISERS), st.integers(0, 99))
 def test_whatever_the_optimiser_q_is_that_of_its_labels(A, optimiser, seed):
+    """The Q that a search reports is that of its labels, whatever the optimiser."""
     part = find_modules_by(A, optimiser, seed=seed)
     assert part.q == pytest.approx(modularity(A, part.labels), abs=ROUNDING, nan_ok=True)
     assert ((part.labels >= 0) == A.any(axis=1)).all()
@@ -151,6 +155,7 @@ def test_whatever_the_optimiser_q_is_that_of_its_labels(A, optimiser, seed):
 @drawn(150)
 @given(partitions_of_the_same(), st.integers(0, 99))
 def test_agreement_is_the_same_both_ways_and_whatever_the_names_and_the_order(labels, seed):
+    """Agreement does not depend on which partition comes first, on names, or on the order of units."""
     a, b = labels
     value, order = agreement(a, b), order_of(len(a), seed)
     expected = pytest.approx(value, abs=1e-11, nan_ok=True)
@@ -164,6 +169,7 @@ def test_agreement_is_the_same_both_ways_and_whatever_the_names_and_the_order(la
 @drawn(150)
 @given(partitions_of_the_same())
 def test_agreement_is_full_for_equal_partitions_and_for_no_others(labels):
+    """Agreement is full for equal partitions, and for no others."""
     a, b = labels
     value, alive = agreement(a, b), (a >= 0) & (b >= 0)
     assume(alive.sum() >= 2)
@@ -183,6 +189,7 @@ def test_agreement_is_full_for_equal_partitions_and_for_no_others(labels):
 @drawn(100)
 @given(partitions_of_the_same(3))
 def test_variation_of_information_is_a_distance(labels):
+    """Variation of information is a distance: no detour is shorter than the direct way."""
     a, b, c = (np.maximum(x, 0) for x in labels)
     assume(len(a) >= 2)
     assert agreement(a, c)["vi"] <= agreement(a, b)["vi"] + agreement(b, c)["vi"] + ROUNDING
@@ -191,7 +198,10 @@ def test_variation_of_information_is_a_distance(labels):
 @drawn(20)
 @given(partitions(30, lowest=0), partitions(30, lowest=0), st.integers(0, 99))
 def test_chance_corrected_agreement_of_a_shuffled_partition_is_near_zero(a, b, seed):
-    """On average over 200 shuffles, within four standard errors; and not so before they are shuffled."""
+    """Agreement that is corrected for chance is zero, on average, for shuffled partitions.
+
+    On average over 200 shuffles, within four standard errors; and not so before they are shuffled.
+    """
     assume(min(len(set(a)), len(set(b))) > 1)
     shuffled = [agreement(a, b[order_of(30, (seed, number))]) for number in range(200)]
     for name in ("ami", "ari"):
@@ -203,6 +213,7 @@ def test_chance_corrected_agreement_of_a_shuffled_partition_is_near_zero(a, b, s
 @drawn(60)
 @given(graphs(smallest=3), graphs(smallest=3), st.integers(0, 99))
 def test_rank_correlation_is_symmetric_and_sees_the_order_of_entries_only(S, other, seed):
+    """Rank correlation is symmetric, and depends only on the order of the entries."""
     size = min(len(S), len(other))
     S, other, order = S[:size, :size], other[:size, :size], order_of(size, seed)
     value = pytest.approx(rank_correlation(S, other), abs=1e-9, nan_ok=True)
@@ -216,6 +227,7 @@ def test_rank_correlation_is_symmetric_and_sees_the_order_of_entries_only(S, oth
 @drawn(60)
 @given(graphs(), st.integers(0, 99))
 def test_transfers_of_a_graph_to_its_own_partition_is_its_q(A, seed):
+    """The Q of a graph under its own partition, as transfers have it, is its Q."""
     part, order = find_modules(A, restarts=2), order_of(len(A), seed)
     table = transfers(np.stack([A, A[np.ix_(order, order)]]), np.stack([part.labels, part.labels[order]]))
     assert np.diag(table) == pytest.approx([part.q, part.q], abs=ROUNDING, nan_ok=True)
@@ -290,6 +302,7 @@ def assert_close(found, expected, where, stack, x, *, relative=DOUBLE):
 @drawn(80)
 @given(recipes)
 def test_similarities_are_symmetric_and_positive_semidefinite(recipe):
+    """Similarities are symmetric and positive semidefinite."""
     for where, s in matrices(measured(*made(recipe))):
         assert torch.equal(s, s.mT), where
         values = torch.linalg.eigvalsh(s)
@@ -308,6 +321,7 @@ def test_similarities_are_symmetric_and_positive_semidefinite(recipe):
 @drawn(60)
 @given(recipes, st.integers(0, 99))
 def test_similarities_follow_the_units_of_every_layer_and_no_other(recipe, seed):
+    """If the units of a layer change places, so do its similarities, and those of no other layer."""
     stack, x, y = made(recipe)
     before = measured(stack, x, y)
     for layer in range(stack.n_hidden):
@@ -324,6 +338,7 @@ def test_similarities_follow_the_units_of_every_layer_and_no_other(recipe, seed)
 @drawn(60)
 @given(recipes, st.integers(1, 5))
 def test_a_stack_is_its_networks_one_by_one_in_batches_of_any_size(recipe, batch):
+    """A stack is measured as its networks are one by one, in batches of any size."""
     stack, x, y = made(recipe)
     together = measured(stack, x, y)
     alone = [measured(stack[i], x, y, batch=batch) for i in range(len(stack))]
@@ -336,6 +351,7 @@ def test_a_stack_is_its_networks_one_by_one_in_batches_of_any_size(recipe, batch
 @drawn(25)
 @given(recipes, st.sampled_from(list(MEASURES)))
 def test_the_closed_form_is_automatic_differentiation(recipe, measure):
+    """Closed forms give what automatic differentiation gives."""
     assume(measure != "output_hess" or recipe["widths"][-1] > 1)  # of one class there is no cross-entropy
     stack, x, y = made(recipe)
     found = similarity(stack, x, y, measures=measure)[measure]
@@ -351,7 +367,10 @@ def test_the_closed_form_is_automatic_differentiation(recipe, measure):
 @drawn(80)
 @given(recipes)
 def test_single_precision_is_within_its_bound_of_double(recipe):
-    """Where a unit's sign hangs on the last bit the two are of different networks: those are left out."""
+    """Similarities in single precision lie within a bound of those in double precision.
+
+    Where a unit's sign hangs on the last bit the two are of different networks: those are left out.
+    """
     stack, x, y = made(recipe, torch.float32)
     exact, doubled = measured(stack.to(dtype=torch.float64), x.double(), y), stack.to(dtype=torch.float64)
     for h, g in zip(stack(x)[0], doubled(x.double())[0], strict=True):

@@ -1,6 +1,6 @@
-"""Tables as HTML: of sentences, whose cells wrap, and of numbers that pages cite."""
+"""Tables as HTML: of sentences, whose cells wrap, and of numbers that pages cite; and lists in columns."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jinja2
@@ -37,6 +37,23 @@ _TEMPLATE = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=
   </tbody>
 </table>
 """)
+
+
+_LISTS = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string("""
+{% for head, entries in lists %}
+<p><strong>{{ head }}</strong></p>
+<ul style="columns: {{ width }}rem">
+{% for entry in entries %}
+  <li style="break-inside: avoid">{{ entry }}</li>
+{% endfor %}
+</ul>
+{% endfor %}
+""")
+
+
+def text_lists(lists: Mapping[str, Sequence[str]], *, width: float) -> HTML:
+    """Show lists of words, each under its head, in columns of a `width` (in rem), as many as have room."""
+    return HTML(_LISTS.render(lists=lists.items(), width=width))  # type: ignore[no-untyped-call]
 
 
 def text_table(table: pd.DataFrame, widths: Sequence[int | float]) -> HTML:

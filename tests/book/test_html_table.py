@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
-from modlib.book.html_table import frame, show_frames, text_table
+from modlib.book.html_table import frame, show_frames, text_lists, text_table
 
 TABLE = pd.DataFrame({"what": ["a <b> & c", "d"], "why": ["it is so", "or not"], 'how "much"': [1, 2]})
 
@@ -54,6 +54,15 @@ def test_columns_have_their_least_widths():
 @pytest.mark.parametrize(("widths", "paragraphs"), [((8, 4, 4), False), ((8, 8, 8), True)])
 def test_rows_become_paragraphs_only_where_a_phone_is_too_narrow(widths, paragraphs):
     assert ("modlib-paragraphs" in cells_of(widths).classes) == paragraphs
+
+
+def test_lists_stand_under_their_heads_in_columns():
+    shown = text_lists({"most <all>": ["a & b", "c"], "few": ["d"]}, width=12.5).data
+    assert re.findall(r"<strong>(.*?)</strong>", shown) == ["most &lt;all&gt;", "few"]
+    first, second = (part.split("</ul>")[0] for part in shown.split("<ul ")[1:])
+    assert re.findall(r"<li[^>]*>(.*?)</li>", first) == ["a &amp; b", "c"]
+    assert re.findall(r"<li[^>]*>(.*?)</li>", second) == ["d"]
+    assert shown.count("columns: 12.5rem") == 2
 
 
 def test_a_table_of_pandas_shows_no_index_that_only_counts_and_no_p_of_nought():

@@ -341,7 +341,9 @@ def test_each_module_of_the_transformer_costs_one_question(executed):
     for table in (upstream, downstream):
         right = table.filter(like="question").to_numpy()
         assert (right[0] > 0.98).all()
-        lost = right[0] - right[1:]
+        lost, at_random, always_no = right[0] - right[1:-2], right[0] - right[-2], right[-1]
+        assert (at_random < 0.05).all()
+        assert ((always_no > 0.6) & (always_no < 0.75)).all()
         assert sorted(lost.argmax(axis=1)) == [0, 1, 2, 3]
         assert (lost.max(axis=1) > 2 * np.sort(lost, axis=1)[:, -2]).all()
     (ami,) = [float(o.data["text/plain"]) for c, o in outputs(notebook) if "modlib.agreement(" in c.source]

@@ -88,8 +88,9 @@ def exercises_of_book():
     found = {}
     for path in [*NOTEBOOKS, *(ROOT / "book").glob("*.md")]:
         for first, *_ in exercises.by_exercise(exercises.section(path)):
-            minutes = int(exercises.HEAD.search(first.body)[2])
-            found[first.options["label"]] = (first.title, minutes)
+            head = exercises.HEAD.search(first.body)
+            run = "*run*" in head.string[head.start() :].partition("\n")[0]
+            found[first.options["label"]] = (first.title, int(head[2]), " ⌨" if run else "")
     return found
 
 
@@ -98,13 +99,13 @@ def test_homework_names_exercises_by_their_titles_and_adds_their_minutes_up():
     assert len(SESSIONS) == 6
     for session in SESSIONS:
         homework = session.partition("**Homework**")[2]
-        items = re.findall(r"^- \{ref\}`(.*?) <([\w-]+)>`, (\d+) minutes$", homework, flags=re.MULTILINE)
+        items = re.findall(r"^- \{ref\}`(.*?) <([\w-]+)>`, (\d+) minutes( ⌨|)$", homework, flags=re.MULTILINE)
         assert len(items) == homework.count("\n- ") >= 3
-        assert [(title, int(minutes)) for title, _, minutes in items] == [
-            known[label] for _, label, _ in items
+        assert [(title, int(minutes), mark) for title, _, minutes, mark in items] == [
+            known[label] for _, label, *_ in items
         ]
         total = re.search(r"In all (\d+) minutes", homework)
-        assert int(total[1]) == sum(int(minutes) for *_, minutes in items)
+        assert int(total[1]) == sum(int(minutes) for *_, minutes, _ in items)
 
 
 def test_no_exercise_is_given_twice():

@@ -1,7 +1,12 @@
 """What the page on robustness says is on record: no wrong data, and a reason for every survivor."""
 
+import csv
+import html
+from collections import Counter
+
 import pandas as pd
 import pytest
+import test_properties
 
 from modlib.book import benchmark_records as records
 from modlib.book.chapters.robustness import charts, tables
@@ -26,6 +31,24 @@ def test_every_survivor_has_a_reason_and_every_reason_a_survivor():
     assert reasons.reason.str.len().min() > 15
 
 
+def test_survivors_are_counted_by_kind_of_reason_and_every_one_is_listed():
+    table = tables.reasons()
+
+    def read(name):
+        return csv.DictReader((records.FOLDER / name).read_text(encoding="utf-8").splitlines())
+
+    groups = {tuple(row[name] for name in tables.MUTANT): row["group"] for row in read("survivors.csv")}
+    survived = [row for row in read("mutation-cpu.csv") if row["outcome"] == "survived"]
+    counted = Counter(groups[tuple(row[name] for name in tables.MUTANT)] for row in survived)
+    assert dict(zip(table.reason, table.faults, strict=True)) == counted
+    assert table.faults.is_monotonic_decreasing
+    assert len(table) <= 6
+    assert table.faults.sum() == len(tables.survivors())
+    shown = charts.survivors().data
+    assert shown.startswith(f"<details><summary>Each of the {len(survived)}, ")
+    assert all(reason in html.unescape(shown) for reason in tables.survivors().reason)
+
+
 def test_nine_of_ten_faults_are_caught_in_every_module():
     table = tables.mutants()
     assert table.module.tolist() == ["similarity", "modularity", "agreement"]
@@ -41,9 +64,13 @@ def test_what_was_tried_is_counted_over_tests_and_no_case_failed():
 
 
 def test_properties_are_sentences():
-    table = tables.properties()
-    assert "Q is between minus a half and one" in table.property.tolist()
-    assert (table.holds == "yes").all()
+    table = tables.properties().set_index("test").property
+    assert table["test_q_is_between_minus_a_half_and_one"] == "Q is between minus a half and one"
+    for name, sentence in table.items():
+        said = getattr(test_properties, name).__doc__
+        assert said.startswith(f"{sentence}.")
+        assert len(sentence.split()) >= 5
+    assert table.is_unique
 
 
 def test_numbers_are_those_of_the_records():
@@ -52,7 +79,7 @@ def test_numbers_are_those_of_the_records():
     assert damaged["equal"] + damaged["refused"] == damaged["files"]
     assert damaged["kinds"] == 10
     (suite,) = tables.suite("paper").to_dict("records")
-    assert (suite["kills"], suite["failed"]) == (50, 0)
+    assert (suite["kills"], suite["failed"], suite["properties_failed"]) == (50, 0, 0)
     assert suite["tests"] > suite["argument_cases"] > suite["properties"] == len(tables.properties())
     (faults,) = tables.faults("paper").to_dict("records")
     assert (

@@ -40,7 +40,8 @@ def test_without_records_every_goal_is_not_measured_and_tables_are_empty():
     for make in (
         tables.machines, tables.training, tables.epochs, tables.base, tables.analysis, tables.partitions,
         tables.growth, tables.powers, tables.fewer_images, tables.fewer_edges, tables.searches,
-        tables.null_searches, tables.optima, tables.peers, tables.peer_images, tables.faster_peers,
+        tables.fewer_images_by_measure, tables.null_searches, tables.optima, tables.peers,
+        tables.peer_images, tables.faster_peers,
     ):  # fmt: skip
         assert make("paper").empty
     assert tables.builds("paper").seconds.isna().all()  # the book is built to measure them
@@ -126,9 +127,45 @@ def test_searches_that_miss_are_counted_by_size():
         "searches": 20, "below": 3, "graphs": 1, "of": 2, "above": 1, "lowest": -0.02,
     }  # fmt: skip
     assert (found["percent"], found["milliseconds"]) == (15, pytest.approx(200))
+    assert (found["furthest"], only(tables.searches("paper"), units=256)["furthest"]) == (0.02, 0.02)
     goals = tables.goals().set_index("what").met
     assert goals["searches of 64 units, ten a graph, that miss the best Q known"] == "no"
     assert goals["searches of 256 units, ten a graph, that miss the best Q known"] == "yes"
+
+
+@pytest.mark.usefixtures("empty")
+def test_a_null_that_is_searched_less_well_falls_short_by_a_distance():
+    rows = [("1", "m", False, draw, few, q) for draw, q in enumerate((0.1, 0.2, 0.3)) for few in (2, 200)]
+    table = pd.DataFrame(rows, columns=["layer", "measure", "normalized", "draw", "restarts", "q"])
+    other = table.assign(layer="2")
+    table.loc[table.restarts == 2, "q"] -= 0.05  # half a standard deviation, which is 0.1
+    other.loc[other.restarts == 2, "q"] -= 0.01
+    benchmark_records.write("search-nulls", "cpu", pd.concat([table, other]), {})
+    found = only(tables.null_searches("paper"), restarts=2)
+    assert found["short"] == pytest.approx(0.3)
+    assert found["worst"] == pytest.approx(-0.5)
+
+
+@pytest.mark.usefixtures("empty")
+def test_fewer_images_are_told_by_measure_for_raw_graphs_that_look_at_images():
+    rows = [
+        *(("a", 100, 0.2, 0.01, False), ("a", 100, 0.4, 0.05, False), ("a", 100, 0.3, 0.03, False)),
+        *(("a", 100, 9.0, 0.9, True), ("a", 30, 0.5, 0.1, False)),  # normalised, and of other images
+        *(("b", 100, 1e-12, 0.0, False), ("b", 100, 0.02, 0.0, False)),  # the first looks at no image
+    ]
+    table = pd.DataFrame(rows, columns=["measure", "images", "error", "lost", "normalized"])
+    benchmark_records.write("growth-images", "cpu", table, {})
+    found = tables.fewer_images_by_measure("paper").set_index(["images", "measure"])
+    assert found.loc[(100, "a")].to_dict() == pytest.approx({"error": 30, "lost": 3})
+    assert found.loc[(30, "a")].to_dict() == pytest.approx({"error": 50, "lost": 10})
+    assert found.loc[(100, "b")].to_dict() == pytest.approx({"error": 2, "lost": 0})
+
+
+@pytest.mark.usefixtures("empty")
+def test_goals_that_are_missed_are_counted():
+    assert tables.missed("paper").to_dict("records") == [{"goals": len(tables.GOALS), "missed": 0}]
+    benchmark_records.write("training", "cpu", timed(stack=[2.0] * 3, loop=[5.0] * 3, products=[1.5] * 3), {})
+    assert tables.missed("paper").missed.item() == 2  # 2.5 times, and 75 %
 
 
 @pytest.mark.usefixtures("empty")
@@ -183,6 +220,8 @@ def test_the_chart_of_pages_has_every_page_in_both_windows():
     chart = charts.pages().to_dict()
     rows = max(chart["datasets"].values(), key=len)
     assert len(rows) == len(table) == 2 * table.page.nunique()
+    wide = {row["page"] for row in rows if row["window"] == "wide window"}
+    assert len(wide) == len([row for row in rows if row["window"] == "narrow window"]) == len(rows) / 2
     assert max(row["megabytes"] for row in rows) == pytest.approx(table.own_bytes.max() / 1e6, abs=1e-4)
 
 

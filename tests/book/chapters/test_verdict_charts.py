@@ -32,8 +32,9 @@ def read(html):
 
 def test_the_grid_says_every_verdict_in_a_word_and_a_mark(judged):
     for truth, mark in (("true", "✓ holds"), ("false", "✗ does not hold")):
-        (table,) = read(verdict_charts.grid(judged[truth]))
+        table, others = read(verdict_charts.grid(judged[truth]))
         header, *rows = table
+        asked_elsewhere = {row[0]: dict(zip(others[0], row, strict=True)) for row in others[1:]}
         assert [row[0] for row in rows] == [claim.statement for claim in CLAIMS]
         for claim, row in zip(CLAIMS, rows, strict=True):
             if truth == "false" and claim.id.startswith("penalties"):
@@ -43,10 +44,12 @@ def test_the_grid_says_every_verdict_in_a_word_and_a_mark(judged):
                 assert cells[name].startswith(mark if name in claim.experiments else "–")
             for name in ("base-v1", "wide", "deep"):
                 assert cells[name] == ("… no data" if name in claim.experiments else "–")
-            others = cells["other tables"]
+            assert (claim.statement in asked_elsewhere) == bool(
+                {"close-up", "labels"} & set(claim.experiments)
+            )
             for name, said in (("close-up", "close-up"), ("labels", "true labels against shuffled ones")):
-                assert (f"{said}: {mark}" in others) == (name in claim.experiments)
-            assert (others == "–") == (not {"close-up", "labels"} & set(claim.experiments))
+                cell = asked_elsewhere.get(claim.statement, {said: "–"})[said]
+                assert cell.startswith(mark if name in claim.experiments else "–")
     cells = {row[0]: row[1] for row in rows}
     assert cells["Dropout raises Q upstream."].startswith("✗ does not hold −0.1")
     assert "0 : 3 of 3" in cells["Agreement across families is above chance."]
@@ -56,7 +59,7 @@ def test_new_seeds_stand_below_the_old_ones(judged):
     items = judged["true"]
     new = items[items.experiment == "base"].assign(experiment="base-new-seeds", outcome="contradicted")
     for make in (verdict_charts.grid, verdict_charts.in_short):
-        (table,) = read(make(pd.concat([items, new])))
+        table, *_ = read(make(pd.concat([items, new])))
         header, *rows = table
         claim = next(claim for claim in CLAIMS if claim.id == "dropout-leads-upstream")
         row = next(row for row in rows if row[0] == claim.statement)
@@ -100,7 +103,7 @@ def test_a_dagger_marks_a_verdict_that_hangs_on_one_item(judged):
     items = judged["true"].copy()
     here = items.index[(items.claim == "across-below-half") & (items.experiment == "base")]
     items.loc[here[0], "outcome"] = "contradicted"
-    (table,) = read(verdict_charts.grid(items))
+    table, _ = read(verdict_charts.grid(items))
     marked = [row[0] for row in table[1:] if "†" in row[1]]
     assert marked == ["Partitions agree across families less than half as well as within them."]
 
@@ -243,3 +246,12 @@ def test_a_protocol_that_is_not_stored_is_not_in_the_legend(judged):
     assert verdict_charts.SERIES["paper"] in svg
     assert {"caption": "c", "name": "n"}.items() <= spec["usermeta"].items()
     assert spec["description"]
+
+
+def test_levels_have_three_digits_and_a_bound_near_zero_shows_its_side(judged):
+    items = with_new_seeds(judged["true"])
+    lead = items.index[items.claim == "dropout-leads-upstream"]
+    items.loc[lead, ["item", "value", "low", "high"]] = "L2 0.0316228", 0.011, -0.00041, 0.0226
+    table, *_ = read(verdict_charts.predicted(items))
+    (shown,) = (row[1] for row in table[1:] if row[0].endswith("(base, L2 0.0316)"))
+    assert "0.011 (−0.0004 to 0.023)" in shown

@@ -43,17 +43,24 @@ def hostile() -> alt.Chart:
 
 def properties_tried() -> HTML:
     """List the properties that hold for any input."""
-    return text_table(tables.properties(), (16, 4))
+    return text_table(tables.properties()[["property"]], (16,))
+
+
+def reasons() -> HTML:
+    """Count the faults that no test noticed, by kind of reason."""
+    return text_table(tables.reasons(), (16, 4))
 
 
 def survivors() -> HTML:
-    """Faults that no test noticed; those in one function with the same reason share a row."""
+    """Faults that no test noticed, folded; those in one function with the same reason share a row."""
     why = "why it makes no difference"
     found = tables.survivors().rename(columns={"reason": why})
     found["where"] = found.module + "." + found.function.replace("", "(top)")
     found["fault"] = found.before + " → " + found.after
     rows = found.groupby(["where", why], sort=False, dropna=False).fault.agg(" · ".join).reset_index()
-    return text_table(rows[["where", "fault", why]], (8, 10, 11))
+    table = text_table(rows[["where", "fault", why]], (8, 10, 11)).data
+    folded = f"<details><summary>Each of the {len(found)}, with its reason</summary>\n{table}\n</details>"
+    return HTML(folded)  # type: ignore[no-untyped-call]
 
 
 @described("Faults put into three modules, by kind, and how many of them the tests caught.")

@@ -1,5 +1,6 @@
 """How hard modlib is to break: damaged files, killed runs, bad arguments, faults in the code."""
 
+import ast
 from typing import Any
 
 import pandas as pd
@@ -18,6 +19,8 @@ TRIALS = {
     "test_properties": "properties that hold for any input",
     "test_dask": "workers killed, connections cut",
 }
+#: The tests of properties, which say what they are.
+PROPERTIES = project.ROOT / "tests" / "test_properties.py"
 #: What can come of reading a damaged file, and the words for it.
 READINGS = {"equal": "the right data", "refused": "refused", "wrong": "wrong data", "crashed": "no clear end"}
 #: What tells one mutant from another. The line does not: it moves when code is added above.
@@ -41,11 +44,14 @@ def trials() -> pd.DataFrame:
 
 
 def properties() -> pd.DataFrame:
-    """Properties as sentences, out of the names of their tests: `property`, `holds`."""
+    """Properties that were tried, by their `test`: each a sentence, the first that its test has."""
     table = read("suite", "cpu").table.query("file == 'test_properties'")
-    sentences = [test.removeprefix("test_").replace("_", " ").capitalize() for test in table.test]
-    holds = ["no" if failed else "yes" for failed in table.failed]
-    return pd.DataFrame({"property": sentences, "holds": holds})
+    tree = ast.parse(project.of_checkout(PROPERTIES).read_text(encoding="utf-8"))
+    said = {
+        node.name: ast.get_docstring(node) or "" for node in tree.body if isinstance(node, ast.FunctionDef)
+    }
+    sentences = [said[test].partition("\n")[0].removesuffix(".") for test in table.test]
+    return pd.DataFrame({"test": table.test.to_numpy(), "property": sentences})
 
 
 def mutants() -> pd.DataFrame:
@@ -61,10 +67,18 @@ def mutants() -> pd.DataFrame:
 
 
 def survivors() -> pd.DataFrame:
-    """Faults that no test noticed, and the reason that a person wrote beside the records, if there is one."""
+    """Faults that no test noticed, and the reason that a person wrote beside the records, if there is one.
+
+    Reasons of one kind share a `group`.
+    """
     table = read("mutation", "cpu").table.fillna("")  # no function: the top of the module
     reasons = pd.read_csv(project.of_checkout(benchmark_records.FOLDER / "survivors.csv")).fillna("")
     return table.loc[table.outcome == "survived", MUTANT].merge(reasons, on=MUTANT, how="left")
+
+
+def reasons() -> pd.DataFrame:
+    """Count the faults that no test noticed by kind of reason, most frequent first: `reason`, `faults`."""
+    return survivors().group.value_counts().rename_axis("reason").reset_index(name="faults")
 
 
 # ---------------------------------------------------------------- numbers in prose
@@ -88,6 +102,7 @@ def suite(_profile: str) -> pd.DataFrame:
         "tests": table.cases.sum(), "failed": table.failed.sum(), "skipped": table.skipped.sum(),
         "argument_cases": table[table.file == "test_arguments"].cases.sum(),
         "properties": (table.file == "test_properties").sum(),
+        "properties_failed": table[table.file == "test_properties"].failed.sum(),
         "minutes": minutes["test"], "minutes_long": minutes["test-all"],
         "kills": killed.get("kills"), "ends": killed.get("ends"),
     }  # fmt: skip

@@ -10,7 +10,6 @@ from modlib.book import theme
 from modlib.book.chapters.speed import tables
 from modlib.book.chapters.speed.estimates import SMALLEST, exponents
 from modlib.book.html_table import text_table
-from modlib.book.stored import there
 
 #: Vega expression: a power of ten as one, other numbers not at all.
 _TENS = "format(round(log(datum.value) / LN10), 'd')"
@@ -26,8 +25,8 @@ CURVES: dict[str, tuple[str, ...]] = {
     "images": ("similarity",),
     "networks": ("training", "similarity"),
 }
-#: An error up to which a graph is that of all images: the last layer's output gradient looks at none.
-_SAME = 1e-9
+#: Windows in which pages were opened, by their names in the record.
+WINDOWS = {"desk": "wide window", "phone": "narrow window"}
 #: Columns of the record of pages.
 PAGES = ["page", "window", "own_bytes", "shared_bytes", "requests", "seconds"]
 _TWO_COLUMNS: dict[str, Any] = {"title": None, "orient": "top", "columns": 2, "symbolOpacity": 1}
@@ -90,8 +89,7 @@ def growth(by: str) -> alt.HConcatChart:
 )
 def fewer_images() -> alt.HConcatChart:
     """Error of graphs, and share of Q given up, when similarities are formed from fewer images."""
-    table = there(tables.on_record("growth-images"))
-    graphs = table[~table.normalized & (table.error > _SAME)].groupby(["images", "measure"])
+    graphs = tables.raw_graphs_of_fewer_images().groupby(["images", "measure"])
     ends = {"": 0.5, "low_": 0.25, "high_": 0.75}
     quantiles = [graphs[["error", "lost"]].quantile(level).add_prefix(end) for end, level in ends.items()]
     rows = pd.concat(quantiles, axis=1).reset_index()
@@ -137,10 +135,11 @@ def pages() -> theme.Layered:
     table = table.assign(
         megabytes=table.own_bytes / tables.MEGABYTE,
         shared=table.shared_bytes / tables.MEGABYTE,
+        window=table.window.map(WINDOWS),
         page=table.page.str.split("/").str[-1].str.removesuffix(".html"),
     )
     heaviest, slowest = (goal.asked for goal in tables.GOALS if goal.table is tables.pages)
-    colours = theme.scale_of(dict(zip(("desk", "phone"), theme.SERIES_COLOURS, strict=False)))
+    colours = theme.scale_of(dict(zip(WINDOWS.values(), theme.SERIES_COLOURS, strict=False)))
     columns = ["page", "window", "megabytes", "shared", "requests", "seconds"]
     from_zero = alt.Scale(domainMin=0)
     weight = alt.X("megabytes:Q", title="weight without shared scripts (MB)", axis=alt.Axis(tickCount=6))

@@ -126,19 +126,22 @@ def partitions(_profile: str) -> pd.DataFrame:
 def searches(_profile: str) -> pd.DataFrame:
     """How often each search misses the best Q known of a graph, given as much time as `find_modules` takes.
 
-    The columns are those of `by_search`, with `percent` of all searches and `milliseconds` a graph.
+    The columns are those of `by_search`, with `percent` of all searches, `milliseconds` a graph, and
+    `furthest`, by how much Q the worst search misses.
     """
     records = {64: on_record("search"), 256: on_record("search-wide")}
     found = [by_search(table).assign(units=units) for units, table in records.items() if table is not None]
     table = pd.concat(found or [by_search(there(None))], ignore_index=True)
     table = table.assign(percent=100 * table.below / table.searches, milliseconds=1000 * table.seconds)
+    table["furthest"] = -table.lowest.clip(upper=0)
     return table[["units", *table.columns.drop("units")]]
 
 
 @offered("restarts")
 def null_searches(_profile: str) -> pd.DataFrame:
-    """How far Q of null draws of 256 units falls short with few restarts, as `shortfall` has it."""
-    return shortfall(there(on_record("search-nulls")))
+    """How far Q of null draws of 256 units falls `short` with few restarts: `shortfall`, as a distance."""
+    found = shortfall(there(on_record("search-nulls")))
+    return found.assign(short=-found["mean"])
 
 
 @offered()
@@ -225,9 +228,25 @@ def fewer_images(_profile: str) -> pd.DataFrame:
     return (100 * medians).reset_index()
 
 
+def raw_graphs_of_fewer_images() -> pd.DataFrame:
+    """Return the raw graphs from fewer images, without those that are the same whatever the images are."""
+    table = there(on_record("growth-images"))
+    return table[~table.normalized & (table.error > ROUNDING)]
+
+
+@offered("images", "measure")
+def fewer_images_by_measure(_profile: str) -> pd.DataFrame:
+    """Error of raw graphs from fewer images, and share of Q given up, in per cent: medians by measure."""
+    groups = raw_graphs_of_fewer_images().groupby(["images", "measure"])
+    return (100 * groups[["error", "lost"]].median()).reset_index()
+
+
 @offered("neighbours")
 def fewer_edges(_profile: str) -> pd.DataFrame:
-    """How much faster a search is if each unit keeps its strongest edges, and the share of Q given up (%)."""
+    """Time of a search of the whole graph, as `times` that of one with the strongest edges of each unit only.
+
+    The share of Q that is given up is in per cent.
+    """
     table = there(on_record("growth-sparse"))
     whole = table[table.neighbours == 0].seconds.item()
     return table.assign(times=whole / table.seconds, lost=100 * table.lost)
@@ -326,3 +345,10 @@ def goals() -> pd.DataFrame:
             met = "yes" if (value <= goal.asked if goal.most else value >= goal.asked) else "no"
         rows.append([goal.what, asked, measured, met])
     return pd.DataFrame(rows, columns=["what", "asked", "measured", "met"])
+
+
+@offered()
+def missed(_profile: str) -> pd.DataFrame:
+    """How many of the goals are missed (`missed`, of `goals`)."""
+    met = goals().met
+    return pd.DataFrame([{"goals": len(met), "missed": int((met == "no").sum())}])

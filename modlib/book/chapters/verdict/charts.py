@@ -1,5 +1,6 @@
 """The tables and the chart of the verdict: words and marks, which need neither colour nor script."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -42,7 +43,8 @@ CLAIMED = {
 }
 #: What stands for an experiment in the claim about two of them, in words.
 NAMES = {BOTH_LABELS: "true labels against shuffled ones"}
-OTHER_TABLES = "other tables"
+#: Experiments about which few claims are, which have a table of verdicts to themselves.
+OTHER_TABLES = (CLOSE_UP, BOTH_LABELS)
 #: How many of the items that contradict a claim in an experiment are named.
 NAMED = 3
 SERIES = {
@@ -91,14 +93,22 @@ _TABLE = Environment(autoescape=True).from_string(
 def grid(items: pd.DataFrame) -> HTML:
     """Verdict on every claim in every experiment, on its old seeds and, where there are any, on new ones."""
     cells = _cells(items)
-    header = ["claim", *TESTED_IN, OTHER_TABLES]
-    rows = []
-    for claim in CLAIMS:
-        others = [name for name in (CLOSE_UP, BOTH_LABELS) if name in claim.experiments]
-        named = [Markup("{}: {}").format(_named(name), cells[claim.id, name]) for name in others]
-        tested = [_old_and_new(cells, claim, name) for name in TESTED_IN]
-        rows.append([claim.statement, *tested, _BREAK.join(named) or "–"])
-    return _html(_table("Verdicts, with the effect, or the items for : against, of all", header, rows))
+    of_others = [claim for claim in CLAIMS if {*OTHER_TABLES} & {*claim.experiments}]
+    parts = [
+        _table(
+            title,
+            ["claim", *map(_named, experiments)],
+            [
+                [claim.statement, *(_old_and_new(cells, claim, name) for name in experiments)]
+                for claim in asked
+            ],
+        )
+        for title, experiments, asked in (
+            ("Verdicts, with the effect, or the items for : against, of all", TESTED_IN, CLAIMS),
+            ("Claims asked of other tables", OTHER_TABLES, of_others),
+        )
+    ]
+    return _html(Markup("\n").join(parts))
 
 
 def in_short(items: pd.DataFrame) -> HTML:
@@ -141,7 +151,7 @@ def against(items: pd.DataFrame, *, of_paper: bool) -> HTML:
     where: Any
     for where, group in found.groupby(["claim", "experiment"], sort=False):
         (claim, experiment), verdict = where, verdicts.loc[where]
-        named = [f"{row.item}: {_interval(row)}; claimed: {_claimed(row)}" for row in _rows(group[:NAMED])]
+        named = [f"{_item(row)}: {_interval(row)}; claimed: {_claimed(row)}" for row in _rows(group[:NAMED])]
         if len(group) > NAMED:
             named.append(f"and {len(group) - NAMED} more")
         words = [_STATEMENTS[claim], _named(experiment), _marked(verdict.verdict)]
@@ -169,7 +179,7 @@ def predicted(items: pd.DataFrame) -> HTML:
 def _predictions(title: str, both: pd.DataFrame) -> Markup:
     rows: list[list[object]] = []
     for row in _rows(both):
-        named = f"{_STATEMENTS[row.claim]} ({row.experiment}, {row.item})"
+        named = f"{_STATEMENTS[row.claim]} ({row.experiment}, {_item(row)})"
         rows.append([named, _on_seeds(row, ""), _on_seeds(row, "_new")])
     return _table(title, ["claim, experiment and item", "old seeds", "new seeds"], rows)
 
@@ -193,7 +203,10 @@ def old_and_new(items: pd.DataFrame, profile: str) -> HTML:
         counts = "{} ({:.0f} for, {:.0f} against, of {:.0f})"
         before = (row.verdict_before, row.n_supported_before, row.n_contradicted_before, row.n_items_before)
         now = (row.verdict, row.n_supported, row.n_contradicted, row.n_items)
-        verdicts = [counts.format(_marked(verdict), *numbers) for verdict, *numbers in (before, now)]
+        verdicts = [
+            counts.format(_marked(verdict), *numbers) if numbers[-1] else "not asked"
+            for verdict, *numbers in (before, now)
+        ]
         rows.append([_STATEMENTS[row.claim], _named(row.experiment), *verdicts])
     if not rows:
         return _html("<p>No verdict has changed.</p>")
@@ -236,7 +249,7 @@ def _folded(claim: Claim, items: pd.DataFrame, verdicts: pd.DataFrame) -> Markup
             continue
         rows: list[list[object]] = []
         for row in _rows(items[(items.claim == claim.id) & (items.experiment == verdict.experiment)]):
-            ours, outcome = [row.item, _interval(row), row.n], f"{OUTCOME_MARKS[row.outcome]} {row.outcome}"
+            ours, outcome = [_item(row), _interval(row), row.n], f"{OUTCOME_MARKS[row.outcome]} {row.outcome}"
             rows.append([*ours, _claimed(row), _number(row.paper), _p(row.p_holm), outcome])
         missing = f"; {verdict.n_no_data} without data" if verdict.n_no_data else ""
         counts = f"{verdict.n_supported} for, {verdict.n_contradicted} against, of {verdict.n_items}{missing}"
@@ -330,8 +343,17 @@ def _marked(verdict: str) -> str:
     return f"{MARKS[verdict]} {verdict}"
 
 
+def _item(row: Any) -> str:
+    """Name the item of a row, its level to three digits: 0.0316228 is a power of ten, rounded."""
+    return re.sub(r"\d+\.\d{5,}", lambda level: f"{float(level[0]):.3g}", row.item)
+
+
 def _number(value: float) -> str:
-    return "–" if pd.isna(value) else f"{value:.3f}".replace("-", "−")
+    """Write a number with three decimals, or with as many as show on which side of zero it lies."""
+    if pd.isna(value):
+        return "–"
+    decimals = next((n for n in range(3, 9) if value == 0 or round(value, n)), 3)
+    return f"{value:.{decimals}f}".replace("-", "−")
 
 
 def _interval(row: Any, side: str = "") -> str:
