@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from modlib.algorithms import OPTIMISERS, find_modules_by
 from modlib.bounds import modularity_bound
 from modlib.clustering import find_modules, modularity
-from modlib.comparison import agreement, rank_correlation, transfers
+from modlib.comparison import agreement, agreement_pairs, rank_correlation, transfers
 from modlib.measures import MEASURES, adjacency, normalise, similarity
 from modlib.networks import MLPStack, concatenate
 from modlib.two_parts import similarity_of
@@ -203,11 +203,12 @@ def test_chance_corrected_agreement_of_a_shuffled_partition_is_near_zero(a, b, s
     On average over 200 shuffles, within four standard errors; and not so before they are shuffled.
     """
     assume(min(len(set(a)), len(set(b))) > 1)
-    shuffled = [agreement(a, b[order_of(30, (seed, number))]) for number in range(200)]
-    for name in ("ami", "ari"):
-        values = np.array([value[name] for value in shuffled])
-        assert abs(values.mean()) <= 4 * values.std() / np.sqrt(200) + 1e-3
-        assert agreement(a, renamed(a))[name] == 1
+    labels = [a, renamed(a), *(b[order_of(30, (seed, number))] for number in range(200))]
+    pairs = [(0, other) for other in range(1, len(labels))]
+    for values in agreement_pairs(labels, pairs, metrics=("ami", "ari")).values():
+        itself, shuffled = values[0], values[1:]
+        assert abs(shuffled.mean()) <= 4 * shuffled.std() / np.sqrt(200) + 1e-3
+        assert itself == 1
 
 
 @drawn(60)
