@@ -39,6 +39,13 @@ modlib_timings = "timings.json"
 modlib_explorer = "explorer"
 exclude_patterns = ["_build", "toy"]
 thebe_config = {}
+nitpick_ignore_regex = [("py:.*", "numpy.*")]
+"""
+ARRAYS = """
+from numpy.typing import ArrayLike
+
+def joined(a: ArrayLike, b: ArrayLike | None = None) -> float:
+    \"\"\"Join two arrays.\"\"\"
 """
 TABLES = """
 from modlib.book.numbers import offered
@@ -147,6 +154,7 @@ def write_project(folder, spec=SPEC):
     (folder / "conf.py").write_text(CONF)
     (folder / "toy").mkdir()
     (folder / "toy" / "tables.py").write_text(TABLES)
+    (folder / "toy" / "arrays.py").write_text(ARRAYS)
     (folder / "numbers.json").write_text(json.dumps(NUMBERS))
     (folder / "timings.json").write_text(json.dumps({"chart": 12.4, "index": 3.0, "plain": 0.6}))
     (folder / "_toc.yml").write_text(
@@ -672,6 +680,12 @@ def test_modules_are_listed_in_the_given_order_then_the_others(tmp_path, monkeyp
     monkeypatch.syspath_prepend(tmp_path)
     names = public_modules("small_package", first=["c", "not_there", "b"], without=["hidden"])
     assert names == ["c", "b", "a"]
+
+
+def test_what_numpy_takes_for_an_array_has_its_name_in_signatures(project):
+    signature = BeautifulSoup(page(project, "interface"), "html.parser").find(id="toy.arrays.joined")
+    said = signature.get_text().strip().removesuffix("¶")
+    assert said == "toy.arrays.joined(a: ArrayLike, b: ArrayLike | None = None) → float"
 
 
 def test_run_times_link_to_their_chapters_in_the_order_of_the_book(project):

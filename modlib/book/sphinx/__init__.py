@@ -9,6 +9,7 @@ from typing import Any
 from sphinx.application import Sphinx
 
 from modlib.book.sphinx import (
+    api,
     assets,
     charts,
     checks,
@@ -22,11 +23,24 @@ from modlib.book.sphinx import (
     search,
     terms,
 )
-from modlib.book.sphinx.api import ModulesDirective
 from modlib.book.sphinx.runtimes import RuntimesDirective
 from modlib.book.sphinx.schema import SchemaDirective
 
-PARTS = (assets, charts, checks, citations, downloads, explorer, foot, head, numbers, reading, search, terms)
+PARTS = (
+    api,
+    assets,
+    charts,
+    checks,
+    citations,
+    downloads,
+    explorer,
+    foot,
+    head,
+    numbers,
+    reading,
+    search,
+    terms,
+)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -34,7 +48,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     for part in PARTS:
         part.setup(app)
     app.add_config_value("modlib_timings", "book/executed/timings.json", "env", (str,))
-    app.add_directive("modules", ModulesDirective)
     app.add_directive("runtimes", RuntimesDirective)
     app.add_directive("schema", SchemaDirective)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

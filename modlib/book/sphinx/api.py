@@ -1,10 +1,19 @@
-"""The directive ``{modules}``: the reference of every public module of a package, in a given order."""
+"""The directive ``{modules}``: the reference of every public module of a package, in a given order.
+
+What NumPy takes for an array has the name `ArrayLike` there, and not the union that it stands for.
+"""
 
 import importlib
 import pkgutil
 from typing import Any, ClassVar
 
+from numpy.typing import ArrayLike
+from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
+from sphinx.util.typing import stringify_annotation
+
+#: The union as autodoc writes it.
+_ARRAY_LIKE = stringify_annotation(ArrayLike, "smart")
 
 
 def public_modules(package: str, *, first: list[str], without: list[str]) -> list[str]:
@@ -30,3 +39,16 @@ class ModulesDirective(SphinxDirective):
             lines += [f"## `{package}.{name}`", "", "```{eval-rst}"]
             lines += [f".. automodule:: {package}.{name}", "   :members:", "```", ""]
         return self.parse_text_to_nodes("\n".join(lines), allow_section_headings=True)
+
+
+def _name_array_like(
+    _: Sphinx, __: str, ___: str, ____: Any, _____: Any, signature: str | None, returns: str | None
+) -> tuple[str | None, str | None]:
+    """Give a signature with the name of the union in place of its members."""
+    return signature and signature.replace(_ARRAY_LIKE, "~numpy.typing.ArrayLike"), returns
+
+
+def setup(app: Sphinx) -> None:
+    """Register the directive, and look at every signature."""
+    app.add_directive("modules", ModulesDirective)
+    app.connect("autodoc-process-signature", _name_array_like)
