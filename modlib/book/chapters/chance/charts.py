@@ -51,7 +51,7 @@ def lowest(levels: pd.DataFrame | None, null: str = "weights-permuted") -> pd.Da
         return not_yet("close-up")
     rows = chance.surely_below(levels, null)
     if rows.empty:
-        return Markdown("No graph lies surely below this null.")
+        return Markdown("No graph lies surely below this null.")  # type: ignore[no-untyped-call]
     ends = {"excess": "excess", "low": "from", "high": "to"}
     table = with_graph_names(rows).set_index("graph")[[*ends]].rename(columns=ends)
     return table.map("{:.3f}".format)

@@ -156,8 +156,8 @@ def surely_below(levels: pd.DataFrame, null: str) -> pd.DataFrame:
     below = levels[(levels.null == null) & (levels.holm < ALPHA) & (levels.excess < 0)]
     if below.empty:
         return below
-    regularizer, strength = below.groupby(LEVEL).size().idxmax()
-    here = (below.regularizer == regularizer) & (below.strength == strength)
+    most: Any = below.groupby(LEVEL).size().idxmax()
+    here = (below[LEVEL] == list(most)).all(axis=1)
     return below[here].sort_values("excess").reset_index(drop=True)
 
 
