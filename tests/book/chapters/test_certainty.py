@@ -293,3 +293,9 @@ def test_the_power_of_new_seeds_follows_from_the_spread_of_the_old(monkeypatch, 
     assert (single.enough == 16).all()
     assert (table.new == 60).all()
     assert (table.old == 9).all()
+    shown = certainty.power_tables("paper")["at matched accuracy"].loc["base-new-seeds"]
+    assert shown.power.to_list() == [f"{expected:.3f}"] * 3
+    assert shown.loc["single", "enough"] == "16 of 16"
+    assert shown.loc["upstream", "enough"] == "–"
+    monkeypatch.setattr(certainty, "SMALL", 1.0)  # a lead that nobody misses
+    assert set(certainty.power_tables("paper")["all levels"].power) == {"> 0.999"}

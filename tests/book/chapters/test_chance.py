@@ -226,6 +226,18 @@ def test_what_is_not_above_a_null_is_named_and_counted(levels):
     assert counts.to_numpy().sum() == len(found)
 
 
+def test_graphs_surely_below_are_those_of_the_level_with_most_of_them(levels):
+    below = chance.surely_below(levels, "similarity")
+    assert set(below.strength) == {0.2}  # the first of two levels with four graphs
+    assert below.excess.to_list() == pytest.approx([-0.15] * 4)
+    drawn = levels.null == "similarity"
+    fewer = levels.drop(index=levels[drawn & (levels.strength == 0.2) & (levels.excess < 0)].index[0])
+    assert set(chance.surely_below(fewer, "similarity").strength) == {1e-5}
+    assert set(below.layer) == {2}
+    assert set(below.measure) == {"output_grad", "output_hess"}
+    assert chance.surely_below(at_level(levels, STRONGER), "similarity").empty
+
+
 def test_shares_by_measure_are_means_over_layers_and_both_forms(levels):
     found = chance.shares_by_measure(levels)
     assert list(found.columns) == list(chance.NULL_NAMES)

@@ -78,7 +78,8 @@ def test_every_chart_describes_itself_names_no_page_colour_and_is_narrow(levels)
         assert "background" not in spec.get("config", {})
         assert not re.search(r"(label|title|domain|tick|grid)Color", str(spec.get("config", {})))
         width = spec.get("spec", spec)["width"]
-        assert width <= 205 or "facet" not in spec
+        one_column = "columns" not in spec and "column" not in spec.get("facet", {})
+        assert width <= (300 if one_column else 205)
         numbers = drawn(chart).select_dtypes("number").to_numpy()
         assert numbers.size > 0
 
@@ -127,7 +128,7 @@ def test_labels_stand_in_pairs(levels):
 
 def test_sizes_tell_what_is_claimed_from_limits():
     rows = drawn(charts.size(made_up_size())).set_index("row")
-    assert rows.loc["3 dimensions", "kind"] == "as the null has it"
+    assert rows.loc["3 dimensions", "kind"] == "what the null draws"
     assert rows.loc["dimensions of variance 1/k", "kind"] == "not what the null draws"
     assert rows.loc["dimensions of variance 1/k", "rate"] == 0.75
     assert rows.loc["input covariance, normalised", "on"].nunique() == 2
@@ -160,11 +161,16 @@ def test_shares_by_measure_are_percentages_and_a_dash_where_there_is_no_test(lev
 
 
 def test_the_lowest_come_first(levels):
-    table = charts.lowest(levels, 5)
-    assert len(table) == 5
+    table = charts.lowest(levels, "similarity")
+    assert list(table.columns) == ["excess", "from", "to"]
+    assert table.excess.to_list() == ["-0.150"] * 4  # dropout of .05, less .2 downstream in the second layer
+    assert "output Hessian, raw, layer 2" in table.index
     assert table.excess.astype(float).is_monotonic_increasing
-    assert (table.high.astype(float) < 0).all()
+    assert (table.to.astype(float) < 0).all()
+    none = charts.lowest(levels[levels.strength == 0.6], "similarity")
+    assert none.data == "No graph lies surely below this null."
     counts = charts.not_above(levels)
+    assert list(counts.columns[:2]) == [("untrained", "below"), ("untrained", "open")]
     assert list(counts.index) == ["dropout 0.2", "dropout 0.6", "L2 1e-05"]
     assert counts.loc["dropout 0.2"].sum() > counts.loc["dropout 0.6"].sum()
     assert counts.loc["L2 1e-05"].sum() >= 32

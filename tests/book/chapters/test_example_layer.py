@@ -2,6 +2,7 @@
 
 import json
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -11,11 +12,13 @@ import vl_convert
 
 import modlib
 from modlib.analysis.chance import crossing
+from modlib.book.chapters.example_layer import tables as example_layer
 from modlib.book.chapters.example_layer.charts import sorted_matrices
 from modlib.book.chapters.example_layer.payload import ALPHABET, VARIANT_NAMES, encode, order_of, payload
 from modlib.book.chapters.example_layer.tables import OPENING, Layer, collect, crossings
 from modlib.measures import VARIANTS
 from modlib.study import recompute
+from modlib.study.accuracy_filter import PAIR
 
 UP = VARIANTS.index(OPENING["upstream"])
 DOWN = VARIANTS.index(OPENING["downstream"])
@@ -187,11 +190,33 @@ def test_table_of_crossings_compares_the_opening_partitions():
     table = crossings(layers, shuffles=20)
     for key, layer in layers.items():
         expected = modlib.agreement(layer.labels[UP], layer.labels[DOWN])
-        assert table.loc[key, ("ecs", "found")] == pytest.approx(expected["ecs"], abs=5e-4)
-        assert table.loc[key, ("ami", "found")] == pytest.approx(expected["ami"], abs=5e-4)
-        assert table.loc[key, ("ecs", "by chance")] == round(
+        assert table.loc[key, ("ECS", "found")] == pytest.approx(expected["ecs"], abs=5e-4)
+        assert table.loc[key, ("AMI", "found")] == pytest.approx(expected["ami"], abs=5e-4)
+        assert table.loc[key, ("ECS", "by chance")] == round(
             crossing(layer.labels[UP], layer.labels[DOWN], shuffles=20)["ecs"].mean, 3
         )
+
+
+def test_agreement_in_the_tables_is_that_of_the_opening_partitions_of_kept_networks(monkeypatch):
+    layer = random_layer(12, 0)
+    a, b, other = (layer.labels[i] for i in (UP, DOWN, 0))
+    right, wrong = modlib.agreement(a, b), modlib.agreement(other, b)
+    assert right["ami"] != wrong["ami"]
+    pairs = [
+        ("one", 2, "input_grad", True, "output_grad", True, right["ecs"], right["ami"]),
+        ("one", 2, "input_cov", False, "output_grad", True, wrong["ecs"], wrong["ami"]),
+        ("one", 2, "input_grad", False, "output_grad", True, wrong["ecs"], wrong["ami"]),
+        ("not kept", 2, "input_grad", True, "output_grad", True, wrong["ecs"], wrong["ami"]),
+    ]
+    results = SimpleNamespace(
+        networks=pd.DataFrame({"network": ["one", "not kept"], "regularizer": ["l2", "l1"]}),
+        agreement=pd.DataFrame(pairs, columns=["network", "layer", *PAIR, "ecs", "ami"]),
+        kept={"one": None},
+    )
+    monkeypatch.setattr(example_layer, "run", lambda name, *, profile: results)
+    table = example_layer.in_tables("paper")
+    assert table[["network", "regularizer", "layer"]].to_numpy().tolist() == [["one", "l2", 2]]
+    assert (table.ecs[0], table.ami[0]) == (right["ecs"], right["ami"])
 
 
 # --- what the browser makes of it: drawn by Vega, read back from the drawing

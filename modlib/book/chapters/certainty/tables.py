@@ -286,6 +286,19 @@ def power_of_new_seeds(profile: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
+def power_tables(profile: str) -> dict[str, pd.DataFrame]:
+    """`power_of_new_seeds` for reading: a table a choice of levels."""
+    table = power_of_new_seeds(profile)
+    counts = [
+        f"{enough:.0f} of {of:.0f}" if graphs == "single" else "–"
+        for graphs, enough, of in table[["graphs", "enough", "of"]].itertuples(index=False)
+    ]
+    chance = ["> 0.999" if value >= 0.9995 else f"{value:.3f}" for value in table.power]
+    table = table.assign(sd=table.sd.round(3), power=chance, enough=counts).drop(columns="of")
+    table = table.set_index(["experiment", "graphs"])
+    return {name: table[table["levels"] == name].drop(columns="levels") for name in contrasts.LEVELS_COMPARED}
+
+
 @offered()
 def wanted(_profile: str) -> pd.DataFrame:
     """Return the difference in Q that single graphs should show, and with which chance."""

@@ -21,8 +21,8 @@ from modlib.book.theme import (
     panels,
     scale_of,
 )
-from modlib.paper.graph_names import graph_key, graph_name
-from modlib.study.accuracy_filter import GRAPH, LEVEL
+from modlib.paper.graph_names import with_graph_names
+from modlib.study.accuracy_filter import LEVEL
 
 SETTING_SHAPES = {"untrained": "cross", "weakest L2": "square", "strongest dropout": "circle"}
 LABEL_SHAPES = {"true labels": "circle", "permuted labels": "square"}
@@ -39,23 +39,22 @@ def not_above(levels: pd.DataFrame | None) -> pd.DataFrame | Markdown:
     """Count the graphs whose Q is not above a null, by level and null, in `tables.levels`."""
     if levels is None:
         return not_yet("close-up")
-    table = chance.where_not_above(levels)
+    undecided = chance.NOT_ABOVE[1]
+    table = chance.where_not_above(levels).rename(columns={undecided: "open"}, level=1)
     table.index = pd.Index([_level(*level) for level in table.index], name="level")
-    return table
+    return table.rename(columns=_first_word, level=0)
 
 
-def lowest(levels: pd.DataFrame | None, n: int = 12) -> pd.DataFrame | Markdown:
-    """Tabulate the `n` levels and graphs of `tables.levels` with the lowest excess over a null."""
+def lowest(levels: pd.DataFrame | None, null: str = "weights-permuted") -> pd.DataFrame | Markdown:
+    """Tabulate the graphs surely below a null at the level with the most of them (`tables.surely_below`)."""
     if levels is None:
         return not_yet("close-up")
-    rows = chance.not_above(levels).head(n)
-    shown = {
-        "null": rows.null.map(chance.NULL_NAMES),
-        "level": _level_names(rows),
-        "graph": [graph_name(*graph_key(key)) for key in rows[GRAPH].itertuples(index=False, name=None)],
-        **{name: rows[name].map("{:.3f}".format) for name in ("excess", "low", "high")},
-    }
-    return pd.DataFrame(shown).set_index("level")
+    rows = chance.surely_below(levels, null)
+    if rows.empty:
+        return Markdown("No graph lies surely below this null.")  # type: ignore[no-untyped-call]
+    ends = {"excess": "excess", "low": "from", "high": "to"}
+    table = with_graph_names(rows).set_index("graph")[[*ends]].rename(columns=ends)
+    return table.map("{:.3f}".format)
 
 
 def by_measure(levels: pd.DataFrame | None) -> pd.DataFrame | Markdown:
@@ -64,7 +63,12 @@ def by_measure(levels: pd.DataFrame | None) -> pd.DataFrame | Markdown:
         return not_yet("close-up")
     table = chance.shares_by_measure(levels)
     shown = table.map("{:.0%}".format, na_action="ignore").fillna("–").rename(index=NAMES, level="measure")
-    return shown.rename(columns=lambda null: chance.NULL_NAMES[null].split()[0])  # or it is wider than a page
+    return shown.rename(columns=lambda null: _first_word(chance.NULL_NAMES[null]))
+
+
+def _first_word(null: str) -> str:
+    """Shorten the name of a null for the head of a table, which would be wider than a page."""
+    return null.split()[0]
 
 
 def _level(regularizer: str, strength: float) -> str:
@@ -243,7 +247,7 @@ def _by_layer(row: str, **options: Any) -> dict[str, Any]:
 )
 def size(table: pd.DataFrame) -> alt.FacetChart:
     """Plot rates of rejection on layers without modules (`rejections.size`), with the band around 5 %."""
-    claimed, limit = "as the null has it", "not what the null draws"
+    claimed, limit = "what the null draws", "not what the null draws"
     networks = table.data == "random networks"
     form = np.where(table.graph == "raw", ", raw", "")
     layers: pd.Series = table.data.str.removeprefix("units as vectors in ") + form
@@ -275,7 +279,7 @@ def size(table: pd.DataFrame) -> alt.FacetChart:
     )
     row = alt.Row("on:N", sort=None, header=alt.Header(title=None, orient="top"))
     return panels(
-        *(band, span, dot), data=found.round(4), size=(205, None), independent="y", row=row, spacing=14
+        *(band, span, dot), data=found.round(4), size=(280, None), independent="y", row=row, spacing=14
     )
 
 

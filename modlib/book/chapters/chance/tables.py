@@ -148,6 +148,19 @@ def not_above(levels: pd.DataFrame) -> pd.DataFrame:
     return found.assign(verdict=np.where(found.high < 0, *NOT_ABOVE)).reset_index(drop=True)
 
 
+def surely_below(levels: pd.DataFrame, null: str) -> pd.DataFrame:
+    """Rows of `by_level` that are below a null after Holm's correction, the lowest excess first.
+
+    They are those of the level that has the most of them; there may be none.
+    """
+    below = levels[(levels.null == null) & (levels.holm < ALPHA) & (levels.excess < 0)]
+    if below.empty:
+        return below
+    most: Any = below.groupby(LEVEL).size().idxmax()
+    here = (below[LEVEL] == list(most)).all(axis=1)
+    return below[here].sort_values("excess").reset_index(drop=True)
+
+
 def where_not_above(levels: pd.DataFrame) -> pd.DataFrame:
     """Count the graphs of `not_above`, a row a level, columns by null and verdict."""
     counts = not_above(levels).groupby([*LEVEL, "null", "verdict"]).size()
@@ -276,12 +289,15 @@ def excess(profile: str) -> pd.DataFrame:
 @offered("null")
 def most_below(profile: str) -> pd.DataFrame:
     """Find the level with the most graphs surely below each null (Holm's correction), and their number."""
+    table = there(levels(profile))
     rows = []
-    for null, group in there(levels(profile)).groupby("null"):
-        below = group[(group.holm < ALPHA) & (group.excess < 0)].groupby(LEVEL).size()
-        most: Any = below.idxmax() if len(below) else None
-        level = f"{REGULARIZERS[most[0]]} of {most[1]:g}" if most else "no level"
-        rows.append({"null": null, "graphs": below.max() if most else 0, "level": level})
+    for null in table.null.unique():
+        below = surely_below(table, null)
+        level = "no level"
+        if len(below):
+            regularizer, strength = below.iloc[0][LEVEL]
+            level = f"{REGULARIZERS[regularizer]} of {strength:g}"
+        rows.append({"null": null, "graphs": len(below), "level": level})
     return pd.DataFrame(rows)
 
 
@@ -311,12 +327,9 @@ def rejection_rates(_profile: str) -> pd.DataFrame:
     """Share of made-up layers without modules that the nulls reject at 5 %, by kind of layer.
 
     `claimed` are the layers that the nulls themselves describe, also by null; the others are not what nulls
-    draw. `outside` counts rates outside 5 ± 2 %, `surely_outside` whole intervals.
+    draw.
     """
     table = rejections.read("size")
-    low, high = ALPHA - rejections.BAND, ALPHA + rejections.BAND
-    table["outside"] = ~table.rate.between(low, high)
-    table["surely_outside"] = (table.high < low) | (table.low > high)
     claimed, limits = table[~table.limit], table[table.limit]
     kinds = {
         "claimed": claimed,
@@ -326,5 +339,4 @@ def rejection_rates(_profile: str) -> pd.DataFrame:
     }
     groups = pd.concat([group.assign(layers=name) for name, group in kinds.items()]).groupby("layers")
     rates = groups.rate.agg(rows="size", lowest="min", mean="mean", highest="max")
-    rates = rates.join(groups[["outside", "surely_outside"]].sum())
     return rates.assign(repetitions=groups.repetitions.min()).reset_index()

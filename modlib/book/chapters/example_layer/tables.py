@@ -9,7 +9,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from modlib.analysis.chance import crossing
+from modlib.book.numbers import offered
 from modlib.measures import VARIANTS, graphs
+from modlib.study.accuracy_filter import PAIR
+from modlib.study.runner import run
 
 #: The partitions that the page compares, chosen before looking: the two gradient measures are mirror images
 #: of each other (J Jᵀ with J = ∂h/∂x, Jᵀ J with J = ∂z/∂h), and normalised they do not see units' scales.
@@ -44,7 +47,20 @@ def crossings(layers: Mapping[tuple[str, int], Layer], *, shuffles: int = 500, s
     for key, layer in layers.items():
         compared = crossing(layer.labels[up], layer.labels[down], shuffles=shuffles, seed=seed)
         rows[key] = [value for score in compared.values() for value in (score.found, score.mean, score.high)]
-    columns = pd.MultiIndex.from_product([["ecs", "ami"], ["found", "by chance", "97.5 % of chance"]])
+    columns = pd.MultiIndex.from_product([["ECS", "AMI"], ["found", "by chance", "97.5 %"]])
     table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
     table.index = pd.MultiIndex.from_tuples(table.index, names=["network", "layer"])
     return table.round(3) + 0.0  # not −0.0
+
+
+@offered("regularizer", "layer")
+def in_tables(profile: str) -> pd.DataFrame:
+    """Agreement of the two partitions of `OPENING` in the tables of ``base``, of networks kept with weights.
+
+    The page searches anew, and may find other partitions that are about as good.
+    """
+    results = run("base", profile=profile)
+    kept = results.networks.loc[results.networks.network.isin(list(results.kept)), ["network", "regularizer"]]
+    opening = pd.Series([*OPENING["upstream"], *OPENING["downstream"]], index=PAIR)
+    rows = results.agreement[(results.agreement[PAIR] == opening).all(axis=1)]
+    return kept.merge(rows[["network", "layer", "ecs", "ami"]], on="network")
