@@ -66,19 +66,30 @@ def effects(modules: pd.DataFrame, agreement: pd.DataFrame, networks: pd.DataFra
     return pd.DataFrame(rows, columns=[*_KEY, "effect", "at", *names])
 
 
-def reversals(found: pd.DataFrame) -> pd.DataFrame:
-    """Name the specifications by which an effect has the opposite sign from the default's (`DEFAULT`).
+def beside_default(found: pd.DataFrame) -> pd.DataFrame:
+    """Put every other specification beside the default (`DEFAULT`), where the default has a sign.
 
-    Those rows of `effects` are returned whose whole interval is on the other side of 0 from the value by the
-    default in the same experiment, which is added as `default`, with its interval from `default_low` to
+    An effect whose interval by the default holds 0 has no sign that another specification could reverse, so
+    its rows are left out, of that experiment. To the other rows of `effects`, those of the default aside, the
+    value by the default in the same experiment is added as `default`, with its interval from `default_low` to
     `default_high`.
     """
     same = ["experiment", "effect", "at"]
     is_default = (found[SPECIFICATION] == pd.Series(astuple(DEFAULT), index=SPECIFICATION)).all(axis=1)
     default = found.loc[is_default, [*same, "value", "low", "high"]]
+    default = default[(default.low > 0) | (default.high < 0)]
     default = default.rename(columns={"value": "default", "low": "default_low", "high": "default_high"})
-    both = found.merge(default, on=same, validate="many_to_one")
-    opposite = np.where(both.default > 0, both.high < 0, (both.default < 0) & (both.low > 0))
+    return found[~is_default].merge(default, on=same, validate="many_to_one")
+
+
+def reversals(found: pd.DataFrame) -> pd.DataFrame:
+    """Name the specifications by which an effect has the opposite sign from the default's.
+
+    Those rows of `beside_default` are returned whose whole interval is on the other side of 0 from that by
+    the default.
+    """
+    both = beside_default(found)
+    opposite = np.where(both.default > 0, both.high < 0, both.low > 0)
     return both[opposite].reset_index(drop=True)
 
 

@@ -11,7 +11,7 @@ from modlib.paper import specification_effects
 from modlib.paper.multiverse import AGREEMENT_EFFECT
 from modlib.paper.simulations import specifications
 from modlib.paper.simulations.specifications import LEVELS, SPECIFICATION
-from modlib.paper.specification_effects import ACROSS, LEAD, effects, reversals
+from modlib.paper.specification_effects import ACROSS, LEAD, beside_default, effects, reversals
 
 SEEDS = 5
 #: Q less its null of upstream graphs; of downstream ones it is half as much.
@@ -148,6 +148,27 @@ def test_a_sign_that_is_not_clear_reverses_nothing():
     assert (across.high > 0).all()
     named = reversals(found)
     assert ACROSS not in set(named[named["at"] == "plain"].effect)
+
+
+def test_a_default_whose_sign_is_not_clear_cannot_be_reversed():
+    """Both of these worlds differ clearly from 0 by the other way, and only one of the defaults does."""
+    key = {"effect": LEAD, "at": "downstream", "n": 9, "p": 0.01}
+    rows = [
+        # default: −.01, within ± .02 of which 0 lies; the other way leads clearly
+        ("close-up", *DEFAULT, -0.01, -0.03, 0.01), ("close-up", *OTHER, 0.05, 0.03, 0.07),
+        ("fashion", *DEFAULT, -0.05, -0.07, -0.03), ("fashion", *OTHER, 0.05, 0.03, 0.07),
+    ]  # fmt: skip
+    found = pd.DataFrame(rows, columns=["experiment", *SPECIFICATION, "value", "low", "high"]).assign(**key)
+    named = reversals(found)
+    assert list(named.experiment) == ["fashion"]
+    assert (named.default.item(), named.default_low.item(), named.default_high.item()) == (
+        -0.05,
+        -0.07,
+        -0.03,
+    )
+    assert list(beside_default(found).experiment) == ["fashion"]  # of the other ways, that alone can reverse
+    touching = found.assign(high=found.high.where(found.value != -0.05, 0.0))  # an interval that ends at 0
+    assert reversals(touching).empty
 
 
 def test_written_effects_are_read_again(tmp_path, monkeypatch):

@@ -382,6 +382,14 @@ def test_what_reverses_a_sign_is_named_by_data_set(monkeypatch):
     assert said == f"some reverse one (lead, upstream, by {found.named})"
     ways_stored(monkeypatch, none, other)
     assert choices.reversed_by("paper").named.item() == "MNIST: constant Potts, γ = 0.75"
+    unclear = ways_found([0.05, -0.2, -0.2, -0.3])  # by the default the interval holds zero
+    ways_stored(monkeypatch, unclear, other.assign(experiment="fashion"))
+    found = choices.reversed_by("paper").iloc[0]
+    assert (found.ways, found.kept, found.reversed) == (3, 2, 1)
+    assert found.named == "Fashion-MNIST: constant Potts, γ = 0.75"
+    ways_stored(monkeypatch, unclear)
+    found = choices.reversed_by("paper").iloc[0]
+    assert (found.ways, found.named) == (0, "none")
     ways_stored(monkeypatch, none)
     assert choices.reversed_by("paper").named.item() == "none"
     assert choices.reversed_findings("paper").said.item() == "none reverses either"

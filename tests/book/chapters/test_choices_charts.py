@@ -152,3 +152,31 @@ def test_charts_describe_themselves_and_draw(world, table, ways):
         assert svg.count('aria-roledescription="point"') + svg.count('aria-roledescription="circle"') == len(
             drawn(chart)
         )
+
+
+# --- tables for reading
+
+
+def test_searches_are_read_by_name_with_the_ends_of_their_intervals():
+    numbers = {"value": -0.01614, "low": -0.01739, "high": -0.01491, "n": 9, "p": 0.0, "relative": -0.1}
+    row = numbers | {"optimiser": "spectral", "worst": -0.02, "best": 0.0, "better": 0.0}
+    found = figures.optimisers(pd.DataFrame([row]))
+    assert found.loc["spectral"].to_dict() == {
+        "value": -0.0161, "from": -0.0174, "to": -0.0149, "worst": -0.02, "best": 0.0,
+    }  # fmt: skip
+
+
+def test_graphs_of_few_images_are_read_by_name():
+    numbers = {"value": [0.1, 0.2], "low": [0.0, 0.1], "high": [0.2, 0.3], "n": 9, "p": 0.0, "relative": 0.5}
+    table = pd.DataFrame(numbers | {"images": 100, "measure": "input_cov", "normalized": [False, True]})
+    found = figures.images(table)
+    assert list(found.columns) == ["value", "from", "to", "relative"]
+    assert found.loc[100, "value"].to_dict() == {
+        "input covariance, raw": 0.1, "input covariance, normalised": 0.2,
+    }  # fmt: skip
+
+
+def test_choices_of_agreement_are_read_by_name():
+    names = ["default", "images=100", "optimiser=louvain"]
+    found = figures.agreement(pd.DataFrame({"choice": names, "across": [0.14149, 0.1, 0.2]}))
+    assert found.across.to_dict() == {"default": 0.141, "100 test images": 0.1, "Louvain": 0.2}

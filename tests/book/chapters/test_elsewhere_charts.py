@@ -184,3 +184,13 @@ def test_what_is_not_stored_is_named_with_its_command():
         assert f"`python -m modlib run {name} --profile quick`" in note
     assert "run wide" not in note
     assert "python" not in charts.not_stored(everything(), "paper").data
+
+
+def test_costs_are_read_in_the_unit_that_their_column_names():
+    row = {"plain": 0.97444, "dropout": 0.7, "strongest": 0.94564, "device": "cpu", "each": 1.7222}
+    row |= {"training": 95.156, "analysis": 10.62, "dropped": 18}
+    found = charts.costs(pd.DataFrame([row], index=["base"]))
+    assert found.loc["base"].to_dict() == {
+        "accuracy, plain": 0.974, "accuracy, strongest dropout": 0.946, "device": "cpu",
+        "training, minutes": 95.2, "analysis, minutes": 10.6, "analysis of a network, seconds": 1.72,
+    }  # fmt: skip

@@ -1,4 +1,4 @@
-"""The multiverse: three effects under every analysis choice, and the metrics of agreement."""
+"""The multiverse: three effects under every analysis choice, and the metrics of agreement; tables to read."""
 
 from typing import Any
 
@@ -9,6 +9,7 @@ from modlib.book.chapters.choices import tables as choices
 from modlib.book.theme import FAMILY_COLOURS, GREY, Layered, described, estimate, formatted
 from modlib.measures import FAMILIES
 from modlib.paper.contrasts import LEVELS_COMPARED
+from modlib.paper.graph_names import variant_name
 from modlib.paper.multiverse import AGREEMENT_EFFECT, DOWNSTREAM_LEAD, FAMILY_OF, UPSTREAM_LEAD
 from modlib.paper.specification_effects import ACROSS, LEAD
 
@@ -32,6 +33,7 @@ KINDS = {
     "optimiser": "optimiser",
 }
 AGREEMENT_TITLES = {ACROSS: "AMI across families", AGREEMENT_EFFECT: "AMI, within families − across"}
+ENDS = {"low": "from", "high": "to"}  # of intervals, in tables for reading
 HALF = "dropout .5"  # the level at which agreement is shown
 _ALL_LEVELS = ", all levels"
 _WIDTH = 420  # pages narrow it on a phone, where names of choices leave room for half of it
@@ -184,6 +186,25 @@ def metrics(table: pd.DataFrame) -> Layered:
         fill=alt.value(colour),
         tooltip=tooltip,
     )
+
+
+def optimisers(table: pd.DataFrame) -> pd.DataFrame:
+    """`tables.optimisers` for reading, in units of Q."""
+    table = table.assign(search=table.optimiser.map(choices.OPTIMISER_NAMES)).rename(columns=ENDS)
+    return table.set_index("search")[["value", *ENDS.values(), "worst", "best"]].round(4)
+
+
+def images(table: pd.DataFrame) -> pd.DataFrame:
+    """`tables.images` for reading, by the name of a graph."""
+    keys = zip(table.measure, table.normalized, strict=True)
+    table = table.assign(graph=[variant_name(*key) for key in keys]).rename(columns=ENDS)
+    return table.set_index(["images", "graph"])[["value", *ENDS.values(), "relative"]].round(4)
+
+
+def agreement(table: pd.DataFrame) -> pd.DataFrame:
+    """`tables.agreement` for reading, by the name of a choice."""
+    named = [choices.label(*name.split("=")) if "=" in name else name for name in table.choice]
+    return table.assign(choice=named).set_index("choice").round(3)
 
 
 def _rows_of(order: list[str], field: str = "label:N") -> alt.Y:

@@ -379,19 +379,20 @@ def specification_extremes(profile: str) -> pd.DataFrame:
 def reversed_by(profile: str) -> pd.DataFrame:
     """Name the ways that give an effect the sign opposite to the default's, in either experiment.
 
-    `ways` counts all that were tried, the default in each experiment aside, and `kept` those that do not
-    reverse it. An interval that holds zero reverses nothing.
+    `ways` counts the others that were tried in an experiment where the interval by the default leaves out
+    zero, and `kept` those of them that do not reverse its sign. An interval that holds zero reverses nothing.
     """
     table = by_specification(profile)
-    opposite = specification_effects.reversals(table)
+    others, opposite = (
+        f(table) for f in (specification_effects.beside_default, specification_effects.reversals)
+    )
     rows = []
-    for (effect, at), group in table.groupby(["effect", "at"], sort=False):
-        found = opposite[(opposite.effect == effect) & (opposite["at"] == at)]
+    for effect, at in table[["effect", "at"]].drop_duplicates().itertuples(index=False, name=None):
+        ways, found = (t[(t.effect == effect) & (t["at"] == at)] for t in (others, opposite))
         by_data = found.groupby("experiment", sort=False).specification
         named = [f"{DATA_NAMES[str(name)]}: {'; '.join(those)}" for name, those in by_data]
-        ways = len(group) - group.experiment.nunique()
-        row = {"effect": effect, "at": at, "ways": ways, "kept": ways - len(found), "reversed": len(found)}
-        rows.append(row | {"named": ". ".join(named) or "none"})
+        counts = {"ways": len(ways), "kept": len(ways) - len(found), "reversed": len(found)}
+        rows.append({"effect": effect, "at": at} | counts | {"named": ". ".join(named) or "none"})
     return pd.DataFrame(rows)
 
 

@@ -252,6 +252,20 @@ def _forest(
     )
 
 
+def costs(experiments: pd.DataFrame) -> pd.DataFrame:
+    """Accuracies of `tables.experiments`, and times in the unit that their column names, for reading."""
+    columns = {
+        "plain": "accuracy, plain",
+        "strongest": "accuracy, strongest dropout",
+        "device": "device",
+        "training": "training, minutes",
+        "analysis": "analysis, minutes",
+        "each": "analysis of a network, seconds",
+    }
+    digits = {"plain": 3, "strongest": 3, "training": 1, "analysis": 1, "each": 2}
+    return experiments.round(digits)[list(columns)].rename(columns=columns)
+
+
 def least_favourable(best: pd.DataFrame, count: int = 10) -> pd.DataFrame:
     """Graphs of `best_levels` in which L1 or L2 leads by most, for reading."""
     table = graph_names.with_graph_names(best.nsmallest(count, "difference"))

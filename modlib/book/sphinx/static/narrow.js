@@ -192,6 +192,8 @@
       if (view.facet) {
         listed(view, rows);
         visit(view.spec, rows);
+        // An axis that panels share is drawn behind them, names and all.
+        if (encodings(view.spec).some(({ y }) => y && y.axis && y.axis.zindex)) view.resolve.axis.y = "independent";
       }
       if (view.encoding || view.layer) {
         sized(view);
