@@ -79,6 +79,12 @@ def test_what_new_seeds_say_is_put_into_words(judged, monkeypatch):
     assert computed == "base"
     assert "Tested on 60 new random starts" in said
     assert said.endswith("of the 6 claims behind these findings 5 hold in full and 1 not at all")
+    deep = new.assign(experiment="deep-new-seeds", outcome="supported")
+    deep.loc[deep.claim == "across-below-half", "outcome"] = "undecided"
+    monkeypatch.setattr(judgement, "stored_items", lambda _: pd.concat([items, new, deep]))
+    computed, longer = tables.new_seeds("paper").iloc[0]
+    assert computed == "base, deep"
+    assert longer == f"{said}; on 27 of deep networks 5 hold in full and 1 undecided"
 
 
 def test_values_on_new_seeds_are_counted_inside_the_intervals_of_old_ones(judged, monkeypatch):

@@ -15,8 +15,10 @@ _HOW_MANY = {
     "holds": "hold in full",
     "holds in part": "in part",
     "does not hold": "not at all",
-    "cannot be said": "stay open",
+    "cannot be said": "undecided",
 }
+#: What new seeds are of, in words, beside those of base.
+_OTHERS = {"deep": "of deep networks", "fashion": "on Fashion-MNIST", "wide": "of wide networks"}
 _COUNTS = ["n_supported", "n_contradicted", "n_items", "n_no_data"]
 
 
@@ -119,23 +121,39 @@ def counts(profile: str) -> pd.DataFrame:
 
 @offered()
 def new_seeds(profile: str) -> pd.DataFrame:
-    """Say in words which new seeds are computed, and how the claims behind both findings fare on base's.
+    """Say in words which new seeds are computed, and how the claims behind both findings fare on them.
 
     `computed` lists the experiments, and `said` is a sentence for the front page.
     """
     table = verdicts(profile)
+    table = table[table.claim.isin(PRIMARY)]
     stored = [old for new, old in OLD_SEEDS.items() if new in set(table.experiment)]
     said = "A test on new networks is planned"
     if "base" in stored:
-        primary = table[(table.experiment == "base-new-seeds") & table.claim.isin(PRIMARY)]
-        seeds = catalogue.get("base-new-seeds", "paper").seeds
-        counted = primary.verdict.value_counts()
-        parts = [f"{counted[verdict]} {words}" for verdict, words in _HOW_MANY.items() if verdict in counted]
-        said = (
-            f"Tested on {len(seeds)} new random starts, by a plan written before, "
-            f"of the {len(primary)} claims behind these findings {' and '.join(parts)}"
+        first, *others = (_how_many(table, old) for old in stored)
+        said = "; ".join(
+            [
+                f"Tested on {_n_seeds('base')} new random starts, by a plan written before, "
+                f"of the {len(PRIMARY)} claims behind these findings {first}",
+                *(
+                    f"on {_n_seeds(old)} {_OTHERS[old]} {fare}"
+                    for old, fare in zip(stored[1:], others, strict=True)
+                ),
+            ]
         )
     return pd.DataFrame([{"computed": ", ".join(stored) or "none", "said": said}])
+
+
+def _n_seeds(old: str) -> int:
+    return len(catalogue.get(f"{old}-new-seeds", "paper").seeds)
+
+
+def _how_many(table: pd.DataFrame, old: str) -> str:
+    """Count the verdicts on an experiment's new seeds in words."""
+    counted = table[table.experiment == f"{old}-new-seeds"].verdict.value_counts()
+    return " and ".join(
+        f"{counted[verdict]} {words}" for verdict, words in _HOW_MANY.items() if verdict in counted
+    )
 
 
 @offered("experiment")
