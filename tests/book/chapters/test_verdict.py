@@ -84,7 +84,7 @@ def test_what_new_seeds_say_is_put_into_words(judged, monkeypatch):
     monkeypatch.setattr(judgement, "stored_items", lambda _: pd.concat([items, new, deep]))
     computed, longer = tables.new_seeds("paper").iloc[0]
     assert computed == "base, deep"
-    assert longer == f"{said}; on 27 of deep networks 5 hold in full and 1 undecided"
+    assert longer == f"{said}; in deep networks (27 starts) 5 hold in full and 1 undecided"
 
 
 def test_values_on_new_seeds_are_counted_inside_the_intervals_of_old_ones(judged, monkeypatch):

@@ -17,8 +17,8 @@ _HOW_MANY = {
     "does not hold": "not at all",
     "cannot be said": "undecided",
 }
-#: What new seeds are of, in words, beside those of base.
-_OTHERS = {"deep": "of deep networks", "fashion": "on Fashion-MNIST", "wide": "of wide networks"}
+#: Where claims are tested on new seeds, in words, beside base.
+_OTHERS = {"deep": "in deep networks", "fashion": "on Fashion-MNIST", "wide": "in wide networks"}
 _COUNTS = ["n_supported", "n_contradicted", "n_items", "n_no_data"]
 
 
@@ -130,17 +130,12 @@ def new_seeds(profile: str) -> pd.DataFrame:
     stored = [old for new, old in OLD_SEEDS.items() if new in set(table.experiment)]
     said = "A test on new networks is planned"
     if "base" in stored:
-        first, *others = (_how_many(table, old) for old in stored)
-        said = "; ".join(
-            [
-                f"Tested on {_n_seeds('base')} new random starts, by a plan written before, "
-                f"of the {len(PRIMARY)} claims behind these findings {first}",
-                *(
-                    f"on {_n_seeds(old)} {_OTHERS[old]} {fare}"
-                    for old, fare in zip(stored[1:], others, strict=True)
-                ),
-            ]
+        fares = {old: _how_many(table, old) for old in stored}
+        said = (
+            f"Tested on {_n_seeds('base')} new random starts, by a plan written before, "
+            f"of the {len(PRIMARY)} claims behind these findings {fares.pop('base')}"
         )
+        said += "".join(f"; {_OTHERS[old]} ({_n_seeds(old)} starts) {fare}" for old, fare in fares.items())
     return pd.DataFrame([{"computed": ", ".join(stored) or "none", "said": said}])
 
 
