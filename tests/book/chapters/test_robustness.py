@@ -63,6 +63,18 @@ def test_what_was_tried_is_counted_over_tests_and_no_case_failed():
     assert (table.cases >= table.tests).all()
 
 
+def test_the_book_lists_what_tests_of_properties_say_of_themselves(request):
+    """To write the list anew: ``pytest tests/book/chapters/test_robustness.py -k book_lists --record``."""
+    said = {
+        name: one.__doc__ or "" for name, one in vars(test_properties).items() if name.startswith("test_")
+    }
+    rows = [(name, text.partition("\n")[0].removesuffix(".")) for name, text in said.items()]
+    table = pd.DataFrame(rows, columns=["test", "property"])
+    if request.config.getoption("--record"):
+        table.to_csv(tables.PROPERTIES, index=False, lineterminator="\n")
+    pd.testing.assert_frame_equal(pd.read_csv(tables.PROPERTIES), table)
+
+
 def test_properties_are_sentences():
     table = tables.properties().set_index("test").property
     assert table["test_q_is_between_minus_a_half_and_one"] == "Q is between minus a half and one"

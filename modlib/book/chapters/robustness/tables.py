@@ -1,6 +1,5 @@
 """How hard modlib is to break: damaged files, killed runs, bad arguments, faults in the code."""
 
-import ast
 from typing import Any
 
 import pandas as pd
@@ -19,8 +18,8 @@ TRIALS = {
     "test_properties": "properties that hold for any input",
     "test_dask": "workers killed, connections cut",
 }
-#: The tests of properties, which say what they are.
-PROPERTIES = project.ROOT / "tests" / "test_properties.py"
+#: What the tests of properties say of themselves, written by a test.
+PROPERTIES = project.ROOT / "results" / "properties.csv"
 #: What can come of reading a damaged file, and the words for it.
 READINGS = {"equal": "the right data", "refused": "refused", "wrong": "wrong data", "crashed": "no clear end"}
 #: What tells one mutant from another. The line does not: it moves when code is added above.
@@ -46,12 +45,8 @@ def trials() -> pd.DataFrame:
 def properties() -> pd.DataFrame:
     """Properties that were tried, by their `test`: each a sentence, the first that its test has."""
     table = read("suite", "cpu").table.query("file == 'test_properties'")
-    tree = ast.parse(project.of_checkout(PROPERTIES).read_text(encoding="utf-8"))
-    said = {
-        node.name: ast.get_docstring(node) or "" for node in tree.body if isinstance(node, ast.FunctionDef)
-    }
-    sentences = [said[test].partition("\n")[0].removesuffix(".") for test in table.test]
-    return pd.DataFrame({"test": table.test.to_numpy(), "property": sentences})
+    said = pd.read_csv(project.of_checkout(PROPERTIES)).set_index("test").property
+    return pd.DataFrame({"test": table.test.to_numpy(), "property": said[table.test].to_numpy()})
 
 
 def mutants() -> pd.DataFrame:
