@@ -255,12 +255,12 @@ def _forest(
 def costs(experiments: pd.DataFrame) -> pd.DataFrame:
     """Accuracies of `tables.experiments`, and times in the unit that their column names, for reading."""
     columns = {
-        "plain": "accuracy, plain",
-        "strongest": "accuracy, strongest dropout",
+        "plain": "plain",
+        "strongest": "dropout",
         "device": "device",
-        "training": "training, minutes",
-        "analysis": "analysis, minutes",
-        "each": "analysis of a network, seconds",
+        "training": "training (min)",
+        "analysis": "analysis (min)",
+        "each": "each (s)",
     }
     digits = {"plain": 3, "strongest": 3, "training": 1, "analysis": 1, "each": 2}
     return experiments.round(digits)[list(columns)].rename(columns=columns)
