@@ -50,5 +50,6 @@ def _name_array_like(
 
 def setup(app: Sphinx) -> None:
     """Register the directive, and look at every signature."""
+    app.setup_extension("sphinx.ext.autodoc")  # which the sections are made by
     app.add_directive("modules", ModulesDirective)
     app.connect("autodoc-process-signature", _name_array_like)
