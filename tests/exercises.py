@@ -7,10 +7,27 @@ import nbformat
 
 from modlib.book.sphinx.downloads.directives import DIRECTIVE, PYTHON, Directive
 
-__all__ = ["DIRECTIVE", "HEAD", "PYTHON", "by_exercise", "directives", "section", "solutions"]
+__all__ = ["DIRECTIVE", "HEAD", "PYTHON", "SAMPLE", "by_exercise", "directives", "section", "solutions"]
 
 #: The first line of every exercise: how hard it is, how long it takes and what it takes.
 HEAD = re.compile(r"(★|★★|★★★) · (\d+) minutes · \*(pencil|look|run)\*")
+
+#: The question and the hint of an exercise that any solution may follow.
+SAMPLE = """\
+```{exercise} Two and two
+:label: exercise-sum
+
+★ · 5 minutes · *run*
+
+How much is two and two?
+```
+
+```{admonition} Hint
+:class: dropdown hint
+
+Count your fingers.
+```
+"""
 
 
 def section(page: Path) -> str:

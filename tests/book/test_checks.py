@@ -7,6 +7,7 @@ import sys
 
 import pytest
 from bs4 import BeautifulSoup
+from keyboard import press_until
 
 from modlib.book.sphinx import check_text
 from modlib.book.sphinx.check_text import CheckTextError, read
@@ -392,15 +393,6 @@ def check_of(page, name):
 
 def feedback(check):
     return check.locator(".modlib-check-feedback").inner_text().strip()
-
-
-def press_until(page, selector, *, most=80):
-    """Go on with the tab key until an element has the focus."""
-    for _ in range(most):
-        page.keyboard.press("Tab")
-        if page.evaluate("(selector) => document.activeElement.matches(selector)", selector):
-            return
-    pytest.fail(f"the tab key does not lead to {selector}")
 
 
 @pytest.mark.browser

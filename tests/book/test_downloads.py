@@ -251,8 +251,7 @@ def book(tmp_path_factory):
         "```{bibliography}\n```\n"
     )
     first = chart_notebook({**SPEC, "usermeta": {"caption": "Points {ref}`part`.", "name": "fig-points"}})
-    exercise = "".join(EXERCISES)
-    first.cells[0].source = TEXT.replace("{num}`profile`", "a Q") + exercise
+    first.cells[0].source = TEXT.replace("{num}`profile`", "a Q") + EXERCISES
     second = chart_notebook({**SPEC, "usermeta": {"caption": "Others.", "name": "fig-others"}})
     second.cells[0].source = SECOND
     nbformat.write(first, folder / "first.ipynb")
@@ -262,22 +261,9 @@ def book(tmp_path_factory):
     return folder
 
 
-EXERCISES = """
-```{exercise} Two and two
-:label: exercise-sum
-
-★ · 5 minutes · *run*
-
-How much is two and two?
-```
-
-```{admonition} Hint
-:class: dropdown hint
-
-Count your fingers.
-```
-
-````{solution} exercise-sum
+EXERCISES = f"""
+{exercises.SAMPLE}
+````{{solution}} exercise-sum
 :class: dropdown
 
 Add them:

@@ -15,34 +15,21 @@ PAGES = sorted([*(ROOT / "notebooks").glob("*.ipynb"), *(ROOT / "book").glob("*.
 CHAPTERS = [page for page in PAGES if exercises.section(page)]
 FOLDED = {"hint": "dropdown hint", "answer": "dropdown answer", "solution": "dropdown"}
 
-SECTION = """
+SECTION = f"""
 # A chapter
 
 Text that everybody reads.
 
 ## Exercises
 
-```{exercise} Two and two
-:label: exercise-sum
-
-★ · 5 minutes · *run*
-
-How much is two and two?
-```
-
-```{admonition} Hint
-:class: dropdown hint
-
-Count your fingers.
-```
-
-```{admonition} Answer
+{exercises.SAMPLE}
+```{{admonition}} Answer
 :class: dropdown answer
 
 Four.
 ```
 
-````{solution} exercise-sum
+````{{solution}} exercise-sum
 :class: dropdown
 
 Add them, by hand or so:

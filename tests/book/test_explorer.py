@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from keyboard import press_until
 
 from modlib import data
 from modlib.book import builder
@@ -462,15 +463,6 @@ def test_shuffled_labels_keep_sizes_and_their_q_is_as_expected(visit, small):
 
 
 # --- what a reader does
-
-
-def press_until(page, role_or_name, *, most=80):
-    """Press Tab until an element has the focus."""
-    for _ in range(most):
-        page.keyboard.press("Tab")
-        if page.evaluate("(wanted) => document.activeElement.matches(wanted)", role_or_name):
-            return
-    pytest.fail(f"the keyboard does not reach {role_or_name}")
 
 
 @pytest.mark.browser

@@ -20,34 +20,20 @@ from modlib.book.sphinx import (
     head,
     numbers,
     reading,
+    runtimes,
+    schema,
     search,
     terms,
 )
-from modlib.book.sphinx.runtimes import RuntimesDirective
-from modlib.book.sphinx.schema import SchemaDirective
 
 PARTS = (
-    api,
-    assets,
-    charts,
-    checks,
-    citations,
-    downloads,
-    explorer,
-    foot,
-    head,
-    numbers,
-    reading,
-    search,
-    terms,
-)
+    api, assets, charts, checks, citations, downloads, explorer, foot, head, numbers,
+    reading, runtimes, schema, search, terms,
+)  # fmt: skip
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register every part of the extension with Sphinx."""
     for part in PARTS:
         part.setup(app)
-    app.add_config_value("modlib_timings", "book/executed/timings.json", "env", (str,))
-    app.add_directive("runtimes", RuntimesDirective)
-    app.add_directive("schema", SchemaDirective)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -4,6 +4,7 @@ import json
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 from sphinx_external_toc.parsing import parse_toc_yaml
 
@@ -26,3 +27,9 @@ class RuntimesDirective(SphinxDirective):
         listed = [page for page in order if page in pages] + sorted(pages.keys() - {*order})
         rows = [f"| {{doc}}`/{page}` | {pages[page]:.0f} s |" for page in listed]
         return self.parse_text_to_nodes("\n".join(["| chapter | run time |", "|:--|--:|", *rows]))
+
+
+def setup(app: Sphinx) -> None:
+    """Register the directive and where it finds the times."""
+    app.add_config_value("modlib_timings", "book/executed/timings.json", "env", (str,))
+    app.add_directive("runtimes", RuntimesDirective)

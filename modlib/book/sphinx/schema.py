@@ -3,6 +3,7 @@
 from math import isinf
 from typing import Any
 
+from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from modlib.analysis.schema import Column
@@ -43,3 +44,8 @@ def _range(column: Column) -> str:
     if len(ends) == 2:
         return f"{ends[0]} to {ends[1]}"
     return "" if not ends else f"at {'most' if isinf(low) else 'least'} {ends[0]}"
+
+
+def setup(app: Sphinx) -> None:
+    """Register the directive."""
+    app.add_directive("schema", SchemaDirective)
