@@ -5,7 +5,7 @@ from pathlib import Path
 
 import nbformat
 
-from modlib.book.sphinx.downloads.directives import DIRECTIVE, PYTHON, Directive
+from modlib.book.directives import DIRECTIVE, PYTHON, Directive
 
 __all__ = ["DIRECTIVE", "HEAD", "PYTHON", "SAMPLE", "by_exercise", "directives", "section", "solutions"]
 

@@ -126,6 +126,17 @@ def test_every_plan_fills_its_time():
     assert ends == [60, 180, *[90] * 6]
 
 
+def test_works_are_cited_by_names_with_their_accents_and_particles(tmp_path):
+    works = tmp_path / "works.bib"
+    works.write_text(
+        "@article{one, author={G{\\'o}mez, Ana}, title={A}, journal={J}, year={2009}}\n"
+        "@article{two, author={van der Berg, Bo and Ode, Cy}, title={B}, journal={J}, year={2010}}\n"
+        "@article{many, author={Ax, A and By, B and Cz, C}, title={C}, journal={J}, year={2011}}\n"
+    )
+    cited = {"one": "Gómez 2009", "two": "van der Berg and Ode 2010", "many": "Ax et al. 2011"}
+    assert chapters.read_references(works) == cited
+
+
 @pytest.mark.parametrize("number", range(1, 7))
 def test_a_session_has_all_its_parts(number):
     session = SESSIONS[number - 1]

@@ -7,16 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
 from pybtex.database import parse_file
 
+from modlib.book.authors import authors
 from modlib.book.builder.cache import EXECUTED, chapters
 from modlib.book.builder.errors import BookError
+from modlib.book.directives import DIRECTIVE, Directive
 from modlib.book.vega import VEGALITE
 
-_DIRECTIVE = re.compile(r"\{([\w-]+)\} ?(.*)")
-_OPTION = re.compile(r":([\w-]+): *(.*)")
 _HEAD = re.compile(r"(★+) · (\d+) minutes · \*(\w+)\*")
 _EQUATION = re.compile(r"^\$\$\n([^$]*?)^\$\$ \(([\w-]+)\)$", flags=re.MULTILINE | re.DOTALL)
 #: Sentences of a caption that tell readers what to do on the page.
@@ -165,38 +163,23 @@ def read_references(path: Path) -> dict[str, str]:
     """Return how each reference is cited."""
     if not path.is_file():
         return {}
-    cited = {}
-    for key, entry in parse_file(str(path), bib_format="bibtex").entries.items():
-        names = [" ".join(person.last_names) for person in entry.persons.get("author", [])]
-        who = f"{names[0]} et al." if len(names) > 2 else " and ".join(names)
-        cited[key] = f"{who} {entry.fields.get('year', '')}".strip()
-    return cited
+    entries = parse_file(str(path), bib_format="bibtex").entries.items()
+    return {key: f"{authors(entry)} {entry.fields.get('year', '')}".strip() for key, entry in entries}
 
 
 def exercises(text: str) -> list[Exercise]:
     """Read the exercises under the heading Exercises of a page's Markdown."""
     section = "".join(re.split(r"^## Exercises$", text, flags=re.MULTILINE)[1:])
     found: list[Exercise] = []
-    for token in MarkdownIt().parse(section):
-        if token.type != "fence" or not (directive := _DIRECTIVE.fullmatch(token.info.strip())):
-            continue
-        name, title = directive.groups()
-        options, body = _options(token)
-        if name == "exercise":
-            head, _, question = body.partition("\n\n")
+    for match in DIRECTIVE.finditer(section):
+        directive = Directive.of(match)
+        if directive.kind == "exercise":
+            head, _, question = directive.body.partition("\n\n")
             if not (told := _HEAD.fullmatch(head.strip())):
-                raise BookError(f"exercise {title!r} does not begin with stars, minutes and a tag")
-            found.append(Exercise(options["label"], title, told[1], int(told[2]), told[3], question.strip()))
-        elif name in ("admonition", "solution"):
-            found[-1].parts.append((title if name == "admonition" else "Solution", body))
+                raise BookError(f"exercise {directive.title!r} does not begin with stars, minutes and a tag")
+            label, minutes = directive.options["label"], int(told[2])
+            found.append(Exercise(label, directive.title, told[1], minutes, told[3], question.strip()))
+        elif match["name"] in ("admonition", "solution"):
+            title = directive.title if match["name"] == "admonition" else "Solution"
+            found[-1].parts.append((title, directive.body))
     return found
-
-
-def _options(token: Token) -> tuple[dict[str, str], str]:
-    """Part the options of a directive from what it holds."""
-    lines = token.content.split("\n")
-    options = {}
-    while lines and (option := _OPTION.fullmatch(lines[0])):
-        options[option[1]] = option[2]
-        lines.pop(0)
-    return options, "\n".join(lines).strip()

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import nbformat
 from nbformat import NotebookNode
 
-from modlib.book.sphinx.downloads.directives import DIRECTIVE, PYTHON, Directive
+from modlib.book.directives import DIRECTIVE, PYTHON, Directive
 from modlib.book.sphinx.downloads.plain import ROLE, Say, plain
 from modlib.book.vega import VEGALITE
 

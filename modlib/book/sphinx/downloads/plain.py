@@ -8,8 +8,8 @@ from collections.abc import Callable
 from string import ascii_uppercase
 from textwrap import indent
 
+from modlib.book.directives import DIRECTIVE, Directive
 from modlib.book.sphinx import check_text
-from modlib.book.sphinx.downloads.directives import DIRECTIVE, Directive
 
 #: Gives what a role says, from the role's name and text.
 Say = Callable[[str, str], str]

@@ -6,6 +6,7 @@ from typing import Any
 from docutils import nodes
 from sphinx.application import Sphinx
 
+from modlib.book.authors import authors
 from modlib.book.sphinx import head, numbers
 
 _TITLED = re.compile(r"(?P<text>.*?) *<(?P<target>[^<>]+)>", flags=re.DOTALL)
@@ -79,21 +80,12 @@ class References:
             if key not in entries:
                 raise UnknownError(f"no entry {key} in the bibliography")
             entry = entries[key]
-            authors, year = _authors(entry), entry.fields.get("year", "n.d.")
-            linked = f"{authors}, {year}" if in_brackets else year
+            who, year = authors(entry), entry.fields.get("year", "n.d.")
+            linked = f"{who}, {year}" if in_brackets else year
             if address := _address(entry.fields):
                 linked = f"[{linked}]({address})"
-            cited.append(linked if in_brackets else f"{authors} ({linked})")
+            cited.append(linked if in_brackets else f"{who} ({linked})")
         return f"({'; '.join(cited)})" if in_brackets else ", ".join(cited)
-
-
-def _authors(entry: Any) -> str:
-    """Return the family names of the authors: of the first alone where there are more than two."""
-    people = entry.persons.get("author") or entry.persons["editor"]
-    names = [
-        " ".join(str(part) for part in (*one.rich_prelast_names, *one.rich_last_names)) for one in people
-    ]
-    return " and ".join(names) if len(names) < 3 else f"{names[0]} et al."
 
 
 def _address(fields: Any) -> str:
