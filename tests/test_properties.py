@@ -88,7 +88,9 @@ def test_q_depends_on_who_is_with_whom_only(problem, exponent, seed):
     expected = pytest.approx(q, abs=ROUNDING, nan_ok=True)
     assert modularity(A, renamed(labels)) == expected
     assert modularity(A[np.ix_(order, order)], labels[order]) == expected
-    assert modularity(A * 3.0**exponent, labels) == expected
+    scaled = A * 3.0**exponent
+    if not (scaled[A > 0] < np.finfo(float).tiny).any():  # below it numbers lose digits, or vanish
+        assert modularity(scaled, labels) == expected
     padded = np.pad(A, ((0, 1), (0, 1)))  # a unit without edges, wherever it is put
     for module in (-1, 0, 99):
         assert modularity(padded, np.append(labels, module)) == expected

@@ -128,6 +128,8 @@ def with_kernels(tmp_path, monkeypatch):
     """Return a small book whose pages are not rendered."""
     root = write_book(tmp_path / "small")
     use(root, monkeypatch)
+    # Python tells by a file's second and size whether to compile it anew, and a test may change neither.
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
     monkeypatch.setattr(builder, "render", lambda root, out: out / "_build" / "html")
     return root
 

@@ -6,8 +6,8 @@ its networks to the page, and is loaded when the reader chooses the seed.
 
 import base64
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from itertools import product
 from math import isqrt
 from typing import Any
@@ -61,9 +61,10 @@ def scripts(profile: str) -> dict[str, str]:
 def of_results(found: Sequence[Results]) -> dict[str, str]:
     """Make the files of `scripts` from results, of which the first that holds a network gives it."""
     shown: dict[tuple[Setting, int], dict[str, Any]] = {}
+    test_images = cache(_test_images)  # loaded once for all networks, and not kept longer
     for setting, seed in product(LEVELS, SEEDS):
         if held := next(_holding(found, setting.network_name(seed)), None):
-            shown[setting, seed] = _network(*held, setting.network_name(seed))
+            shown[setting, seed] = _network(*held, setting.network_name(seed), test_images)
     if not shown:
         raise NothingToShowError(
             f"the explorer has no network to show: none is stored with its weights in {', '.join(SOURCES)}"
@@ -104,10 +105,13 @@ def _holding(found: Sequence[Results], network: str) -> Iterator[tuple[Results, 
             yield results, results.kept[network]
 
 
-def _network(results: Results, stack: MLPStack, name: str) -> dict[str, Any]:
+def _network(
+    results: Results, stack: MLPStack, name: str, test_images: Callable[[str], Tensor]
+) -> dict[str, Any]:
     """Give everything that the page needs of a network."""
     experiment = Experiment.from_config(results.manifest["config"])
-    S = similarity(stack.to(dtype=torch.float64), _images(experiment.dataset)[: experiment.test_samples])
+    x = test_images(experiment.dataset)[: experiment.test_samples]
+    S = similarity(stack.to(dtype=torch.float64), x)
     modules = results.modules[results.modules.network == name]
     keys = zip(modules.layer, modules.measure, modules.normalized, strict=True)
     rows = dict(zip(keys, zip(modules.labels, modules.q, strict=True), strict=True))
@@ -130,9 +134,8 @@ def _network(results: Results, stack: MLPStack, name: str) -> dict[str, Any]:
     return {"layers": layers, "images": images(stack.weights[0][0].numpy())}
 
 
-@lru_cache(maxsize=1)
-def _images(dataset: str) -> Float[Tensor, "sample pixel"]:
-    """Return the test images of a data set, in double precision; loaded once for all networks."""
+def _test_images(dataset: str) -> Float[Tensor, "sample pixel"]:
+    """Return the test images of a data set, in double precision."""
     return data.load(dataset).x_test.to(torch.float64)
 
 
